@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.elementwise import operands_by_name
+from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -18,6 +19,7 @@ from tracejit.ir.types import BOOL, DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.context import Context
 
 #: Keywords of ufuncs that do not change what an in-range call computes, with the values for which that holds.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {"order": ("K", "C"), "subok": (True, False)}
@@ -77,6 +79,15 @@ def elementwise(
         made = calls.arith.typed("select", node, where, made, out)
     calls.indexing.assign(out, made, node)
     return out
+
+
+def is_square_of_truths(ctx: Context, x: FrontValue, y: FrontValue, node: ast.AST) -> bool:
+    """Whether `x ** y` squares truth values: for the int 2 NumPy gives int8, for other ints powers in int64."""
+    if not (isinstance(x, ArrayView) and x.dtype == BOOL and is_python_number(y) and python_kind(y) == "i"):
+        return False
+    if not isinstance(y, Static):
+        ctx.refuse(node, "the dtype of a power of truth values depends on the exponent", "np.power(x, n)")
+    return y.value == 2
 
 
 def _in_dtype(calls: Calls, op: str, operands: list[FrontValue], wanted: DType, rule: str, node: ast.AST) -> FrontValue:

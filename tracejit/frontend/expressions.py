@@ -13,6 +13,7 @@ from tracejit.frontend import (
     comparisons,
     dict_items,
     elements,
+    elementwise,
     list_calls,
     module_parts,
     optionals,
@@ -248,6 +249,8 @@ class Expressions:
                     return comparisons.matmul_or_equal(self, op, x, y, node)
                 if not self.ctx.tensors:
                     x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
+                    if op == "pow" and elementwise.is_square_of_truths(self.ctx, x, y, node):
+                        return self.arith.scalar_of_rank_0(self.arith.typed("square", node, x))
                 return self.arith.binary(op, x, y, node)
 
     def beside_array(self, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
@@ -275,6 +278,7 @@ class Expressions:
         op, right_node = rest[0]
         if isinstance(right_node, ast.Set) and isinstance(op, ast.In | ast.NotIn):
             right: FrontValue = TupleValue(tuple(self.elements(right_node.elts)))  # its items may be run-time values
+            tables.require_hashable(self.calls, TupleValue((*right.items, left)), node)
         else:
             right = self.value(right_node)
         link = self.compare_one(op, left, right, node)

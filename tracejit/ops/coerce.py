@@ -51,7 +51,7 @@ _PYTHON = {"b": BOOL, "i": I64, "f": F64, "c": C128}
 _FLOAT_FOR = {8: F16, 16: F32, 32: F64, 64: F64}
 #: Arithmetic of truth values is logic; the rest of the signed arithmetic refuses them.
 _LOGIC = {"add": "logical_or", "mul": "logical_and"}
-_NO_BOOL = {
+NO_BOOL = {
     "sub": "numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the "
     "logical_xor function instead.",
     "neg": "The numpy boolean negative, the `-` operator, is not supported, use the `~` operator or the logical_not "
@@ -59,7 +59,7 @@ _NO_BOOL = {
     "sign": "sign is not defined for truth values",
 }
 #: Functions that leave integers (and truth values) as they are.
-_IDENTITY = {"floor": "biu", "ceil": "biu", "trunc": "biu", "round": "biu", "abs": "bu", "conj": "b", "real": "b"}
+_IDENTITY = {"floor": "biu", "ceil": "biu", "trunc": "biu", "round": "biu", "abs": "bu", "real": "b"}
 
 
 #: How many run-time values a message shows.
@@ -298,8 +298,8 @@ def operand_dtype(defn: OpDef, operands: Sequence[_Operand], common: DType) -> D
     assert allowed is not None
     if common in allowed or allowed == (BOOL,):
         return common if common in allowed else BOOL
-    if common == BOOL and defn.name in _NO_BOOL:
-        raise DTypeMismatch(_NO_BOOL[defn.name])
+    if common == BOOL and defn.name in NO_BOOL:
+        raise DTypeMismatch(NO_BOOL[defn.name])
     if common == BOOL and I8 in allowed:
         return I8
     if (common == BOOL or common.is_integer) and F64 in allowed:

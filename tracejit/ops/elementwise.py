@@ -288,7 +288,7 @@ clamp = op(
     "clamp",
     ("x", "lo", "hi"),
     doc="x limited to lo..hi (hi wins where they cross); slope 1 on the bounds.",
-    infer=elementwise_rule("clamp", REAL),
+    infer=elementwise_rule("clamp", (BOOL, *REAL)),
     eager=quiet(lambda xp, x, lo, hi: xp.minimum(xp.maximum(x, lo), hi)),
     vjp=lambda b, g, x, lo, hi, out: (
         b.select(b.logical_and(b.ge(x, lo), b.le(x, hi)), g, 0),

@@ -380,7 +380,8 @@ def irfft2_(b: Any, x: Operand, s: Sizes = None, axes: Any = (-2, -1), norm: str
 
 def _frequencies(b: Any, places: Any, n: Any, d: Operand) -> Any:
     c = on(b)
-    return c.div(c.cast(places, dtype=F64), c.mul(n if isinstance(n, int) else b.cast(n, dtype=F64), d))
+    apart = c.div(1.0, c.mul(n if isinstance(n, int) else b.cast(n, dtype=F64), d))
+    return c.mul(c.cast(places, dtype=F64), apart)
 
 
 @_spelt("fftfreq")

@@ -42,6 +42,8 @@ def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
     dtype = coerce.result_dtype(b, (x,))
     c = on(b)
     if dtype == BOOL:  # NumPy's
+        if decimals != 0:
+            raise DTypeMismatch("truth values are not rounded to decimals")
         x, dtype = b.cast(array(b, x), dtype=F16), F16
     if decimals == 0 or not (dtype.is_inexact or (dtype.is_integer and decimals < 0)):
         return c.round(x)
@@ -93,6 +95,7 @@ def sinc(b: Any, x: Operand) -> Any:
 @function("method angle", kinds=LIBRARY)
 def angle(b: Any, x: Operand, deg: bool = False) -> Any:
     """The angle of a complex number, in degrees on request."""
+    x = on(b).cast(x, dtype=I64) if coerce.result_dtype(b, (x,)) == BOOL else x
     found = on(b).atan2(on(b).imag(x), on(b).real(x))
     return on(b).mul(found, 180 / math.pi) if deg else found
 
@@ -233,6 +236,8 @@ def quantile_(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool 
     """NumPy's `quantile`, which promotes x with a vector of fractions."""
     if not (b.dtype(array(b, x)).is_inexact or b.dtype(array(b, q)).is_inexact):
         raise OfNumPyOnly("quantiles are floats")
+    if b.dtype(array(b, x)) == BOOL:
+        raise DTypeMismatch(coerce.NO_BOOL["sub"])
     x = inexact(b, x)
     if b.rank(array(b, q)):
         x = on(b).cast(x, dtype=coerce.result_dtype(b, (x, q)))

@@ -117,7 +117,7 @@ def lcm(x: Any, y: Any) -> Any:
 def bitwise_count(x: Any) -> Any:
     """The number of bits of |x| that are 1: sums of neighbouring groups of 1, 2 and 4 bits, then of the bytes."""
     x = np.asarray(x)
-    if x.dtype.kind not in "iu":
+    if x.dtype.kind not in "biu":
         raise TypeError("ufunc 'bitwise_count' takes integers")
     bits = np.abs(x).astype(np.uint64)
     bits = bits - ((bits >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -201,13 +201,40 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sums of products of a with v moved along it."""
     a, v = np.asarray(a), np.asarray(v)
     if a.size < v.size:
-        return np.conj(np.convolve(v, np.conj(a)[::-1], mode))[::-1]
-    return np.convolve(a, np.conj(v)[::-1], mode)
+        return np.convolve(v, a.conj()[::-1], mode).conj()[::-1]
+    return np.convolve(a, v.conj()[::-1], mode)
+
+
+def require_numbers(x: Any) -> None:
+    """Truth values are not subtracted from each other."""
+    if np.asarray(x).dtype.kind == "b":
+        raise TypeError(
+            "numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the "
+            "logical_xor function instead."
+        )
+
+
+@written(np.fft.fftfreq)
+def fftfreq(n: Any, d: Any = 1.0) -> Any:
+    """The frequencies of the coefficients of `fft`: ZeroDivisionError of Python's numbers for no samples."""
+    apart = 1.0 / (n * d)
+    if n < 0:
+        raise ValueError("negative dimensions are not allowed")
+    place = np.arange(n)
+    return np.where(place < (n - 1) // 2 + 1, place, place - n) * apart
+
+
+@written(np.fft.rfftfreq)
+def rfftfreq(n: Any, d: Any = 1.0) -> Any:
+    """The frequencies of the coefficients of `rfft`: as `fftfreq`."""
+    apart = 1.0 / (n * d)
+    return np.arange(n // 2 + 1) * apart
 
 
 @written(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours in the flattened array."""
+    require_numbers(ary)
     made = np.diff(np.asarray(ary).reshape(-1))
     if to_begin is not None:
         made = np.concatenate((np.asarray(to_begin, dtype=made.dtype).reshape(-1), made))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.frontend.written import Library, each, extended, is_known, refuse, written
+from tracejit.frontend.written.numbers import require_numbers
 from tracejit.frontend.written.reductions import in_inexact, stored, var_of
 
 equal_bins = Library("numpy.histogram")
@@ -328,6 +329,7 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = Fal
 @written(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     """Central differences along an axis, or along every one: a tuple then."""
+    require_numbers(f)
     x = np.asarray(f) * 1.0
     axes = each(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     if len(varargs) > 1 and len(varargs) != len(axes):
