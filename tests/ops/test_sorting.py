@@ -33,7 +33,7 @@ def test_topk_gives_values_and_places() -> None:
     order = np.argsort(-X, axis=1, kind="stable")[:, :3]
     check("function topk", (np.take_along_axis(X, order, 1), order), X, 3)
     order = np.argsort(X, axis=0, kind="stable")[:2]
-    check("method topk", (np.take_along_axis(X, order, 0), order), X, 2, dim=0, largest=False)
+    check("method topk", (np.take_along_axis(X, order, 0), order), X, 2, axis=0, largest=False)
 
 
 def test_places() -> None:

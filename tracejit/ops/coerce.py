@@ -326,7 +326,7 @@ def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ())
             return outside
         common = _comparison_dtype(operands, common)
     if common.kind in _IDENTITY.get(name, ""):
-        return xs[0]
+        return convert(b, operands[0].x, common)
     if common == BOOL:
         name = _LOGIC.get(name, name)
     dtype = operand_dtype(REGISTRY[name], operands, common)

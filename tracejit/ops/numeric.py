@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.errors import DTypeMismatch, OfNumPyOnly
+from tracejit.errors import DTypeMismatch, OfNumPyOnly, ShapeMismatch
 from tracejit.ir.types import BOOL, C128, F16, F64, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import at_least, concat, flat, part, ramp, take_along_axis
@@ -58,9 +58,10 @@ def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
 @function()
 def positive(b: Any, x: Operand) -> Any:
     """x itself, of numbers."""
-    if coerce.result_dtype(b, (x,)) == BOOL:
+    dtype = coerce.result_dtype(b, (x,))
+    if dtype == BOOL:
         raise DTypeMismatch("positive takes numbers, not bool")
-    return x
+    return coerce.convert(b, x, dtype)
 
 
 @function()
@@ -393,6 +394,8 @@ def _edges(b: Any, low: Any, high: Any, width: Any, bins: Size, dtype: Any) -> A
 def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
     """The piecewise linear function through the points (xp, fp), constant outside; in 64 bits, as NumPy's."""
     x, xp, fp = (inexact(b, v) for v in (x, xp, fp))
+    if b.dtype(x).is_complex or b.dtype(xp).is_complex:
+        raise DTypeMismatch("Cannot cast array data to dtype('float64') according to the rule 'safe'")
     x, xp, fp = b.cast(x, dtype=F64), b.cast(xp, dtype=F64), b.cast(fp, dtype=C128 if b.dtype(fp).is_complex else F64)
     c = on(b)
     agree(b, b.shape(fp)[0], b.shape(xp)[0], "fp and xp are not of the same length.")
@@ -423,10 +426,10 @@ def areas(b: Any, y: Operand, x: Operand, dx: Operand, axis: int) -> tuple[Any, 
         widths = dx
     else:
         x = array(b, x)
-        axis_x = along if b.rank(x) == b.rank(y) else 0
+        axis_x = 0 if b.rank(x) == 1 else one_axis(axis, b.rank(x))
         count = at_least(b, on(b).sub(b.shape(x)[axis_x], 1), 0)
         widths = on(b).sub(part(b, x, axis_x, 1, count), part(b, x, axis_x, 0, count))
-        if b.rank(x) != b.rank(y):
+        if b.rank(x) == 1:
             widths = b.reshape(widths, (count, *(1,) * (b.rank(y) - 1 - along)))
     return on(b).div(on(b).mul(widths, ends), 2.0), along  # integers wrap before, as in NumPy
 
@@ -442,6 +445,9 @@ def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: in
 def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     """The convolution of two vectors: "full", "same" or "valid"."""
     x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
+    if max(b.rank(x), b.rank(y)) > 1:
+        raise ShapeMismatch("object too deep for desired array")
+    x, y = flat(b, x), flat(b, y)
     if b.dtype(x) == BOOL:
         return of_bools(b, lambda b, x, y: convolve(b, x, y, mode), x, y)
     n, m = b.shape(x)[0], b.shape(y)[0]
@@ -452,10 +458,14 @@ def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     total = n + m - 1
     windows = b.vread(padded, 0, (1, 1), (m, total))
     kernel = b.broadcast(b.reshape(b.flip(y, axes=(0,)), (m, 1)), (m, total))
-    out = b.sum(windows * kernel, axes=(0,))
+    products, c = windows * kernel, on(b)
+    if mode != "valid" and b.dtype(x).is_inexact:  # the zeros at the ends times what is not finite are no numbers
+        place = b.iota((m, total), axis=0, dtype=I64) + b.iota((m, total), axis=1, dtype=I64)
+        inside = b.logical_and(c.ge(place, c.sub(m, 1)), c.lt(place, total))
+        products = c.select(inside, products, 0)
+    out = b.sum(products, axes=(0,))
     if mode == "full":
         return out
-    c = on(b)
     short, long = c.minimum(n, m), c.maximum(n, m)
     if mode == "same":
         return part(b, out, 0, c.floordiv(c.sub(short, 1), 2), long)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample, Update
-from tracejit.ir.types import BOOL, F64, I64, TensorType, Type
+from tracejit.ir.types import F64, I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
@@ -209,6 +209,9 @@ def nonzero(b: Any, x: Operand, as_tuple: bool = True) -> Any:
     x = array(b, x)
     if not as_tuple:
         return argwhere(b, x)
+    if b.rank(x) == 0:
+        message = "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead."
+        raise ShapeMismatch(message)
     held = truth(b, x)
     return tuple(b.mask_read(b.iota(b.shape(x), axis=k, dtype=I64), held)[1] for k in range(b.rank(x)))
 
@@ -311,7 +314,7 @@ def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -
     if b.dtype(x).is_inexact:
         raise DTypeMismatch(f"bincount takes integers, not {b.dtype(x).numpy_name}")
     require_some(b, on(b).add(minlength, 1), "'minlength' must not be negative")
-    x = b.cast(x, dtype=I64) if b.dtype(x) == BOOL else x
+    x = x if b.dtype(x).kind == "i" else b.cast(x, dtype=I64)  # whose least number is below 0, for no elements
     top = b.fetch(b.max(x, axes=(0,)), ())
     size = on(b).maximum(b.cast(top, dtype=I64) + 1, minlength)
     least = b.fetch(b.min(x, axes=(0,)), ())
@@ -339,7 +342,7 @@ def bincount_(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) 
     return bincount(b, x, on(b).cast(weights, dtype=F64), minlength)
 
 
-@function(kinds=LIBRARY)
+@function(kinds=LIBRARY, rank_0="array")
 def isin(b: Any, x: Operand, values: Operand) -> Any:
     """Whether each element of x is one of the values: it is compared with a few, many are ordered and searched."""
     x, values = coerce.promote_operands(b, (array(b, x), flat(b, array(b, values))))

@@ -115,6 +115,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     at = obj + n if obj < 0 else obj
     new = np.asarray(values, dtype=x.dtype)
     if lines.ndim == 1:
+        if new.ndim > 1 and new.size != 1:
+            raise ValueError("could not broadcast input array into a vector")
         new = new.reshape(-1)
     elif new.ndim < lines.ndim:
         new = np.broadcast_to(new, (1,) + lines.shape[1:])
@@ -228,10 +230,14 @@ def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype
     """`np.linspace` between arrays or complex numbers, along a new axis."""
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    start, stop = np.asarray(start) * 1.0, np.asarray(stop) * 1.0
+    start = np.asarray(start) if isinstance(start, list | tuple) else start
+    stop = np.asarray(stop) if isinstance(stop, list | tuple) else stop
+    common = np.result_type(start, stop, 1.0)
+    start, stop = np.asarray(start).astype(common), np.asarray(stop).astype(common)
     apart = stop - start
     step = apart / max(num - 1 if endpoint else num, 1)
-    made = start + np.arange(num).reshape(-1, *[1 for _ in each(np.ndim(apart))]) * step
+    places = np.arange(num).astype(common).reshape(-1, *[1 for _ in each(np.ndim(apart))])
+    made = start + places * step
     if num > 1 and endpoint:
         made[-1] = stop
     if dtype is not None:

@@ -191,6 +191,8 @@ def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 6.28318
 def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     """The powers of x by columns, the highest first."""
     x = np.asarray(x)
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
     n = x.size if N is None else N
     powers = np.cumprod(np.where(np.arange(n)[None, :] == 0, 1, x[:, None] * np.ones(1, dtype=np.int64)), axis=1)
     return powers if increasing else np.flip(powers, axis=1).copy()
@@ -276,10 +278,14 @@ def isneginf(x: Any, out: Any = None) -> Any:
 
 @written(np.vecdot)
 def vecdot(x: Any, y: Any, axis: Any = -1) -> Any:
-    """Inner products along an axis."""
-    if np.shape(x)[axis] != np.shape(y)[axis]:
+    """Inner products along an axis, in the dtype of the products."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError("vecdot: Input operand 1 does not have enough dimensions")
+    if x.shape[axis] != y.shape[axis]:
         raise ValueError("vecdot: Input operand 1 has a mismatch in its core dimension 0")
-    return np.sum(np.conj(x) * y, axis=axis)
+    products = x.conj() * y
+    return np.sum(products, axis=axis, dtype=products.dtype)
 
 
 @written(np.matvec)
@@ -291,7 +297,7 @@ def matvec(x: Any, y: Any) -> Any:
 @written(np.vecmat)
 def vecmat(x: Any, y: Any) -> Any:
     """Vectors times matrices."""
-    return (np.conj(x)[..., None, :] @ y)[..., 0, :]
+    return (np.asarray(x).conj()[..., None, :] @ y)[..., 0, :]
 
 
 @written(np.fabs)

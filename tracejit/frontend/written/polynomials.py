@@ -14,6 +14,8 @@ from tracejit.frontend.written.numbers import vander
 def polyval(p: Any, x: Any) -> Any:
     """A polynomial at x: Horner's scheme."""
     p, x = np.asarray(p), np.asarray(x)
+    if p.shape[0] == 0:
+        return np.zeros_like(x)[()]
     value = np.zeros_like(x) + np.zeros(1, p.dtype)[0]
     for k in range(p.shape[0]):
         value = value * x + p[k]

@@ -163,6 +163,8 @@ def compress_method(a: Any, condition: Any, axis: Any = None) -> Any:
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """The slices along an axis where the condition holds."""
     held = np.asarray(condition) != 0
+    if held.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
     if axis is None:
         return a.reshape(-1)[np.flatnonzero(held)]
     return np.moveaxis(np.moveaxis(a, axis, 0)[np.flatnonzero(held)], 0, axis)
@@ -307,9 +309,10 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
     for k in each(len(keys))[1:]:
         if np.shape(keys[k]) != np.shape(keys[0]):
             raise ValueError("all keys need to be the same shape")
-    order = np.argsort(keys[0], kind="stable")
+    order = np.argsort(keys[0], axis, kind="stable")
     for k in each(len(keys))[1:]:
-        order = order[np.argsort(np.asarray(keys[k])[order], kind="stable")]
+        key = np.take_along_axis(np.asarray(keys[k]), order, axis)
+        order = np.take_along_axis(order, np.argsort(key, axis, kind="stable"), axis)
     return order
 
 
@@ -342,6 +345,8 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 @written(np.trim_zeros)
 def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     """The vector without zeros at its ends."""
+    if np.ndim(filt) > 1:
+        refuse("np.trim_zeros takes vectors in a script", "np.nonzero and slices of your own")
     places = np.flatnonzero(filt)
     if places.size == 0:
         return filt[:0]
@@ -354,7 +359,7 @@ def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
 def isin(element: Any, test_elements: Any, assume_unique: Any = False, invert: Any = False, *, kind: Any = None) -> Any:
     """Whether each element is one of the values, or (`invert`) is none."""
     found = np.isin(element, test_elements)
-    return ~found if invert else found
+    return np.asarray(~found) if invert else found
 
 
 @extended("searchsorted")
@@ -419,7 +424,9 @@ def unravel_index(indices: Any, shape: Any, order: Any = "C") -> Any:
         total = total * n
     if np.any((np.asarray(indices) < 0) | (np.asarray(indices) >= total)):
         raise ValueError(f"index is out of bounds for array with size {total}")
-    rest = np.asarray(indices)[()]
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise TypeError("only int indices permitted")
+    rest = np.asarray(indices).astype(np.int64)[()]
     made = ()
     for k in each(len(sizes)):
         n = sizes[len(sizes) - 1 - k] if order == "C" else sizes[k]
@@ -459,15 +466,3 @@ def partition_in_place(a: Any, kth: Any, axis: Any = -1) -> Any:
 def argpartition_of(a: Any, kth: Any, axis: Any = -1) -> Any:
     """The places in the order of their elements."""
     return argpartition(a, kth, axis)
-
-
-@written(methods="tolist")
-def tolist(a: Any) -> Any:
-    """The elements as Python numbers, in lists."""
-    if a.ndim == 0:
-        return a.item()
-    if a.ndim == 1:
-        return [v.item() for v in a]
-    if a.ndim == 2:
-        return [[v.item() for v in row] for row in a]
-    return [[[v.item() for v in line] for line in row] for row in a]

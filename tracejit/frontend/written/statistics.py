@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,13 @@ def nancumprod(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> 
 
 
 def _of_lines(x: Any, axis: Any) -> Any:
-    """The elements along an axis (all of them with None), that axis last."""
-    return x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
+    """The elements along an axis (all of them with None), or those of several axes, in one axis, the last."""
+    if axis is None:
+        return x.reshape(-1)
+    if isinstance(axis, int):
+        return np.moveaxis(x, axis, -1)
+    moved = np.moveaxis(x, axis, tuple(range(x.ndim - len(axis), x.ndim)))
+    return moved.reshape(*moved.shape[: x.ndim - len(axis)], math.prod(moved.shape[x.ndim - len(axis) :]))
 
 
 @written(np.nanquantile)
@@ -112,7 +118,10 @@ def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> A
     high = np.take_along_axis(lines, np.minimum(below + 1, last), axis=-1)
     made = (low + (high - low) * (place - below.astype(x.dtype)))[..., 0]
     if keepdims:
-        made = made.reshape(-1, *[1 for _ in each(x.ndim)]) if axis is None else np.expand_dims(made, axis % x.ndim + 1)
+        if axis is None:
+            axis = tuple(range(x.ndim))
+        axes = (axis,) if isinstance(axis, int) else axis
+        made = np.expand_dims(made, tuple([k % x.ndim + 1 for k in axes]))
     return made.reshape(*np.shape(q), *made.shape[1:]) if np.ndim(q) > 0 else made[0]
 
 
