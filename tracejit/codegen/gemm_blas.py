@@ -70,7 +70,8 @@ neither:
 #: The switch of OpenBLAS is one for the whole process: the first product of ours to begin, in any thread, turns its
 #: threads off, and the last one to end turns them on again.
 _SWITCHED = """
-declare i32 @tj_blas_set_threads_local(i32)
+declare i32 @tj_blas_get_threads()
+declare void @tj_blas_set_threads(i32)
 @tj_blas_lock = internal global i32 0
 @tj_blas_inside = internal global i32 0
 @tj_blas_before = internal global i32 0
@@ -94,8 +95,9 @@ define void @tj_blas_enter() nounwind {
   %first = icmp eq i32 %inside, 0
   br i1 %first, label %switch, label %done
 switch:
-  %before = call i32 @tj_blas_set_threads_local(i32 1)
+  %before = call i32 @tj_blas_get_threads()
   store i32 %before, ptr @tj_blas_before
+  call void @tj_blas_set_threads(i32 1)
   br label %done
 done:
   store atomic i32 0, ptr @tj_blas_lock release, align 4
@@ -113,7 +115,7 @@ define void @tj_blas_leave() nounwind {
   %back = and i1 %last, %several
   br i1 %back, label %switch, label %done
 switch:
-  %after = call i32 @tj_blas_set_threads_local(i32 %before)
+  call void @tj_blas_set_threads(i32 %before)
   br label %done
 done:
   store atomic i32 0, ptr @tj_blas_lock release, align 4

@@ -37,13 +37,13 @@ FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
 
 @record
 class Blas:
-    """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`) and by LAPACK's; `set_threads_local` is 0 where the library
-    has none."""
+    """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`) and by LAPACK's; `switch` are those of the functions that
+    get and set the number of its threads, or None where the library has no such pair."""
 
     integer_bits: int
     functions: dict[str, int]
     lapack: dict[str, int]
-    set_threads_local: int
+    switch: tuple[int, int] | None
     path: str
 
 
@@ -60,8 +60,8 @@ def find_blas() -> Blas | None:
         for prefix, suffix, bits in _SPELLINGS:
             functions = {name: address_of(library, f"{prefix}cblas_{name}{suffix}") for name in FUNCTIONS}
             if all(functions.values()):
-                local = next((a for n in _thread_setters(prefix, suffix) if (a := address_of(library, n))), 0)
-                return Blas(bits, functions, _lapack(library, prefix, suffix), local, path)
+                switch = _thread_switch(library, prefix, suffix)
+                return Blas(bits, functions, _lapack(library, prefix, suffix), switch, path)
     return None
 
 
@@ -75,9 +75,14 @@ def _lapack(library: ctypes.CDLL, prefix: str, suffix: str) -> dict[str, int]:
     return found
 
 
-def _thread_setters(prefix: str, suffix: str) -> list[str]:
-    name = "openblas_set_num_threads_local"
-    return [f"{prefix}{name}{suffix}", f"{prefix}{name}", f"{name}{suffix}", name]
+def _thread_switch(library: ctypes.CDLL, prefix: str, suffix: str) -> tuple[int, int] | None:
+    """OpenBLAS's functions; builds differ in which names get the prefix and suffix."""
+    for front, back in ((prefix, suffix), (prefix, ""), ("", suffix), ("", "")):
+        names = (f"{front}openblas_{verb}_num_threads{back}" for verb in ("get", "set"))
+        get, set = (address_of(library, name) for name in names)
+        if get and set:
+            return get, set
+    return None
 
 
 def _loaded_libraries() -> list[str]:

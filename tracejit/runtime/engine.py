@@ -220,9 +220,11 @@ class Engine:
         """The switch of the threads of a BLAS, linked when a product first needs that."""
         blas = find_blas()
         assert blas is not None
-        is_local = blas.set_threads_local != 0
-        data = self.quickly(f"switch {is_local}", lambda: switch_text(is_local))
-        symbols = {"tj_blas_set_threads_local": blas.set_threads_local} if is_local else {}
+        has_switch = blas.switch is not None
+        data = self.quickly(f"switch {has_switch}", lambda: switch_text(has_switch))
+        symbols: dict[str, int] = {}
+        if blas.switch is not None:
+            symbols["tj_blas_get_threads"], symbols["tj_blas_set_threads"] = blas.switch
         return self._linked("switch", [data], ("tj_blas_enter", "tj_blas_leave"), symbols)
 
     def products(self, name: str) -> Any:
@@ -306,7 +308,7 @@ class Engine:
     def _by_blas(self, part: str, name: str, symbol: str) -> Any:
         blas = find_blas()
         assert blas is not None
-        integer, has_switch = blas.integer_bits, blas.set_threads_local != 0
+        integer, has_switch = blas.integer_bits, blas.switch is not None
         data = self.quickly(f"blas {name} {integer} {has_switch}", lambda: blas_module(name, integer, has_switch))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()}
         return self._linked(f"{part}.{name}", [data], [symbol], symbols, uses=[self.support, self._switch])
