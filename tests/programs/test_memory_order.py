@@ -53,6 +53,27 @@ def turned(a: Any) -> Any:
     return b.T, c.T, (a @ a.T).T, [np.exp(a).transpose(), 3]
 
 
+def computed(a: Any) -> Any:
+    """Elementwise results lie as their operands do; those with one long axis have no order."""
+    row, column, cube = a[:, 0], a[0][:, None], np.stack([a, a + 1]).transpose(1, 2, 0)
+    held = [a.T]
+    held.append(a.T * 2)
+    held[1][0] = 5
+    return (
+        a.T + 1,
+        -a.T > 2,
+        row - a.T / a.T.sum(axis=0, keepdims=True),
+        np.maximum(a.T, column),
+        a.T + np.zeros((4, 3)),
+        np.power(a.T, 2.0),
+        np.exp(cube) * cube.mean(axis=(0, 1)),
+        held[0],
+        (np.abs(a.T) @ a).ravel(),
+        [(a.T * 2).sum(0), (a.T - 1).T.tolist(), (a.T + 1).strides],
+        held[1].tolist(),
+    )
+
+
 def shared(a: Any) -> Any:
     f = np.asfortranarray(a.T)
     f[0, 0] = -1
@@ -63,7 +84,7 @@ def shared(a: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("program", "x"),
-    [(made, 4), (made_like, A), (copies, A), (conversions, A), (of_rank_3, B), (turned, A), (shared, A)],
+    [(made, 4), (made_like, A), (copies, A), (conversions, A), (of_rank_3, B), (turned, A), (computed, A), (shared, A)],
 )
 def test_the_order_of_memory(program: Callable[..., Any], x: Any) -> None:
     fn = check(program, x)

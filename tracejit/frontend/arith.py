@@ -18,6 +18,7 @@ from tracejit.frontend import optionals
 from tracejit.frontend.builtin_arguments import wrong_operands
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
+from tracejit.frontend.turned_operands import by_rows, common_axes, turned
 from tracejit.frontend.values import (
     ArrayView,
     BoundMethod,
@@ -208,10 +209,8 @@ class Arithmetic:
         if isinstance(result, tuple):
             cls = type(result) if hasattr(result, "_fields") else None
             return TupleValue(tuple(self.wrap(r) for r in result), cls)
-        if isinstance(result, Handle):
-            return self.wrap_value(result.value)
-        if isinstance(result, Value):
-            return self.wrap_value(result)
+        if isinstance(result, Handle | Value):
+            return self.wrap_value(result.value if isinstance(result, Handle) else result)
         return Static(result)
 
     def wrap_value(self, value: Value) -> FrontValue:
@@ -220,14 +219,15 @@ class Arithmetic:
         return Number(value, weak=False)
 
     def typed(self, name: str, node: ast.AST, *operands: FrontValue, **attrs: Any) -> FrontValue:
-        """An op under NumPy's promotion and broadcasting."""
+        """An elementwise op under NumPy's promotion and broadcasting. Its result lies as the operands do."""
         self.ctx.at(node)
-        pairs = [self.operand(x, node) for x in operands]
+        axes = common_axes(self.ctx, node, operands)
+        pairs = [self.operand(by_rows(x, axes), node) for x in operands]
         try:
             made = coerce.apply(self.ctx.b, name, *(p[0] for p in pairs), weak=tuple(p[1] for p in pairs), **attrs)
         except (TypeError, ValueError, OverflowError) as error:
             self.mismatch(error, node)
-        return self.wrap(made)
+        return turned(self.wrap(made), axes)
 
     def mismatch(self, error: Exception, node: ast.AST) -> NoReturn:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from tracejit.frontend.context import Context
 from tracejit.frontend.leaves import ArrayLeaf, InputLeaf, TurnedLeaf, ViewLeaf
-from tracejit.frontend.memory_order import inverse
-from tracejit.frontend.slices import permuted
+from tracejit.frontend.slices import inverse, permuted
 from tracejit.frontend.values import ArrayView
 from tracejit.ir.core import Value
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.arguments import Arguments
-from tracejit.frontend.slices import permuted
+from tracejit.frontend.slices import inverse, permuted
 from tracejit.frontend.values import ArrayView, Size
 from tracejit.ir.types import DType
 
@@ -74,8 +74,3 @@ def ordered(c: Calls, a: Arguments, x: ArrayView) -> ArrayView:
     """The array in the order of memory that is asked for: itself where any will do, or it has that one."""
     kept = a.static("order") in (None, "K")
     return x if kept else in_order(c, x, axes_in_memory(a, x.rank, x))
-
-
-def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The order of axes that undoes this one."""
-    return tuple(sorted(range(len(axes)), key=axes.__getitem__))

@@ -158,7 +158,7 @@ def note_joined(ctx: Context, storage: int, sources: Iterable[int]) -> None:
 
 
 def in_memory(ctx: Context, view: ArrayView, node: ast.AST) -> ArrayView:
-    """An array that an expression gives; one that it makes lies in memory where its place makes such."""
+    """An array that an expression gives; one that it makes lies in memory, by rows, where its place makes such."""
     c, storage = view.storage, ctx.storage
     if c in ctx.made or c in ctx.arguments or c in storage.held or lies_in_memory(ctx, view):
         return view
@@ -169,7 +169,9 @@ def in_memory(ctx: Context, view: ArrayView, node: ast.AST) -> ArrayView:
     shared = (ctx.snapshots, ctx.detached, ctx.converted, ctx.parts, ctx.maybe_views)
     if any(c in group for group in shared) or storage.partners(c) or view.readonly is not False:
         _refuse(ctx, "shared with others")
-    content, memory = storage.bases[c], memory_of(ctx, view.dtype)
+    if view.via and view.via[0] == "transpose":
+        view = ctx.fresh(ctx.load(view))
+    content, memory = storage.bases[view.storage], memory_of(ctx, view.dtype)
     at = ctx.b.emit("list_len", (storage.bases[memory],), names=("place",))[0]
     lengths = ctx.dim_sizes(content)
     elements = flat(ctx, content, lengths)

@@ -102,6 +102,11 @@ def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
     return view.viewed(view.offset, strides, lengths, via)
 
 
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes this one."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
 def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[Size, ...] | None:
     """Strides that give the view another shape of the same size without a copy; None where none are found.
 

@@ -1,0 +1,85 @@
+"""Elementwise ops on arrays whose axes were exchanged, like `x.T + 1`: computed as the memory lies, and seen so again.
+
+NumPy lays the result out as the operands lie, so that both are passed through from one end to the other. An operand
+with one axis that is longer than 1 has no order of its own. Results that get a name lie by rows: names come to stand
+for one of several arrays in branches and loops, and parts of one array are read many times.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from tracejit.frontend.context import Context
+from tracejit.frontend.sizes import key
+from tracejit.frontend.slices import inverse, permuted
+from tracejit.frontend.values import ArrayView, FrontValue, Size, TupleValue
+
+
+def common_axes(ctx: Context, node: ast.AST, operands: Sequence[FrontValue]) -> tuple[int, ...]:
+    """The axes, as those of memory by rows, of all arrays among the operands that have an order, if they are known to
+    fit each other; () where results lie by rows, as all do among Tensors."""
+    arrays = [x for x in operands if isinstance(x, ArrayView) and x.rank]
+    first = next(filter(_is_turned, arrays), None)
+    if ctx.tensors or first is None or not all(_lies_like(ctx, x, first) for x in arrays):
+        return ()
+    return first.via[1] if _is_taken_at_once(ctx, node) else ()
+
+
+#: What takes an array and gives it no name.
+_TAKES = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Attribute, ast.Subscript)
+#: What makes names, and what is returned, one of several values.
+_PATHS = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.comprehension)
+
+
+def _is_taken_at_once(ctx: Context, node: ast.AST) -> bool:
+    """Whether an expression is an operand, an argument of a method or a function of a module, or returned."""
+    whole = ctx.frame.source.node
+    parents = {inner: outer for outer in ast.walk(whole) for inner in ast.iter_child_nodes(outer)}
+    outer = parents.get(node)
+    if isinstance(outer, ast.keyword):
+        outer = parents.get(outer)
+    if isinstance(outer, _TAKES) or (isinstance(outer, ast.Call) and isinstance(outer.func, ast.Attribute)):
+        return True
+    while isinstance(outer, ast.Tuple):
+        outer = parents.get(outer)
+    if isinstance(outer, ast.Return) and isinstance(whole, ast.FunctionDef):
+        return ctx.frame.caller is None and not any(isinstance(inner, _PATHS) for inner in ast.walk(whole))
+    return isinstance(outer, ast.Lambda) and outer is whole and ctx.frame.caller is None
+
+
+def _is_turned(x: ArrayView) -> bool:
+    return bool(x.via) and x.via[0] == "transpose"
+
+
+def _lies_like(ctx: Context, x: ArrayView, first: ArrayView) -> bool:
+    """Whether an operand lies in the order of another, or has none, and need not be stretched at run time."""
+    sizes = list(map(key, first.lengths[first.rank - x.rank :]))
+    if x.rank == first.rank and x.via == first.via and x.storage not in ctx.strided:
+        return list(map(key, x.lengths)) == sizes
+    long = [k for k, n in enumerate(x.lengths) if not _is_unit(n)]
+    return x.rank <= first.rank and len(long) < 2 and all(key(x.lengths[k]) == sizes[k] for k in long)
+
+
+def _is_unit(n: Size) -> bool:
+    return isinstance(n, int) and n == 1
+
+
+def by_rows(x: FrontValue, axes: tuple[int, ...]) -> FrontValue:
+    """An operand with such axes as it lies in memory; what has no order has its one axis where it belongs."""
+    if not axes or not isinstance(x, ArrayView) or not x.rank:
+        return x
+    if x.rank == len(axes):
+        return permuted(x, inverse(axes))
+    more = len(axes) - x.rank
+    via = ("reshape",) if x.is_whole else ()
+    strides, lengths = (0,) * more + x.strides, (1,) * more + x.lengths
+    order = inverse(axes)
+    return x.viewed(x.offset, [strides[k] for k in order], [lengths[k] for k in order], via)
+
+
+def turned(made: FrontValue, axes: tuple[int, ...]) -> FrontValue:
+    """What was made of such operands, with their axes."""
+    if isinstance(made, TupleValue):
+        return TupleValue(tuple(turned(item, axes) for item in made.items), made.cls)
+    return permuted(made, axes) if axes and isinstance(made, ArrayView) else made
