@@ -18,7 +18,7 @@ from tests.programs.effects import generate
 from tests.programs.placed import host
 from tracejit import ScriptError, script
 
-PROGRAMS = 24
+PROGRAMS = 16
 BATCH = 4
 STEPS = (1, 2, 4, 100)
 

@@ -16,7 +16,7 @@ from tests.programs.generate import generate
 
 pytestmark = pytest.mark.compiled
 
-PROGRAMS = 2000
+PROGRAMS = 1200
 BATCH = 50
 
 

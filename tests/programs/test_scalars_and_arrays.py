@@ -190,7 +190,7 @@ def test_conditions_without_values_and_medians_are_methods_of_tensors_too() -> N
     for fn in (lambda x: tj.where(x > 2), lambda x: (x.median(), x.median(1))):
         for mine, compiled in zip(fn(x), script(fn)(x), strict=True):
             assert mine.dtype == compiled.dtype and mine.tolist() == compiled.tolist()
-    with pytest.raises(TypeError, match="two values"):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'y'"):
         tj.where(x > 2, x)
 
 
