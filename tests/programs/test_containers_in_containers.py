@@ -13,6 +13,9 @@ import pytest
 from tests.programs.cases import Cases, Program, run
 from tests.programs.compare import check
 from tracejit import ScriptError, script
+from tracejit.frontend.function import Lowering, lower_function
+from tracejit.frontend.signature import Access, spec_of
+from tracejit.frontend.source import function_source
 
 case = Cases()
 
@@ -245,6 +248,22 @@ def no_such_key(n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def test_a_place_that_makes_containers_of_a_pool_is_found_in_two_lowerings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(a):
+        near = defaultdict(set)
+        for v in a:
+            near[v].add(1)
+            near[v + 1].add(2)
+            near[v + 2].add(3)
+        return len(near[1])
+
+    lowerings: list[Lowering] = []
+    once = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or once(self, *args))
+    lower_function(function_source(f), [("a", Access(0), spec_of(EDGES[0]))])
+    assert len(lowerings) <= 12  # the first place takes six
 
 
 def test_records_that_have_not_the_same_keys_are_refused() -> None:

@@ -93,21 +93,25 @@ def require_one_kind(
 ) -> None:
     """Lists that become one, and items that are put into it, need growing lists of one kind. Raises `ListGrows` where
     the lists are not such yet, and refuses items that no such list can hold."""
-    found = [x for x in lists if isinstance(x, GrowingList | ListValue)]
+    found, items = [x for x in lists if isinstance(x, GrowingList | ListValue)], list(items)
     grown = [x for x in found if isinstance(x, GrowingList)]
+    known: list[Kind | None] = []
     try:
-        kind = reduce(join_kinds, (_known_kind(ctx, x) for x in found))
-        kind = join_kinds(kind, kind_of_items(items, ctx.argument_dims))
+        known.extend(_known_kind(ctx, x) for x in found)
+        kind = join_kinds(reduce(join_kinds, known), kind_of_items(items, ctx.argument_dims))
         kind = kind_in_memory(ctx, kind, (k for x in found for k in x.keys))
     except NoKind as error:
         if error.lists:
-            share(ctx, error.lists, node)
+            is_item = any(isinstance(x, GrowingList) and x.keys == error.lists for x in items)
+            beside = [k.root for k in known if is_item and isinstance(k, SharedKind)]
+            share(ctx, (*beside, *error.lists), node)
         if error.classes:
             pooled_tables.merge(ctx, error.classes)
         if isinstance(error.instance, ObjectValue) and not is_table(error.instance):
             pool_instances(ctx, error.instance, node)
         elif error.instance is not None:
-            pooled_tables.pool_if_possible(ctx, [error.instance])
+            is_item = any(x is error.instance for x in items)
+            pooled_tables.pool_beside(ctx, error.instance, known if is_item else ())
         ctx.require_known(
             node,
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
@@ -148,7 +152,7 @@ def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None
     places = [x.keys if isinstance(x, GrowingList | ListValue) else () for x in lists]
     is_given = any(isinstance(k, tuple) and k[0] == "outside" for keys in places for k in keys)
     if places and all(places) and not is_given:
-        share(ctx, (k for keys in places for k in keys), node)
+        share(ctx, [k for keys in places for k in keys], node)
     ctx.require_known(
         node, "two names stand for one list on one path and for two lists on another", "copy the list: list(items)"
     )

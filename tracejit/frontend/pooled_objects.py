@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.heap import led_to
+from tracejit.frontend.kinds import Kind, list_places, pooled_classes
 from tracejit.frontend.placed_arrays import NotOwn
 from tracejit.frontend.signature import MISSING
 from tracejit.frontend.tables import is_table
@@ -120,15 +121,41 @@ def in_pool(c: Calls, o: ObjectValue, node: ast.AST) -> FrontValue:
         raise Again
     pool = ctx.pools[o.cls]
     at = ctx.list_length(_list(pool, _COUNT))
+    kinds, learned = dict(ctx.growing), False
     for name in names:
         value = o.fields.get(name)
         if value is None:  # an attribute that is set later
             value = Static(c.objects.find(o.cls, name))
         if isinstance(value, MaybeUnbound) or (isinstance(value, Static) and value.value is MISSING):
             refuse_late(ctx, o.cls, name, node)
-        put(c, o.cls, name, value, node, lambda v, name=name: c.lists.push(_list(pool, _part(name)), v, node))
+        try:
+            put(c, o.cls, name, value, node, lambda v, name=name: c.lists.push(_list(pool, _part(name)), v, node))
+        except Again:  # the other attributes tell too what their lists are to be like
+            learned = True
+            ctx.growing.update(kinds)
+        except Exception:
+            if not learned:
+                raise
+    if learned:
+        forget_lists(ctx)
+        forget_objects(ctx)
+        raise Again
     c.lists.push(_list(pool, _COUNT), Static(True), node)
     return SharedObject(at, pool)
+
+
+def forget_lists(ctx: Context) -> None:
+    """What lists hold that held lists is found anew."""
+    _forget(ctx, lambda kind: bool(list_places(kind)))
+
+
+def forget_objects(ctx: Context) -> None:
+    """What lists hold that held objects of pools that are no more is found anew."""
+    _forget(ctx, lambda kind: not ctx.pools_known.classes.keys() >= pooled_classes(kind))
+
+
+def _forget(ctx: Context, is_gone: Callable[[Kind], bool]) -> None:
+    ctx.growing.update({place: None for place, kind in ctx.growing.items() if kind is not None and is_gone(kind)})
 
 
 def put(c: Calls, cls: type, name: str, value: FrontValue, node: ast.AST, into: Callable[[FrontValue], None]) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 from tracejit.frontend import pooled_objects
 from tracejit.frontend.context import Again, Context, Frame
 from tracejit.frontend.heap import led_to, parts_of
-from tracejit.frontend.kinds import number_type, pooled_classes
+from tracejit.frontend.kinds import InstanceKind, Kind, number_type
+from tracejit.frontend.pooled_objects import forget_objects
 from tracejit.frontend.tables import HAS_KNOWN_KEYS, STANDS_FOR, grow_late, is_table, shown_class, standing
 from tracejit.frontend.values import (
     Closure,
@@ -57,8 +58,17 @@ def pool_if_possible(ctx: Context, values: Iterable[FrontValue | None]) -> None:
             cls = known.container_class(next(iter(first.keys)))
             assert cls is not None
             known.classes[cls] = tuple(map(_field, first.items))
-        _forget_kinds(ctx)
+        forget_objects(ctx)
         raise Again
+
+
+def pool_beside(ctx: Context, value: FrontValue, kinds: Iterable[Kind | None]) -> None:
+    """Lower again with a container that goes into lists of these kinds in the pool of what they hold, or in one of its
+    own."""
+    pools = {k.cls for k in kinds if isinstance(k, InstanceKind) and _ROOT in vars(k.cls) and not _is_record(k.cls)}
+    if {_base(cls) for cls in pools} == {*_places(ctx, value).values()}:
+        pool_if_possible(ctx, [value, *(ObjectValue(cls, {}) for cls in pools)])
+    pool_if_possible(ctx, [value])
 
 
 def meet(ctx: Context, a: FrontValue, b: FrontValue) -> None:
@@ -122,13 +132,6 @@ def _places(ctx: Context, value: FrontValue | None) -> Mapping[object, type]:
             return {}
 
 
-def _forget_kinds(ctx: Context) -> None:
-    """What lists hold that held objects of pools is found anew."""
-    for key, kind in ctx.growing.items():
-        if kind is not None and any(_ROOT in vars(cls) for cls in pooled_classes(kind)):
-            ctx.growing[key] = None
-
-
 def own_class(cls: type, root: object) -> type:
     """The class of the containers of one pool."""
     return type(cls.__name__, (cls,), {STANDS_FOR: vars(cls)[STANDS_FOR], _ROOT: root, "__module__": cls.__module__})
@@ -151,7 +154,7 @@ def class_at(ctx: Context, node: ast.AST, cls: type) -> type:
         return cls
     if not issubclass(found, cls):  # some of what was taken for records has other keys
         ctx.pools_known.put_together({ctx.place(node): cls}, cls)
-        _forget_kinds(ctx)
+        forget_objects(ctx)
         raise Again
     return found
 
@@ -216,7 +219,7 @@ def _as_tables(ctx: Context, cls: type, values: Iterable[FrontValue], node: ast.
     time only."""
     require_one_type(ctx, values, node)
     ctx.pools_known.put_together({vars(cls)[_ROOT]: _dict()}, _dict())
-    _forget_kinds(ctx)
+    forget_objects(ctx)
     raise Again
 
 

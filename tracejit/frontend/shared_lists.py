@@ -7,15 +7,15 @@ one name, everything is lowered again with both made in one pool (`Pools.share`)
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.frontend import placed_arrays, pooled_tables, tables
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
-from tracejit.frontend.kinds import SharedKind, list_places
-from tracejit.frontend.pooled_objects import make_pool
+from tracejit.frontend.kinds import SharedKind
+from tracejit.frontend.pooled_objects import forget_lists, make_pool
 from tracejit.frontend.trips import Trips
 from tracejit.frontend.values import (
     ArrayView,
@@ -44,10 +44,10 @@ def _root(parents: Mapping[object, object], place: object) -> object:
     return place
 
 
-def _unite(parents: dict[object, object], places: Iterable[object]) -> tuple[object, list[object]]:
+def _unite(parents: dict[object, object], places: Collection[object]) -> tuple[object, list[object]]:
     """Let one of some places stand for all; with what is new, or stood for others."""
-    known = list(places)
-    new = [p for p in known if p not in parents]
+    new = [p for p in places if p not in parents]
+    known = [*(p for p in places if p in parents), *new]
     parents.update((p, p) for p in new)
     first, *rest = dict.fromkeys(_root(parents, p) for p in known)
     parents.update(dict.fromkeys(rest, first))
@@ -103,7 +103,7 @@ class Pools:
         self.classes.update(new)
         return bool(new)
 
-    def share(self, places: Iterable[object]) -> bool:
+    def share(self, places: Collection[object]) -> bool:
         """Let places make lists in one pool; whether that is new."""
         return bool(_unite(self.parents, places)[1])
 
@@ -114,28 +114,28 @@ class Pools:
             known[place] = _root(known, other)
         return self.container_classes[_root(known, place)] if place in known else None
 
-    def put_together(self, places: Iterable[object], base: type) -> bool:
+    def put_together(self, places: Collection[object], base: type) -> bool:
         """Let places make containers in one pool, of a class that is made of `base`; whether that is new."""
         from tracejit.frontend.pooled_tables import own_class
+        from tracejit.frontend.tables import HAS_KNOWN_KEYS
 
         root, changed = _unite(self.containers, places)
-        made = self.container_classes.get(root)
-        if not changed and made is not None and issubclass(made, base):
+        found = [cls for old in (root, *changed) if (cls := self.container_classes.pop(old, None)) is not None]
+        fits = [cls for cls in found if issubclass(cls, base)]
+        made = fits[0] if fits else own_class(base, root)
+        self.container_classes[root] = made
+        if not changed and fits:
             return False
-        for old in (root, *changed):
-            self.classes.pop(self.container_classes.pop(old, object), None)
-        self.container_classes[root] = made = own_class(base, root)
-        self.classes[made] = ()
+        names = dict.fromkeys(name for cls in found for name in self.classes.pop(cls) if cls in fits)
+        self.classes[made] = () if hasattr(made, HAS_KNOWN_KEYS) else tuple(names)
         return True
 
 
-def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
+def share(ctx: Context, places: Collection[object], node: ast.AST) -> NoReturn:
     """Lower again with lists of these places in one pool."""
     if not ctx.pools_known.share(places):
         ctx.refuse(node, "this list cannot be an item of a list here", "use an array of two axes")
-    for key, kind in ctx.growing.items():
-        if kind is not None and list_places(kind):
-            ctx.growing[key] = None  # what it holds is found anew
+    forget_lists(ctx)
     raise Again
 
 
