@@ -27,7 +27,8 @@ MODULE_LINES = 300
 
 #: An entry without loops of at most so many lines is compiled with care: calls are to be fast.
 SHORT_ENTRY = 150
-#: One of more lines is compiled quickly although it computes: the time for good code grows faster than the code.
+#: One of more lines is compiled quickly although it computes and launches nothing: the time for good code grows faster
+#: than the code.
 LONG_ENTRY = 3000
 
 #: `full`: worth the optimiser's time. `careful`: good code as it is printed. `plain`: the same without a second look at
@@ -89,7 +90,8 @@ def _effort(program: Program, text: str) -> Effort:
     """How an entry that gains nothing by the optimiser is compiled."""
     lines = text.count("\n")
     is_short = not loops(program) and lines <= SHORT_ENTRY
-    return "careful" if is_short or not is_quick(text, may_compute=lines > LONG_ENTRY) else "quick"
+    may_compute = lines > LONG_ENTRY or any(map(_is_heavy, host_code(program)))
+    return "careful" if is_short or not is_quick(text, may_compute=may_compute) else "quick"
 
 
 def loops(program: Program) -> bool:

@@ -1,4 +1,4 @@
-"""Host code that is long is compiled quickly although it computes, to the same bits."""
+"""Host code that launches kernels is compiled quickly although it computes, to the same bits."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_both_ways_give_the_same_bits(a: float, b: float, n: int, monkeypatch: p
     inner = llvm._effort
     monkeypatch.setattr(llvm, "_effort", lambda program, text: efforts.append(inner(program, text)) or efforts[-1])
     found = []
-    for long in (llvm.LONG_ENTRY, -1):
-        monkeypatch.setattr(llvm, "SHORT_ENTRY", -1)
-        monkeypatch.setattr(llvm, "LONG_ENTRY", long)
+    monkeypatch.setattr(llvm, "SHORT_ENTRY", -1)
+    for is_heavy in (lambda stmt: False, llvm._is_heavy):
+        monkeypatch.setattr(llvm, "_is_heavy", is_heavy)
         script = tj.script(numbers, cache=False)
         try:
             made = script(x, a, b, n)
