@@ -116,6 +116,18 @@ def _one_of_two_changed(x):
     return x
 
 
+def _view_of_one_of_two(x):
+    v = x[0] if x[2] > 0 else x[1]
+    v.reshape(1)[0] = 9.0
+    return x
+
+
+def _view_of_what_changes(x):
+    v = (x[0] if x[2] > 0 else x[1]).view(1)
+    x += 1.0
+    return v * 2.0
+
+
 def _best(x):
     best = x[0]
     for i in range(len(x)):
@@ -164,6 +176,8 @@ def _to_itself(x):
     [
         (_of_two, "an element of a tensor that changed since"),
         (_one_of_two_changed, "changes an element of a tensor or list in place"),
+        (_view_of_one_of_two, "on one path only, the same memory as another name's"),
+        (_view_of_what_changes, "on one path only, the same memory as another name's"),
         (_best, "an element of a tensor that changed since"),
         (_in_a_list, "of which a list holds elements"),
         (_of_two_names, "a 0-d tensor in place that another name stands for"),

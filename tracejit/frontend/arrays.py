@@ -75,7 +75,7 @@ def function(
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
         a = Arguments(calls, name, signature, elements.viewed(calls.ctx, name, args), kwargs, node, numpys)
-        return as_asked(a, handler(calls, a))
+        return as_asked(a, elements.note_view(calls.ctx, name, args, handler(calls, a)))
     library = library_function(name)
     if library is not None:
         return library_call(calls, library, args, kwargs, node)

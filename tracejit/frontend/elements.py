@@ -223,6 +223,15 @@ def viewed(ctx: Context, name: str, args: Sequence[FrontValue]) -> list[FrontVal
     return [a if found is None or found.view is None else found.view for a, found in places]
 
 
+def note_view(ctx: Context, name: str, args: Sequence[FrontValue], made: FrontValue) -> FrontValue:
+    """What such a function made of an element whose place depends on the path: a copy where Python has a view."""
+    if name in _VIEWS and isinstance(made, ArrayView) and ctx.elements.places:
+        for found in filter(None, (place_of(ctx, a) for a in args)):
+            if found.view is None:
+                ctx.snapshots[made.storage] = frozenset(found.contents)
+    return made
+
+
 def shown(ctx: Context, value: Number, made: Number) -> Number:
     """A number in the memory of another."""
     if (found := place_of(ctx, value)) is not None:

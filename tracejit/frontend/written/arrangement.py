@@ -459,6 +459,8 @@ def parts_between(x: Any, axis: Any, places: Any) -> Any:
 @written(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
     """Parts along the first axis."""
+    if np.ndim(ary) < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
     return split(ary, indices_or_sections, 0)
 
 
@@ -471,6 +473,8 @@ def hsplit(ary: Any, indices_or_sections: Any) -> Any:
 @written(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
     """Parts along the third axis."""
+    if np.ndim(ary) < 3:
+        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
     return split(ary, indices_or_sections, 2)
 
 

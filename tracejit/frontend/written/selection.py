@@ -275,7 +275,12 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 @written(np.array_equiv)
 def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether two arrays are equal in their common shape."""
-    return bool(np.all(np.asarray(a1) == np.asarray(a2)))
+    a1, a2 = np.asarray(a1), np.asarray(a2)
+    fits = True
+    for k in each(min(a1.ndim, a2.ndim)):
+        m, n = a1.shape[-1 - k], a2.shape[-1 - k]
+        fits = fits and (m == n or m == 1 or n == 1)
+    return bool(np.all(a1 == a2)) if fits else False
 
 
 @written(np.partition)

@@ -102,6 +102,7 @@ def _of_lines(x: Any, axis: Any) -> Any:
 @written(np.nanquantile)
 def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """The element at the fraction q of the order of those that are not nan, linear between neighbours."""
+    require_numbers(x)
     if np.asarray(x).dtype.kind not in "fc" and np.asarray(q).dtype.kind not in "fc":
         return _of_ends(np.asarray(x), np.asarray(q), axis, keepdims)
     x = np.asarray(x) * 1.0
@@ -134,7 +135,7 @@ def nanpercentile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) ->
 @written(np.nanmedian)
 def nanmedian(x: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """The middle one of the elements that are not nan."""
-    return stored(nanquantile(x, 0.5, axis, keepdims=keepdims), out)
+    return stored(nanquantile(np.asarray(x) * 1.0, 0.5, axis, keepdims=keepdims), out)
 
 
 @written(np.cov)
