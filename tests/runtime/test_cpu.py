@@ -331,6 +331,7 @@ SHAPES = [
     (15, 33, 385),
     (100, 70, 30),
     (3, 2100, 5),
+    (5, 3, 700),  # few rows and columns, and many products to sum
     (8, 16, 1),  # register tiles without packing: one, some that reach back, many
     (31, 67, 40),
     (64, 300, 90),

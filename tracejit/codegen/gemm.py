@@ -1,6 +1,6 @@
 """Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of one row or
 column in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors beyond the caches,
-and for what is left on machines with short vectors.
+for few rows and columns that sum much, and for what is left on machines with short vectors.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
@@ -23,6 +23,8 @@ PARTS = {
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
+#: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's.
+NARROW, DEEP = 32, 16
 #: A part of a dtype by the number that `@tj_resolve` gets.
 NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
 
@@ -100,9 +102,18 @@ done:
 
 def _choice(name: str, suffix: str, rest: str, vectors: str) -> str:
     """Tiles where they fit, a few numbers and one row or column by themselves, the others by `rest`, vectors with large
-    matrices by `vectors`. A product with one column is the transposed one with one row."""
+    matrices and narrow matrices by `vectors`. A product with one column is the transposed one with one row."""
     share = "false" if suffix else "true"
     tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
+    narrow = rest if rest == vectors else "narrow"
+    deep = f"""
+narrow:
+  %many = call i64 @llvm.smax.i64(i64 %m, i64 %n)
+  %some.columns = icmp sle i64 %many, {NARROW}
+  %least = mul i64 %many, {DEEP}
+  %long = icmp sge i64 %k, %least
+  %deep = and i1 %some.columns, %long
+  br i1 %deep, label %{vectors}, label %{rest}"""
     packed = f"""
 packed:
   call void @tj_packed_{name}({PARAMS}, i1 {share})
@@ -137,7 +148,7 @@ several:
   %single = icmp eq i64 %n, 1
   %dense = icmp eq i64 %cr, 1
   %column = and i1 %single, %dense
-  br i1 %column, label %one.column, label %{rest}
+  br i1 %column, label %one.column, label %{narrow}
 one.column:
   %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c, i1 {share})
   br i1 %column.done, label %done, label %{vectors}
@@ -145,7 +156,8 @@ done:
   ret void
 panels:
   call void @tj_panels_{name}({PARAMS}, i1 {share})
-  ret void{packed if "packed" in (rest, vectors) else ""}
+  ret void{packed if "packed" in (rest, vectors) else ""}{deep if narrow == "narrow" else ""}
 }}
 declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 """
