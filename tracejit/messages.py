@@ -74,6 +74,39 @@ def _one_of(count: int, *parts: Any) -> str:
 
 FORMS["one_of"] = _one_of
 
+
+def letters(cells: Any, *words: str) -> str:
+    """A text by the codes of its letters. Below 0 stands which hidden template comes instead, which begins with the
+    dtypes of what it shows; the bits of that follow."""
+    given, made = map(int, cells), list[str]()
+    for cell in given:
+        if cell >= 0:
+            made.append(chr(cell))
+            continue
+        count, rest = uncovered(words[-1 - cell]).split(" ", 1)
+        *dtypes, template = rest.split(" ", int(count))
+        made.append(filled(template, [_of_bits(next(given), dtype) for dtype in dtypes]))
+    return "".join(made)
+
+
+def _of_bits(bits: int, dtype: str) -> Any:
+    """A number of a dtype by its bits; those of a narrow float are the bits of a float64."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        found = np.int64(bits).view(np.float64)
+        return float(found) if kind.itemsize == 8 else found.astype(kind)
+    return bool(bits) if kind.kind == "b" else bits % (1 << 64) if dtype == "uint64" else bits
+
+
+def made_texts(cells: Any, starts: Any, counts: Any, places: Any, *words: str) -> list[str]:
+    """Texts by their numbers: where the letters of each begin, and how many there are."""
+    parts = ((starts[i], counts[i]) for i in map(int, places))
+    return [letters(cells[start : start + count], *words) for start, count in parts]
+
+
+FORMS["letters"] = letters
+FORMS["made_texts"] = made_texts
+
 #: What has been warned of, by file, as modules keep it in `__warningregistry__`.
 _warned: dict[str, dict[Any, Any]] = {}
 

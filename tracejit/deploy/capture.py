@@ -36,6 +36,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
     any_sizes,
 )
+from tracejit.frontend.leaves import MadeTextLeaf
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
@@ -192,6 +193,7 @@ _WORDS: Mapping[type, str] = {
     InstanceLeaf: "an object of a list",
     OptionalLeaf: "what may be None",
     SharedLeaf: "one of several lists",
+    MadeTextLeaf: "text",
     TextLeaf: "text",
 }
 

@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend import arrays, list_calls, pooled_tables, ranges, tables
+from tracejit.frontend import arrays, list_calls, made_texts, pooled_tables, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
@@ -28,6 +28,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     SequenceValue,
+    SharedText,
     Size,
     SliceValue,
     Static,
@@ -77,12 +78,23 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
             return c.ctx.size_number(c.ctx.list_length(x))
         case SequenceValue() as s:
             return c.ctx.size_number(c.ctx.sizes.maximum(c.ctx.b, s.length, 0))
-        case MessageValue():
-            c.ctx.refuse(node, "the length of text with run-time values is outside the language", "use numbers")
+        case MessageValue() as text:
+            return _len(c, [made_texts.stored(c, text, node)], kwargs, node)
         case Static(value):
             return c.call_now(len, [Static(value)], {}, node)
         case x:
             c.arith.mismatch(TypeError(f"object of type '{type_name(x)}' has no len()"), node)
+
+
+@handles(ord)
+def _ord(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    x = made_texts.kept(c, args[0], node)
+    if isinstance(x, SharedText):
+        return c.call_value(c.attribute(x, "ord", node), [], {}, node)
+    if not isinstance(x, Static):
+        text = f"ord() expected string of length 1, but {type_name(x)} found"
+        return c.arith.mismatch(TypeError(text), node)
+    return c.call_now(ord, args, kwargs, node)
 
 
 @handles(range)
@@ -278,7 +290,8 @@ HANDLERS[all] = _quantifier("all")
 
 @handles(int)
 def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    if args and (own := c.objects.special(args[0], "__int__", [], node)) is not None:
+    args = [made_texts.kept(c, a, node) for a in args]
+    if len(args) == 1 and (own := c.objects.special(args[0], "__int__", [], node)) is not None:
         return own
     if len(args) > 1 or kwargs:
         if not all(isinstance(a, Static) for a in (*args, *kwargs.values())):
@@ -335,7 +348,7 @@ def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node
         return arrays.method(c, x, "item", [], {}, node)
     if isinstance(x, Static | Number):
         return x
-    if isinstance(x, MessageValue):
+    if isinstance(x, MessageValue | SharedText):
         c.ctx.refuse(node, "a number from text with run-time values is outside the language", "use the number itself")
     c.arith.mismatch(TypeError(f"a number is needed here, not '{type_name(x)}'"), node)
 

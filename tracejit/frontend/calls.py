@@ -57,7 +57,7 @@ from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.made_leaves import constructed
 from tracejit.frontend.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
-from tracejit.frontend.objects import Objects, shared_class
+from tracejit.frontend.objects import Objects
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import has_same_hash, is_pure_builtin, runs_nothing
 from tracejit.frontend.restarts import note_maker
@@ -86,6 +86,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     SliceValue,
     Static,
     SuperValue,
@@ -192,9 +193,8 @@ class Calls:
             case TupleValue(items, cls) if cls is not None:
                 fields = getattr(cls, "_fields", ())
                 return items[fields.index(name)] if name in fields else self.objects.member(base, cls, name, node)
-            case SharedList():
-                own = shared_lists.attribute(base, name)
-                return self.objects.member(base, shared_class(), name, node) if own is None else own
+            case SharedList() | SharedText():
+                return shared_lists.attribute(self, base, name, node)
             case OptionalValue():
                 absent = f"'NoneType' object has no attribute '{name}'"
                 return self.attribute(require_value(self.ctx, base, "AttributeError", absent), name, node)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import enum
 import types
-import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -100,7 +99,15 @@ def _numbered(texts: str | tuple[str, ...]) -> tuple[tuple[Static, ...], np.ndar
 
 @lru_cache(maxsize=64)
 def _codes(texts: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    return np.array([zlib.crc32(text.encode()) for text in texts], np.int64)
+    return np.array([text_hash(text) for text in texts], np.int64)
+
+
+def text_hash(text: str) -> int:
+    """A number of a text, the same in each process: that of texts made at run time is computed (`written/texts.py`)."""
+    made = len(text)
+    for letter in text:
+        made = (made * 31 + ord(letter)) % (1 << 64)
+    return made - (made >> 63 << 64)
 
 
 def code(calls: Calls, text: FrontValue) -> FrontValue:

@@ -32,6 +32,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     SuperValue,
     Transformed,
@@ -93,7 +94,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return shown_class(kind)
         case SequenceValue() if x.range is not None:
             return range
-        case MessageValue():
+        case MessageValue() | SharedText():
             return str
         case Closure() | BoundFunction():
             return types.FunctionType

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import arrays, list_calls, tables
+from tracejit.frontend import arrays, list_calls, made_texts, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
 from tracejit.frontend.dict_items import known_key
@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    SharedText,
     Static,
     TupleValue,
     type_name,
@@ -125,6 +126,9 @@ def either(e: Expressions, x: FrontValue, y: FrontValue, node: ast.AST) -> Front
 
 def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
     """`item in container`."""
+    item, container = made_texts.kept(e.calls, item, node), made_texts.kept(e.calls, container, node)
+    if isinstance(item, SharedText) and isinstance(container, Static) and isinstance(container.value, str):
+        container = made_texts.stored(e.calls, container, node)
     if isinstance(item, ChoiceValue) and isinstance(container, DictValue | Static | ChoiceValue | MessageValue):
         tables.grow_for_many(e.calls, container, item)
         return each(e, item, lambda o: contains(e, o, container, node), node)

@@ -35,6 +35,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -169,7 +170,7 @@ class _Copier:
                 return self.by_method(value)
             case Static(known) if isinstance(known, _ATOMS):
                 return value
-            case Number() | MessageValue() | ChoiceValue() | Closure() | TupleValue():
+            case Number() | MessageValue() | SharedText() | ChoiceValue() | Closure() | TupleValue():
                 return value
             case ArrayView():
                 return value if c.ctx.tensors and not self.asks(value) else self.array(value)

@@ -22,6 +22,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -64,7 +65,8 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     message = text.message()
     kind = error_kind(o.cls)
     is_text = all(
-        isinstance(a, MessageValue) or (isinstance(a, Static) and isinstance(a.value, str)) for a in args.items
+        isinstance(a, MessageValue | SharedText) or (isinstance(a, Static) and isinstance(a.value, str))
+        for a in args.items
     )
     if (
         bool(args.items) is bool(message.template)

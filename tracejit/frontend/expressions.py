@@ -15,6 +15,7 @@ from tracejit.frontend import (
     elements,
     elementwise,
     list_calls,
+    made_texts,
     module_parts,
     optionals,
     ranges,
@@ -55,6 +56,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     SliceValue,
     Static,
     TupleValue,
@@ -205,6 +207,8 @@ class Expressions:
         if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
             return optionals.compared(self, op, x, y, node)
         self.ctx.at(node)
+        if (made := made_texts.operated(self.calls, op, x, y, node)) is not None:
+            return made
         if isinstance(x, ChoiceValue) and (same := compared(self.ctx.b, op, x, y)) is not None:
             return same
         x, y = as_operand(self.calls, op, elements.current(self.ctx, x)), as_operand(self.calls, op, y)
@@ -406,6 +410,7 @@ class Expressions:
             self.ctx.frame.env.pop("$index", None)
 
     def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
+        base = made_texts.kept(self.calls, base, node) if isinstance(base, MessageValue) else base
         base = self.calls.as_operand(base, "'NoneType' object is not subscriptable")
         if isinstance(base, Static) and is_generic(base.value):
             return parameterised(self.calls, base.value, self.value(index), node)
@@ -431,8 +436,6 @@ class Expressions:
             case ChoiceValue():
                 at = self.value(index)
                 return each(self, base, lambda o: self.calls.static_subscript(o.value, at, node), node)
-            case MessageValue():
-                self.ctx.refuse(node, "a part of text with run-time values is outside the language", "use numbers")
             case Number(_, False):
                 return self.indexing.of_scalar(base, self.index_items(index), node)
             case _:
@@ -488,6 +491,7 @@ class Expressions:
         return items
 
     def known_items(self, value: FrontValue, node: ast.AST, count: int | None = None) -> list[FrontValue]:
+        value = made_texts.kept(self.calls, value, node) if isinstance(value, MessageValue) else value
         match value:
             case TupleValue(items) | ListValue(items):
                 return list(items)
@@ -507,7 +511,7 @@ class Expressions:
                 return [self.lists.get(value, i) for i in range(count)]
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return module_parts.items(self.calls, value, node)
-            case SharedList() if count is not None:
+            case SharedList() | SharedText() if count is not None:
                 rows = self.calls.objects.items(value, node)
                 return self.known_items(rows, node, count)
             case ObjectValue() | SharedObject():
@@ -545,6 +549,7 @@ class Expressions:
 
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something a `for` loop can run over."""
+        value = made_texts.kept(self.calls, value, node) if isinstance(value, MessageValue) else value
         match value:
             case GeneratorValue():
                 self.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
@@ -558,11 +563,11 @@ class Expressions:
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node), sources=source)
             case GrowingList():
                 return self.lists.items(value)
-            case ObjectValue() | SharedList() | SharedObject():
+            case ObjectValue() | SharedList() | SharedObject() | SharedText():
                 return self.iterable(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.has(value, "__iter__"):
                 return self.iterable(self.calls.objects.items(value, node), node)
-            case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue() | MessageValue():
+            case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue():
                 items = self.known_items(value, node)
                 if (many := self.lists.many(value, items, node)) is not None:
                     return many

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.frontend import made_texts
 from tracejit.frontend.choices import MAX_LETTERS, MAX_OPTIONS
 from tracejit.frontend.joined_numbers import unread
 from tracejit.frontend.loop_plan import Kind, Path, label
-from tracejit.frontend.values import ChoiceValue, FrontValue, MessageValue, Static, shown
+from tracejit.frontend.values import ChoiceValue, FrontValue, MessageValue, Static
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, ScalarType, Type
@@ -48,15 +49,18 @@ class _Alternatives:
         return found
 
 
-def joined(join: Join, a: FrontValue | None, b: FrontValue | None) -> MessageValue | None:
-    """The text that is `a` on one path and `b` on the other (None: unspecified); None where one is no text, where
-    two show arrays, or where there are too many."""
+def joined(join: Join, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue | None:
+    """The text that is `a` on one path and `b` on the other (None: unspecified): what it shows, or in the memory of
+    texts, where two show arrays, or where there are too many. None where one is no text, or both are known."""
+    if MessageValue not in (type(a), type(b)):
+        is_chosen = ChoiceValue in (type(a), type(b)) and made_texts.are_texts(a, b)
+        return join.shared(name, *made_texts.that_meet(join, a, b)) if is_chosen else None
     if a is None or b is None:
         return _brought_out(join, a, b)
     kinds = kinds_of(a, b)
     first, second = _alternatives(a), _alternatives(b)
     if kinds is None or first is None or second is None:
-        return None
+        return join.shared(name, *made_texts.that_meet(join, a, b)) if made_texts.are_texts(a, b) else None
     sides = first.parts(join.then.b, kinds), second.parts(join.orelse.b, kinds)
     return _text(kinds, [join.yield_pair(x, y, t, "shown") for x, y, t in zip(*sides, _types(kinds), strict=True)])
 
@@ -125,6 +129,14 @@ def _parts(template: str) -> list[tuple[str, int]] | None:
     return [(uncovered(word.strip("'")), int(n)) for word, n in zip(parts[::2], parts[1::2], strict=True)]
 
 
+def several(text: MessageValue) -> tuple[Value, list[MessageValue]] | None:
+    """The texts of which one shows, and which that is; None for a text of its own."""
+    found, is_one_of = _alternatives(text), _parts(text.template) is not None
+    if found is None or found.index is None or not is_one_of:
+        return None
+    return found.index, [MessageValue(kind[0], values) for kind, values in found.values.items()]
+
+
 # -- in loops -------------------------------------------------------------------------------------------------------
 
 
@@ -149,8 +161,8 @@ def end(loop: LoopLowering, path: Path, before: FrontValue, after: FrontValue) -
     if found is None or _alternatives(before) is None:
         return False
     if kinds is None:
-        reason = f"{shown(label(path))} is a text that grows in a loop"
-        loop.ctx.require_known(loop.node, reason, "print its parts, or collect numbers in a list")
+        made_texts.behind_trip(loop, path, before, after)
+        return True
     if kinds != loop.plan.texts.get(path):
         loop.plan.texts[path], loop.plan.changed = kinds, True
         return True

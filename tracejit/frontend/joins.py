@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import elements, joined_texts, merged_lists, pooled_tables, ranges
+from tracejit.frontend import elements, joined_texts, made_texts, merged_lists, pooled_tables, ranges
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
@@ -39,7 +39,6 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
-    MessageValue,
     Mutable,
     Number,
     ObjectValue,
@@ -211,7 +210,7 @@ class Join:
         ):
             return self.optional(name, a, b)
         if isinstance(known, Shared) or isinstance(b, Shared):
-            return self.shared(name, a, b)
+            return self.shared(name, *made_texts.that_meet(self, a, b))
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
         a, b = scalar_beside(self.ctx, self.then, a, b), scalar_beside(self.ctx, self.orelse, b, a)
@@ -234,7 +233,7 @@ class Join:
         if isinstance(known, ChoiceValue) and (a is None or b is None):
             then, orelse = (x.index if isinstance(x, ChoiceValue) else None for x in (a, b))
             return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), known.options)
-        if MessageValue in (type(a), type(b)) and (text := joined_texts.joined(self, a, b)) is not None:
+        if (text := joined_texts.joined(self, name, a, b)) is not None:
             return text
         if isinstance(known, SequenceValue) and (found := ranges.joined(self, a, b)) is not None:
             return found

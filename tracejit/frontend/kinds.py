@@ -23,11 +23,13 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Number,
     ObjectValue,
     OptionalValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -143,8 +145,15 @@ class ChoiceKind:
     options: tuple[Any, ...]
 
 
+@record
+class TextKind:
+    """Texts that are made at run time, by their numbers (`made_texts.py`). `is_open`: they may show floats."""
+
+    is_open: bool
+
+
 Kind: TypeAlias = (
-    NumberKind | ArrayKind | TupleKind | SharedKind | InstanceKind | OptionalKind | ConstantKind | ChoiceKind
+    NumberKind | ArrayKind | TupleKind | SharedKind | InstanceKind | OptionalKind | ConstantKind | ChoiceKind | TextKind
 )
 
 #: None alone.
@@ -195,6 +204,10 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
             return SharedKind(root_of(value))
         case SharedObject():
             return InstanceKind(value.cls)
+        case SharedText() | MessageValue():
+            from tracejit.frontend.text_fields import is_open
+
+            return TextKind(is_open(value))
         case ObjectValue() | DictValue() | Static(set()):
             raise NoKind(describe(value), instance=value)
         case OptionalValue(_, inner):
@@ -251,6 +264,10 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return a
         case ConstantKind() | ChoiceKind(), ConstantKind() | ChoiceKind() if _class_of(a) is _class_of(b) is not None:
             return _choice(list(dict.fromkeys((*_options(a), *_options(b)))))
+        case TextKind(), TextKind():
+            return TextKind(a.is_open or b.is_open)
+        case (TextKind() as texts, x) | (x, TextKind() as texts) if holds_texts(x):
+            return texts
         case _ if NONE in (a, b):
             return _optional(b if a == NONE else a)
         case _:
@@ -285,6 +302,11 @@ def _form(x: FrontValue) -> object:
     return str if isinstance(x, Static) and isinstance(x.value, str) else number_type(x)
 
 
+def holds_texts(kind: Kind) -> bool:
+    """Whether items of a kind are texts that are known when compiling."""
+    return isinstance(kind, ConstantKind | ChoiceKind) and _class_of(kind) is str
+
+
 def _options(kind: ConstantKind | ChoiceKind) -> tuple[Any, ...]:
     return kind.options if isinstance(kind, ChoiceKind) else (kind.value,)
 
@@ -315,6 +337,8 @@ def pooled_classes(kind: Kind) -> frozenset[type]:
     match kind:
         case InstanceKind(cls):
             return frozenset((cls,))
+        case TextKind():
+            return frozenset((str,))
         case TupleKind(items):
             return frozenset[type]().union(*map(pooled_classes, items))
         case OptionalKind(item):
@@ -343,7 +367,7 @@ def slots(kind: Kind) -> list[Type]:
             return [ScalarType(I64) if is_placed else TensorType(dtype, (None,) * len(sizes)), *lengths]
         case TupleKind(items):
             return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
-        case SharedKind() | InstanceKind() | ChoiceKind():
+        case SharedKind() | InstanceKind() | ChoiceKind() | TextKind():
             return [ScalarType(I64)]
         case OptionalKind(item):
             return [ScalarType(BOOL), *slots(item)]
@@ -370,5 +394,7 @@ def describe_kind(kind: Kind) -> str:
             return f"{describe_kind(item)} or None"
         case ConstantKind(value):
             return repr(value)
+        case TextKind():
+            return "a text"
         case ChoiceKind(options):
             return "a text" if isinstance(options[0], str) else f"a {type(options[0]).__name__}"

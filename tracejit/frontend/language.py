@@ -128,11 +128,15 @@ EXPRESSIONS = (
     ),
     Construct(
         "f-strings, `%`, `str.format`, `str()`",
-        "text with run-time numbers, arrays and lists of numbers can be printed, raised, chosen, carried by loops that "
-        "make it no longer, joined to text and returned; "
+        "text with run-time numbers, arrays and lists of numbers can be printed, raised, chosen, joined to text and "
+        "returned; where it shows numbers and texts only, it may grow in loops, be put into containers and objects; "
+        "where these numbers are ints it is a key, has a length, parts, an order, `int()`, `ord()`, and methods: "
+        "`split`, `join`, `strip`, `find`, `replace`, `upper`, `isdigit` and their like, of ASCII text; "
         "arrays are shown as NumPy's print options at that time say; exported programs show numbers only",
-        "return f'{n:>4} {[k * x for k in range(n)]}' + str(n), '%d%%' % n, "
-        "'{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",
+        "words, s, d = [], '', {}\nfor k in range(n):\n    words.append(f'{k}: {k / 4}')\n    s += f'{k},'\n"
+        "    d[f'k{k % 2}'] = k\n"
+        "return words, ';'.join(words), s.split(','), d, f'{n:>4} {[k * x for k in range(n)]}' + str(n), "
+        "'%d%%' % n, '{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",
     ),
 )
 
@@ -160,8 +164,8 @@ VALUES = (
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
-        "keys are numbers, tuples of numbers, members of an Enum, instances of frozen dataclasses, or texts that are "
-        "known when compiling (those of a caller's list are), values are of one kind, containers too, which keep their "
+        "keys are numbers, tuples of numbers, members of an Enum, instances of frozen dataclasses, or texts, "
+        "values are of one kind, containers too, which keep their "
         "identity: `graph[u][v] = w`, `defaultdict(set)`; a dict with known keys of text may hold any values; in lists "
         "and dicts of any length (`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and values "
         "of one kind for each; those of the caller hold numbers or texts, and are compiled for the keys that they "
@@ -218,7 +222,6 @@ REFUSED = (
         "match n:\n    case complex(a):\n        return a\nreturn n",
         "keywords: `Point(x=1)`",
     ),
-    Construct("dict keys of text known at run time", "", "return {'1': x}[str(n)]", "an array, or if / elif"),
     Construct("loops over sets known at run time only", "", "for i in {n, 1}:\n    x += i\nreturn x", "`sorted(s)`"),
     Construct(
         "a name that is a number on one path and an array, text or container on another",
@@ -229,7 +232,9 @@ REFUSED = (
     Construct(
         "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
-    Construct("methods, parts and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
+    Construct(
+        "keys, methods, parts, order and length of text that shows floats", "", "return f'{x}'.upper()", "numbers"
+    ),
     Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),
 )
 

@@ -199,6 +199,25 @@ class ChoiceLeaf:
     options: tuple[Any, ...]
 
 
+@record
+class TextsLeaf:
+    """The texts that are made at run time: graph results that are arrays of all their letters, where each text begins,
+    and how many letters it has; words for what else stands among the letters (`messages.letters`)."""
+
+    letters: int
+    starts: int
+    counts: int
+    fields: tuple[str, ...]
+
+
+@record
+class MadeTextLeaf:
+    """One of these texts, by the leaf of its number; in `items` of a list, one for each."""
+
+    memory: TextsLeaf
+    at: Leaf
+
+
 Leaf: TypeAlias = (
     ArrayLeaf
     | TurnedLeaf
@@ -218,6 +237,7 @@ Leaf: TypeAlias = (
     | OptionalLeaf
     | ChoiceLeaf
     | TextLeaf
+    | MadeTextLeaf
 )
 
 

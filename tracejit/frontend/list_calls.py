@@ -20,11 +20,13 @@ from tracejit.frontend.values import (
     GeneratorValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Number,
     ObjectValue,
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     Size,
     SliceValue,
     Static,
@@ -47,7 +49,7 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
     match c.as_operand(value):
         case GrowingList():
             return True
-        case SharedList() | GeneratorValue():
+        case SharedList() | GeneratorValue() | SharedText() | MessageValue():
             return True
         case ObjectValue() | SharedObject() as x:
             return tables.is_table(x) or tables.is_iterator(x)

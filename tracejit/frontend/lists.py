@@ -35,6 +35,7 @@ from tracejit.frontend.kinds import (
     NumberKind,
     OptionalKind,
     SharedKind,
+    TextKind,
     TupleKind,
     have_one_form,
     join_kinds,
@@ -43,6 +44,7 @@ from tracejit.frontend.kinds import (
     may_be_none,
     slots,
 )
+from tracejit.frontend.made_texts import at_number, number
 from tracejit.frontend.merged_lists import require_own
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.placed_arrays import at_place, kind_in_memory, note_holders, placed
@@ -317,6 +319,8 @@ class Lists:
                 return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
             case InstanceKind(cls):
                 return SharedObject(self.ctx.size_value(0), self.ctx.pools[cls])
+            case TextKind():
+                return at_number(self.ctx, self.ctx.size_value(0), kind.is_open)
             case OptionalKind(inner):
                 never = self.ctx.b.constant(False, ScalarType(BOOL))
                 return OptionalValue(never, self.placeholder(inner), checked=True)
@@ -345,6 +349,8 @@ class Lists:
                 return item_of_shared(self.ctx, kind, take(next(classes), ()))
             case InstanceKind(cls):
                 return SharedObject(take(next(classes), ()), self.ctx.pools[cls])
+            case TextKind():
+                return at_number(self.ctx, take(next(classes), ()), kind.is_open)
             case OptionalKind(inner):
                 return OptionalValue(take(next(classes), ()), self.item_of(inner, classes, take), checked=True)
             case ConstantKind(value):
@@ -380,6 +386,8 @@ class Lists:
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
             case (SharedKind(), SharedList()) | (InstanceKind(), SharedObject()):
                 yield item.at
+            case TextKind(), _:
+                yield number(self.statements.calls, item, self.ctx.frame.here or self.ctx.frame.source.node)
             case OptionalKind(inner), OptionalValue(some, value):
                 yield some
                 yield from self.parts(inner, value)

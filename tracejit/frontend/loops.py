@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from tracejit.frontend import joined_texts, pooled_tables
+from tracejit.frontend import joined_texts, made_texts, pooled_tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
@@ -45,6 +45,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     Shared,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -223,9 +224,11 @@ class LoopLowering:
             value = spread(value)
         if isinstance(value, OptionalValue) or path in self.plan.optional:
             return self.head_optional(path, value)
-        if isinstance(value, MessageValue) or path in self.plan.texts:
+        if path in self.plan.kept_texts:
+            value = made_texts.before_loop(self, path, value)
+        if isinstance(value, MessageValue) or (path in self.plan.texts and path not in self.plan.kept_texts):
             return joined_texts.head(self, path, value)
-        if isinstance(value, ChoiceValue) or path in self.plan.choices:
+        if isinstance(value, ChoiceValue) or (path in self.plan.choices and not isinstance(value, SharedText)):
             options = self.plan.choices.setdefault(path, options_of(value) or ())
             index = self.outside(lambda: option_index(self.outer, value, options))
             self.number_carry[path] = self.carry(index, ScalarType(I64), label(path))
@@ -406,6 +409,9 @@ class LoopLowering:
             end = end.value
         if isinstance(head, OptionalValue) or isinstance(end, OptionalValue) or is_none(head) is not is_none(end):
             self.end_optional(path, head, end, ends)
+            return
+        if SharedText in (type(head), type(end)) and made_texts.is_text(head) and made_texts.is_text(end):
+            made_texts.behind_trip(self, path, head, end)
             return
         if MessageValue in (type(head), type(end)) and joined_texts.end(self, path, head, end):
             return

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
-from tracejit.frontend import choices, pooled_objects, pooled_tables
+from tracejit.frontend import choices, made_texts, pooled_objects, pooled_tables
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.builtin_arguments import missing_arguments, too_many_arguments
 from tracejit.frontend.names import is_numpys
-from tracejit.frontend.shared_lists import in_pool
+from tracejit.frontend.shared_lists import in_pool, shared_class
 from tracejit.frontend.signature import MISSING, constant_access
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
@@ -39,6 +39,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     SuperValue,
     TupleValue,
@@ -90,8 +91,8 @@ def class_of(value: FrontValue) -> type | None:
     match value:
         case ObjectValue(cls) | TupleValue(_, cls) if cls is not None:
             return cls
-        case SharedList():
-            return shared_class()
+        case SharedList() | SharedText():
+            return shared_class(value)
         case SharedObject():
             return value.cls
         case Static(obj) if not isinstance(obj, type | types.ModuleType | types.FunctionType | str | int | float):
@@ -106,14 +107,6 @@ def is_object(value: FrontValue) -> bool:
         plain = (type, types.ModuleType, types.FunctionType, enum.Enum)
         return hasattr(value.value, "__dict__") and not isinstance(value.value, plain)
     return isinstance(value, ObjectValue | SharedObject | DictValue)
-
-
-@functools.cache
-def shared_class() -> type:
-    """The class that has the methods of shared lists."""
-    from tracejit.frontend.written import lists
-
-    return lists.SharedList
 
 
 class Objects:
@@ -438,7 +431,7 @@ class Objects:
         member = MISSING if cls is None else self.find(cls, name)
         if not is_users(member):
             return None
-        return self.c.call_object(member, [value, *args], {}, node)
+        return self.c.call_object(member, [value, *(made_texts.kept(self.c, a, node) for a in args)], {}, node)
 
     def has(self, value: FrontValue, name: str) -> bool:
         """Whether the class of a value has a special method in Python."""

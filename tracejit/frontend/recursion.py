@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend import made_texts
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
@@ -37,6 +38,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -83,6 +85,8 @@ class Known:
     pools: Pools = field(default_factory=Pools)
     #: paths of number arguments that decide a type, per function
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
+    #: functions of which the texts among the arguments are those of a run, since they grow with each call
+    texts: set[FunctionNode] = field(default_factory=set[FunctionNode])
 
 
 class Recursion:
@@ -119,6 +123,8 @@ class Recursion:
     ) -> FrontValue:
         """A call with bound arguments; gives its result."""
         ctx = calls.ctx
+        keep = made_texts.stored if source.node in self.known.texts else made_texts.kept
+        env = {name: keep(calls, value, node) for name, value in env.items()}
         if source.function not in OUTLINED or any(map(_leads_to_objects, env.values())):
             env = {**env, **{f"$pool{i}": pool for i, pool in enumerate(ctx.pools.values())}}
         packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
@@ -203,6 +209,9 @@ class Recursion:
         if instance in self.active:
             return
         if sum(i.source.node is instance.source.node for i in self.active) > _NESTED:
+            if instance.source.node not in self.known.texts and _has_texts(instance.shape):
+                self.known.texts.add(instance.source.node)
+                raise Again
             self.refuse(calls, instance, node, "with arguments of ever other types")
         if instance.is_stale:
             self.lower(instance, calls, node)
@@ -262,10 +271,19 @@ class Recursion:
             each.linked = linked[each.callee]
 
 
+def _has_texts(arguments: Shape) -> bool:
+    """Whether texts that are known when compiling are among arguments."""
+    return any(kind == "static" and isinstance(spec[0].value, str) for kind, *spec in arguments[2])
+
+
 def _leads_to_objects(value: FrontValue) -> bool:
-    """Whether a value is an object of a pool, or a list that may hold such."""
+    """Whether a value is an object or text of a pool, or a list or tuple that may hold such."""
+    if isinstance(value, TupleValue):
+        return any(map(_leads_to_objects, value.items))
     held = value.pool.fields["data"] if isinstance(value, SharedList) else value
-    return isinstance(held, SharedObject) or (isinstance(held, GrowingList) and bool(pooled_classes(held.kind)))
+    return isinstance(held, SharedObject | SharedText) or (
+        isinstance(held, GrowingList) and bool(pooled_classes(held.kind))
+    )
 
 
 def _passed(calls: Calls, value: FrontValue) -> FrontValue:

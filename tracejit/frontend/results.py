@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError, Span
-from tracejit.frontend import list_arrays, pooled_objects, pooled_tables, tables
+from tracejit.frontend import list_arrays, made_texts, pooled_objects, pooled_tables, tables
 from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
 from tracejit.frontend.kinds import (
@@ -20,6 +20,7 @@ from tracejit.frontend.kinds import (
     NumberKind,
     OptionalKind,
     SharedKind,
+    TextKind,
     TupleKind,
 )
 from tracejit.frontend.leaves import (
@@ -32,6 +33,7 @@ from tracejit.frontend.leaves import (
     ItemsLeaf,
     Leaf,
     ListLeaf,
+    MadeTextLeaf,
     NumberLeaf,
     ObjectLeaf,
     ObjectsLeaf,
@@ -41,6 +43,7 @@ from tracejit.frontend.leaves import (
     SliceLeaf,
     TableLeaf,
     TextLeaf,
+    TextsLeaf,
     TreeLeaf,
 )
 from tracejit.frontend.merged_lists import owners_of
@@ -62,6 +65,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -114,6 +118,7 @@ class Results:
         self.outputs: list[Value] = []
         self.pools: dict[ObjectValue, PoolLeaf | None] = {}  #: None while its leaf is being made
         self.objects: dict[ObjectValue, ObjectsLeaf | None] = {}
+        self.texts: TextsLeaf | None = None
         self.returned: set[Mutable] = set()  #: objects whose leaf is being made
 
     def span(self) -> Span:
@@ -160,6 +165,8 @@ class Results:
                 return InstanceLeaf(self.objects_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case SharedList(at, pool):
                 return SharedLeaf(self.pool_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
+            case SharedText(at):
+                return MadeTextLeaf(self.texts_leaf(node), NumberLeaf(self.output(at), weak=True))
             case OptionalValue(some, inner):
                 return OptionalLeaf(self.output(some), self.leaf(inner, node))
             case MessageValue(template, values, arrays):
@@ -312,6 +319,14 @@ class Results:
         made = self.objects[pool] = ObjectsLeaf(make, self.output(self.ctx.list_length(count)), names, items)
         return made
 
+    def texts_leaf(self, node: ast.AST) -> TextsLeaf:
+        """How the caller makes texts that are made at run time; once for all of them."""
+        if self.texts is None:
+            lists = made_texts.lists_of(self.ctx)
+            places = (self.numbers_leaf(lst.storages[0], node).index for lst in lists)
+            self.texts = TextsLeaf(*places, fields=made_texts.words(self.ctx))
+        return self.texts
+
     def numbers_leaf(self, storage: int, node: ast.AST) -> ItemsLeaf:
         """How the caller makes the ints of one slot of a list."""
         numbers = GrowingList((storage,), NumberKind(I64, weak=True), frozenset())
@@ -328,6 +343,8 @@ class Results:
             case InstanceKind(cls):
                 pool = self.objects_leaf(self.ctx.pools[cls], node)
                 return InstanceLeaf(pool, self.numbers_leaf(lst.storages[0], node))
+            case TextKind():
+                return MadeTextLeaf(self.texts_leaf(node), self.numbers_leaf(lst.storages[0], node))
             case OptionalKind(inner):
                 some, *rest = lst.storages
                 flags = GrowingList((some,), NumberKind(BOOL, weak=True), frozenset())

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from tracejit.frontend import placed_arrays, pooled_tables, tables
+from tracejit.frontend import made_texts, placed_arrays, pooled_tables, tables
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind
@@ -27,11 +27,12 @@ from tracejit.frontend.values import (
     Shared,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     root_of,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import DType
+from tracejit.ir.types import DType, Type
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -68,6 +69,11 @@ class Pools:
     #: places that make dicts, sets and deques which lie in pools (`pooled_tables.py`), those of one under one root
     containers: dict[object, object] = field(default_factory=dict[object, object])
     container_classes: dict[object, type] = field(default_factory=dict[object, type])  #: of the pools, by root
+    #: numbers of the texts that are known when compiling, where others are made (`made_texts.py`); the fields of these
+    #: that Python alone can write, with the types of what they show; whether letters are made of their codes
+    texts: dict[str, int] | None = None
+    fields: dict[tuple[str, tuple[Type, ...]], int] = field(default_factory=dict[tuple[str, "tuple[Type, ...]"], int])
+    has_codes: bool = False
     trips: Trips = field(init=False)
     placed_trips: Trips = field(init=False)
     container_trips: Trips = field(init=False)
@@ -95,7 +101,8 @@ class Pools:
 
     def roots(self) -> list[object]:
         """The pools there are."""
-        return [*(p for p in self.parents if self.parents[p] == p), *self.classes, *dict.fromkeys(self.placed.values())]
+        memories = dict.fromkeys((*self.placed.values(), *(() if self.texts is None else (str, made_texts.Open))))
+        return [*(p for p in self.parents if self.parents[p] == p), *self.classes, *memories]
 
     def without_cycles(self) -> bool:
         """Put objects that hold themselves into pools; whether there were any that were in none."""
@@ -159,6 +166,13 @@ def in_pool(c: Calls, lst: FrontValue, node: ast.AST) -> FrontValue:
     return SharedList(c.arith.scalar(at), pool)
 
 
+def shared_class(value: SharedList | SharedText) -> type:
+    """The class that has the methods of a list or text."""
+    from tracejit.frontend.written import lists, texts
+
+    return lists.SharedList if isinstance(value, SharedList) else texts.Text
+
+
 def make_pools(c: Calls, node: ast.AST) -> None:
     """Make the pools at the start of a function."""
     from tracejit.frontend.written.lists import Pool
@@ -166,6 +180,9 @@ def make_pools(c: Calls, node: ast.AST) -> None:
     path = c.ctx.path
     for root in c.ctx.pools_known.roots():
         c.ctx.path = (*path, "pool", root)
+        if root is str or root is made_texts.Open:
+            c.ctx.pools[root] = made_texts.make_memory(c, node) if root is str else made_texts.for_open_texts(c, node)
+            continue
         if isinstance(root, type):
             c.ctx.pools[root] = make_pool(c, root, node)
             continue
@@ -205,15 +222,15 @@ def item_of_shared(ctx: Context, kind: SharedKind, at: Value) -> SharedList:
     return SharedList(at, ctx.pools[kind.root])
 
 
-def attribute(lst: SharedList, name: str) -> FrontValue | None:
-    """What the definitions read of a list."""
+def attribute(c: Calls, x: SharedList | SharedText, name: str, node: ast.AST) -> FrontValue:
+    """What the definitions read of a list or text, or a method of it."""
     match name:
         case "pool":
-            return lst.pool
+            return x.pool
         case "at":
-            return Number(lst.at, weak=True)
+            return Number(x.at, weak=True)
         case _:
-            return None
+            return c.objects.member(x, shared_class(x), name, node)
 
 
 def change_length(ctx: Context, loop: ast.AST) -> None:

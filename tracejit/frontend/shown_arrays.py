@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.modes import MODE
-from tracejit.frontend import tables
+from tracejit.frontend import made_texts, tables
 from tracejit.frontend.array_facts import GRADIENTS, note_asked
-from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TextKind, TupleKind
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
     ArrayView,
@@ -110,6 +110,11 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
                 c.ctx.load(stacked(c, GrowingList(lst.storages, NumberKind(I64, weak=True), frozenset()), node))
             )
             return f"texts(a{len(arrays) - 1},{','.join(repr(hidden(o)) for o in options)})"
+        case TextKind():
+            numbers = GrowingList(lst.storages, NumberKind(I64, weak=True), frozenset())
+            parts = [_items(c, column, arrays, node) for column in (*made_texts.lists_of(c.ctx), numbers)]
+            others = map(repr, made_texts.words(c.ctx)) if lst.kind.is_open else ()
+            return f"made_texts({','.join((*parts, *others))})"
         case SharedKind(root):
             fields = c.ctx.pools[root].fields
             data, start, count = (fields[name] for name in ("data", "start", "count"))
@@ -125,7 +130,7 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
 
 
 def _is_shown(kind: Kind) -> bool:
-    return isinstance(kind, NumberKind | ArrayKind | TupleKind | SharedKind | ChoiceKind)
+    return isinstance(kind, NumberKind | ArrayKind | TupleKind | SharedKind | ChoiceKind | TextKind)
 
 
 def put_together(c: Calls, arrays: Sequence[Value], node: ast.AST) -> None:

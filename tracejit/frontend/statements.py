@@ -532,10 +532,11 @@ class Statements:
         plan.written_names |= {n for n in stored_into(s.body) if isinstance(self.ctx.frame.env.get(n), ArrayView)}
         while True:
             plan.changed = False
-            before = list(self.ctx.b.ops)
+            before, bases = list(self.ctx.b.ops), dict(self.ctx.storage.bases)
             if self.attempt(s, plan, names, limit, go, enter, again):
                 break
             self.ctx.b.ops[:] = before
+            self.ctx.storage.bases.update(bases)
         for name in body_names - set(names):
             self.ctx.frame.env.pop(name, None)
         if isinstance(s, WhileLoop) and not s.exits:

@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Mutable,
     Number,
     ObjectValue,
@@ -40,6 +41,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedText,
     SliceValue,
     Static,
     TupleValue,
@@ -224,6 +226,14 @@ def _holds_ints(calls: Calls, node: ast.AST, items: FrontValue) -> FrontValue:
     return Static(isinstance(kind, NumberKind) and kind.weak and (kind.dtype.is_integer or kind.dtype == BOOL))
 
 
+def _text_code(calls: Calls, node: ast.AST, text: FrontValue) -> FrontValue:
+    if isinstance(text, SharedText | MessageValue):
+        from tracejit.frontend.made_texts import hash_of
+
+        return hash_of(calls, text, node)
+    return code(calls, text)
+
+
 def _plus(calls: Calls, node: ast.AST, x: FrontValue, y: FrontValue) -> FrontValue:
     calls.ctx.at(node)
     parts = calls.arith.scalar(x, I64), calls.arith.scalar(y, I64)
@@ -257,7 +267,7 @@ has_loop = Special(_has_loop)
 refuse_order = Special(_refuse_order)
 same_kind = Special(_same_kind)
 is_slice = Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
-text_code = Special(lambda calls, node, text: code(calls, text))
+text_code = Special(_text_code)
 not_none = Special(_not_none)
 is_pooled = Special(lambda calls, node, value: Static(isinstance(value, SharedObject)))
 entry = Special(_entry)
@@ -275,11 +285,14 @@ FEW_KEYS = 8
 
 
 def is_run_time_key(key: FrontValue) -> bool:
-    """Whether a key is a number, a tuple with one, or an instance of a frozen dataclass, known at run time only."""
+    """Whether a key is a number, a text, a tuple with one, or an instance of a frozen dataclass, known at run time
+    only."""
     if isinstance(key, TupleValue):
         return any(map(is_run_time_key, key.items)) and all(
             isinstance(k, Static) or is_run_time_key(k) for k in key.items
         )
+    if isinstance(key, SharedText | MessageValue):
+        return True
     return hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
 
 

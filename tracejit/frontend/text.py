@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import pooled_tables, shown_arrays, tables
+from tracejit.frontend import list_calls, made_texts, pooled_tables, shown_arrays, tables
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
@@ -35,6 +35,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SharedList,
     SharedObject,
+    SharedText,
     Static,
     TupleValue,
     describe,
@@ -105,7 +106,9 @@ class Text:
                 texts = (repr(hidden(_known(o.value, conversion, spec))) for o in options)
                 self.field(f"text(v0,{','.join(texts)})", (index,), (), "!s")
             case MessageValue() if not spec:
-                self.pieces += _pieces(value) if conversion != "!r" else _quoted(_pieces(value))
+                self.pieces += pieces_of(value) if conversion != "!r" else _quoted(pieces_of(value))
+            case SharedText():
+                self.field(*made_texts.field(self.c, value, self.node), conversion or "!s", spec)
             case OptionalValue(some, inner) if not spec:
                 c, node = self.c, self.node
                 nothing = Static("None")
@@ -288,7 +291,7 @@ def _known(value: object, conversion: str, spec: str) -> str:
 
 def is_text(x: FrontValue) -> bool:
     """Whether a value is a string."""
-    return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))
+    return isinstance(x, MessageValue | SharedText) or (isinstance(x, Static) and isinstance(x.value, str))
 
 
 def is_operated(op: str, x: FrontValue, y: FrontValue) -> bool:
@@ -317,7 +320,7 @@ def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> 
             count = Static(c.static(y, node, "how often text is repeated"))
             return operated(c, op, x, count, node)
         case "mul", MessageValue(), Static(int(n)):
-            return _joined(_pieces(x) * n)
+            return _joined(pieces_of(x) * n)
         case "mul", Static(str(known)), Static(int(n)):
             return Static(known * n)
         case "mod", _, _:
@@ -357,7 +360,8 @@ def _renamed(name: str, numbers: Mapping[str, str]) -> str:
     return re.sub(r"\b[va]\d+\b", lambda m: numbers[m[0]], name)
 
 
-def _pieces(text: MessageValue) -> list[str | Field]:
+def pieces_of(text: MessageValue) -> list[str | Field]:
+    """What a text is put together of."""
     found: list[str | Field] = []
     for literal, name, spec, conversion in string.Formatter().parse(text.template):
         found.append(literal)
@@ -502,6 +506,8 @@ def method(
         return formatted(c, receiver.value, args, kwargs, node)
     if isinstance(receiver, Static) and name == "join":
         require_arguments(c, str.join, args, kwargs, node, receiver.value)
+        if list_calls.is_unknown(c, args[0]):
+            return c.call_value(c.attribute(made_texts.stored(c, receiver, node), name, node), args, {}, node)
         items = c.expressions.known_items(args[0], node)
         made = Text(c, node)
         for i, item in enumerate(items):
@@ -520,11 +526,7 @@ def method(
         return c.lists.made([Static(v) for v in made.value], node) if _is_list(made) else made
     if isinstance(receiver, MessageValue) and (bits := _bits(receiver)) and (name, args) == ("count", [Static("1")]):
         return c.method(bits, "bit_count", [], {}, node)
-    c.ctx.refuse(
-        node,
-        f"{name}() of text that is known at run time only is outside the language",
-        "use numbers; text with run-time numbers can be printed, raised and returned",
-    )
+    return c.call_value(c.attribute(made_texts.stored(c, receiver, node), name, node), args, kwargs, node)
 
 
 def _bits(text: MessageValue) -> Number | None:

@@ -135,6 +135,11 @@ class SharedObject(Shared):
         return root_of(self)  # type: ignore[return-value]
 
 
+@record(eq=False)
+class SharedText(Shared):
+    """A text in the memory of those that are made at run time (`made_texts.py`)."""
+
+
 @dataclass(slots=True, eq=False)
 class DictValue:
     """A dict with static keys. A write replaces `items` (`objects.Heap.write`)."""
@@ -325,6 +330,7 @@ FrontValue: TypeAlias = (
     | GrowingList
     | SharedList
     | SharedObject
+    | SharedText
     | DictValue
     | ObjectValue
     | SequenceValue
@@ -383,7 +389,7 @@ def describe(value: FrontValue) -> str:
             return f"{describe(inner)} or None"
         case ChoiceValue(_, options):
             return f"one of {', '.join(repr(o.value) for o in options)}"[:60]
-        case MessageValue():
+        case MessageValue() | SharedText():
             return "text made of run-time values"
         case SliceValue():
             return "a slice"
@@ -427,7 +433,7 @@ def type_name(value: FrontValue) -> str:
             return type_name(inner)
         case ChoiceValue(_, options):
             return type_name(options[0])
-        case MessageValue():
+        case MessageValue() | SharedText():
             return "str"
         case SequenceValue():
             return "range"

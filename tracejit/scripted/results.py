@@ -38,9 +38,10 @@ from tracejit.frontend.function import (
     ViewLeaf,
 )
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
+from tracejit.frontend.leaves import MadeTextLeaf, TextsLeaf
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import ArraySpec
-from tracejit.messages import filled
+from tracejit.messages import filled, letters
 
 
 def raw_array(value: Any) -> Any:
@@ -80,6 +81,8 @@ class ResultBuilder:
             case TextLeaf(template, values, arrays):
                 shown = [raw_array(self.outputs[i]) for i in arrays]
                 return filled(template, [self.in_text(self.outputs[i]) for i in values], shown)
+            case MadeTextLeaf(memory, at):
+                return self.text(memory, self.build(at))
             case ChoiceLeaf(index, options):
                 return options[int(self.outputs[index])]
             case ChosenLeaf(shares, tree):
@@ -118,6 +121,11 @@ class ResultBuilder:
             items = self.pools[pool] = self.items(pool.items, int(self.outputs[pool.length]))
         start, count = (int(raw_array(self.outputs[i])[at]) for i in (pool.starts, pool.counts))
         return items[start : start + count]
+
+    def text(self, memory: TextsLeaf, at: int) -> str:
+        """A text that was made at run time."""
+        cells, starts, counts = (raw_array(self.outputs[i]) for i in (memory.letters, memory.starts, memory.counts))
+        return letters(cells[starts[at] : starts[at] + counts[at]], *memory.fields)
 
     def objects_of(self, pool: ObjectsLeaf) -> list[Any]:
         """The objects of a pool; the same ones each time."""
@@ -168,6 +176,8 @@ class ResultBuilder:
             case OptionalLeaf(some, value):
                 flags = raw_array(self.outputs[some]).tolist()
                 return [x if flag else None for flag, x in zip(flags, self.items(value, length), strict=True)]
+            case MadeTextLeaf(memory, at):
+                return [self.text(memory, i) for i in self.items(at, length)]
             case ChoiceLeaf(index, options):
                 return [options[i] for i in raw_array(self.outputs[index]).tolist()]
             case ItemsLeaf(index, weak, sizes):

@@ -2,9 +2,9 @@ from tracejit import script
 
 
 @script
-def f(x):
-    label = f"value {x}"
-    return label.upper()
+def f(n):
+    label = f"value {n}"
+    return label.title()
 
 
-f(1.0)
+f(1)

@@ -1,0 +1,185 @@
+"""Texts that are made of run-time values and kept: in lists, as keys, under names that grow in loops."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.cases import Cases, run
+
+# The programs are written as users write them.
+# ruff: noqa: E701, SIM102, SIM401
+
+case = Cases()
+
+
+@case((5,), (0,))
+def lines_of_a_report(n):
+    lines, words, out, sizes = ["report"], [], "", 0
+    for i in range(n):
+        lines.append(f"{i}|{i % 2 == 0}|{i - 3:>4}|{'ab'[i % 2]}|{-i}|{i / 3:.3f}|{i * 0.1}")
+        out += f"{i / 7} " if i % 2 else "even "
+        last = f"{i}"
+        words.append(last + "!" if i % 2 else "even")
+        sizes += len(words[-1])
+    print(lines, lines[-1], out)
+    return lines, "\n".join(lines), out, words, sizes
+
+
+@case(("12+(34*x5)-1",), ("",), ("a",))
+def tokens_of_a_text(text):
+    found, word = [], ""
+    for letter in text:
+        if letter.isdigit() or letter.isalpha():
+            word += letter
+            continue
+        if word:
+            found.append(word)
+            word = ""
+        found.append(letter)
+    if word:
+        found.append(word)
+    total = 0
+    for token in found:
+        if token.isdigit():
+            total += int(token)
+    return found, total, [len(token) for token in found]
+
+
+@case((7,), (1,))
+def keys(n):
+    d, groups, seen = {}, defaultdict(list), set()
+    for i in range(n):
+        d[f"{i},{i % 2}"] = i
+        groups[f"g{i % 3}"].append(i)
+        seen.add(f"s{i % 2}")
+    d["0,0"] += 10
+    del groups["g0"]
+    try:
+        found = d[f"{n},{n}"]
+    except KeyError:
+        found = -1
+    return d, dict(groups), sorted(seen), "1,1" in d, f"{n}" in seen, d.get("2,0", -1), found
+
+
+@case((6,), (1,))
+def records_and_objects(n):
+    rows, people, counts = [], [], Counter()
+    for i in range(n):
+        rows.append({"name": f"r{i}", "x": i})
+        people.append(Person(f"p{i % 4}", i))
+        counts[people[-1].name] += 1
+    oldest = people[0]
+    for person in people:
+        if person.age > oldest.age:
+            oldest = person
+    rows[0]["name"] = "first"
+    return rows, oldest.name, oldest.greeting(), counts.most_common(1), sorted(p.name for p in people)
+
+
+class Person:
+    def __init__(self, name, age):
+        self.name = name
+        self.age = age
+
+    def greeting(self):
+        return f"I am {self.name}, {self.age}"
+
+
+@case((37, 2), (5, 3), (0, 2))
+def digits_and_parts(n, base):
+    digits, rest = "", n
+    while rest:
+        digits = str(rest % base) + digits
+        rest //= base
+    text = f"  a{n},b{n},,c "
+    bare = text.strip()
+    parts = bare.split(","), bare.replace(",", ";"), bare[1:3], bare[-1], digits[::-1], text.rstrip()
+    found = bare.find("b"), bare.count(","), bare.startswith("a3"), bare.endswith("c"), "b" in bare, bare < "b"
+    order = digits == "100101", digits != bare, sorted([bare, "zz", "a"]), max(bare, digits), bare in ("x", "a0,b0,,c")
+    made = bare.upper(), bare * 2, "<" + bare, "".join(reversed(bare)), ",".join([digits, bare]), list(digits)
+    numbers = sum(int(d) for d in str(n)), int(f" -{n}_0 "), ord(str(n)[0]), bool(digits), len(text)
+    match bare:
+        case "a37,b37,,c":
+            which = 1
+        case _:
+            which = 2
+    return digits, parts, found, order, made, numbers, which
+
+
+@case((3,), (1,))
+def calls_that_recur(n):
+    moves = []
+
+    def go(k, prefix, a, b):
+        if k:
+            go(k - 1, prefix + "l", b, a)
+            moves.append(f"{prefix}:{a}{b}")
+
+    def path(k):
+        return "root" if k == 0 else path(k // 2) + f"/{k}"
+
+    go(n, "", "A", "B")
+    return moves, path(5 * n)
+
+
+@case((3,), (0,))
+def texts_that_meet(n):
+    name = f"big{n}" if n > 2 else "small"
+    found, names = None, [name]
+    for i in range(n):
+        if i == 1:
+            found = f"at {i}"
+        names.append(name)
+        name = name + "!" if len(name) < 6 else "short"
+    return name, found, names
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_texts_made_at_run_time(fn, calls):
+    run(fn, calls)
+
+
+@tj.script
+def looked_up(n):
+    d = {}
+    for i in range(n):
+        d[f"k{i}"] = i
+    if n == 2:
+        raise ValueError(f"of {list(d)[0]} in {list(d)}")
+    return d[f"k{n - 1}"] + d["k2"] if n else int(f"{n}x")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_errors_show_texts(n):
+    def outcome(fn):
+        try:
+            return fn(n)
+        except (KeyError, ValueError) as error:
+            return type(error), str(error)
+
+    assert outcome(looked_up) == outcome(looked_up.__wrapped__)
+
+
+@pytest.mark.parametrize("method", ["upper", "casefold"])
+def test_letters_of_texts_that_show_floats_or_lie_beyond_ascii_are_refused(method):
+    with pytest.raises(tj.ScriptError):
+        tj.script(lambda x: getattr(f"é{x}", method)())(2)
+    with pytest.raises(tj.ScriptError, match="floats"):
+        tj.script(lambda x: f"{x}" == "1.0")(1.0)
+
+
+def test_gradients_pass_programs_that_keep_texts():
+    def f(x, n):
+        total, names = x[0], []
+        for i in range(n):
+            names.append(f"w{i}")
+            if names[-1] == "w1":
+                total = total * x[1]
+        return total
+
+    x = np.array([2.0, 5.0])
+    assert np.array_equal(tj.grad(f)(x, 3), [5.0, 2.0])
