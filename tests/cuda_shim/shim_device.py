@@ -28,7 +28,7 @@ from tracejit.runtime.executor import HostFunction, Launcher, Matrix
 
 HEADER = Path(__file__).with_name("cuda_shim.h")
 GUARD, POISON = 64, 0xA5
-FLAGS = ("-std=c++17", "-O1", "-fwrapv", "-ffp-contract=off", "-shared", "-fPIC", "-w")
+FLAGS = ("-std=c++17", "-O0", "-fwrapv", "-ffp-contract=off", "-shared", "-fPIC", "-w")
 
 #: Why the shim cannot be used here; "" where it can.
 MISSING = "" if shutil.which("g++") and platform.machine() == "x86_64" else "the CUDA shim needs g++ on x86-64"
