@@ -205,7 +205,7 @@ def test_grid_sample_by_cubic_convolution(padding: str) -> None:
 
     for call in (sampled, tj.script(sampled)):
         np.testing.assert_allclose(call(tj.tensor(image[None, None]), tj.tensor(grid)).numpy()[:, 0], expected)
-    check_gradients(sampled, image[None, None], grid)
+    check_gradients(sampled, image[None, None], grid[:, :2, :2], order=2 if padding == "reflection" else 1)
 
 
 def test_grids_that_do_not_fit() -> None:
