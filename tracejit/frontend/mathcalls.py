@@ -11,7 +11,7 @@ from tracejit.frontend.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
 from tracejit.frontend.written import extension
 from tracejit.ir.core import Value
-from tracejit.ir.types import F64, I64, ScalarType
+from tracejit.ir.types import C128, F64, I64, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -52,7 +52,8 @@ def math_call(
         return calls.inline(function_source(definition), args, kwargs, node, None)
     args = [as_number(calls.ctx.b, a) for a in args]
     for a in args:
-        if not (calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)):
+        is_number = calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)
+        if not is_number or (isinstance(a, Number) and a.weak and a.dtype == C128):
             text = f"must be real number, not {describe(a)}"
             return calls.arith.mismatch(TypeError(text), node)
     if name == "ulp":

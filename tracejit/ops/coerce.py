@@ -305,7 +305,7 @@ def operand_dtype(defn: OpDef, operands: Sequence[_Operand], common: DType) -> D
     if (common == BOOL or common.is_integer) and F64 in allowed:
         typed = [o.dtype for o in operands if not o.weak]
         weak_decides = all(d == BOOL for d in typed) and common != BOOL
-        return F64 if defn.name == "div" or weak_decides else _FLOAT_FOR[max(d.bits for d in typed)]
+        return F64 if defn.name == "div" or weak_decides else _FLOAT_FOR[max((d.bits for d in typed), default=8)]
     raise DTypeMismatch(f"{defn.name} is not defined for {common.numpy_name}")
 
 
@@ -430,6 +430,10 @@ def _pow(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     """Exponents that are small literals become products and roots, as in NumPy; a negative exponent of an integer is
     a `ValueError`."""
     base, exponent = xs
+    if is_number(exponent) and not is_number(base) and b.dtype(base).is_complex:
+        whole = _whole_power(exponent)
+        if whole is not None and (whole != -1 or b.is_scalar(base)):
+            return _product(b, convert(b, base, result_dtype(b, xs, weak)), whole)
     if is_number(exponent) and not is_number(base) and not b.is_scalar(base):
         short = {2: "square", 1: "", 0.5: "sqrt", -1: "reciprocal"}.get(exponent)
         dtype = result_dtype(b, xs, weak)
@@ -439,6 +443,25 @@ def _pow(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     if result_dtype(b, xs, weak).kind == "i":
         _require_exponent(b, exponent)
     return elementwise(b, "pow", xs, weak)
+
+
+def _whole_power(exponent: complex) -> int | None:
+    """An exponent for which NumPy multiplies complex numbers with each other."""
+    n = complex(exponent)
+    return int(n.real) if n.imag == 0 and n.real.is_integer() and 0 < abs(n.real) < 100 else None
+
+
+def _product(b: Any, x: Any, n: int) -> Any:
+    """x**n of complex numbers by squares, in NumPy's order."""
+    if n == 3:
+        return b.mul(x, b.mul(x, x))
+    made, square, left = None, x, abs(n)
+    while left:
+        if left % 2:
+            made = square if made is None else b.mul(made, square)
+        left //= 2
+        square = b.mul(square, square) if left else square
+    return made if n > 0 else apply(b, "div", 1.0, made)
 
 
 def _require_exponent(b: Any, exponent: Any) -> None:
