@@ -42,8 +42,9 @@ def test_a_stage_is_shown(user: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_function_is_exported(user: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scale.py").touch()  # not of the export
     assert main(["export", f"{user}:scale", "f32[3]", "0.5", "-o", str(tmp_path / "scale.o"), "--name", "scaled"]) == 0
-    assert "scale.h, scale.json, scale.tj" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("beside it: scale.h, scale.json, scale.tj\n")
     assert "int scaled(const tj_tensor *inputs" in (tmp_path / "scale.h").read_text()
 
 

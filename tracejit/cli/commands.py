@@ -29,10 +29,17 @@ def export(target: str, texts: list[str], output: str, name: str | None, machine
     """Write a function as something that runs without Python."""
     from tracejit.deploy.export import export as write
 
+    before = _versions(Path(output))
     path = write(function_of(target), arguments_of(texts), Path(output), name=name, target=machine, threads=threads)
-    beside = sorted(p.name for p in path.parent.glob(f"{path.stem}.*") if p != path)
+    beside = sorted(p.name for p, version in _versions(path).items() if p != path and before.get(p) != version)
     print(f"{path} ({path.stat().st_size / 1000:.0f} kB)" + (f"; beside it: {', '.join(beside)}" if beside else ""))
     return 0
+
+
+def _versions(path: Path) -> dict[Path, tuple[int, int]]:
+    """The files that are called as one, whatever their endings, each with what tells that it was written anew."""
+    facts = ((p, p.stat()) for p in path.parent.glob(f"{path.stem}.*") if p.exists())
+    return {p: (fact.st_ino, fact.st_mtime_ns) for p, fact in facts}
 
 
 def bench(target: str | None, texts: list[str]) -> int:
