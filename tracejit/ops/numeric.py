@@ -453,25 +453,26 @@ def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     n, m = b.shape(x)[0], b.shape(y)[0]
     for size, name in ((n, "a"), (m, "v")):
         require_some(b, size, f"{name} cannot be empty")
-    edge = b.full(0, (m - 1,), b.dtype(x))
+    edge, c = b.full(0, (m - 1,), b.dtype(x)), on(b)
     padded = concat(b, (edge, x, edge), axis=0)
-    total = n + m - 1
-    windows = b.vread(padded, 0, (1, 1), (m, total))
-    kernel = b.broadcast(b.reshape(b.flip(y, axes=(0,)), (m, 1)), (m, total))
-    products, c = windows * kernel, on(b)
-    if mode != "valid" and b.dtype(x).is_inexact:  # the zeros at the ends times what is not finite are no numbers
-        place = b.iota((m, total), axis=0, dtype=I64) + b.iota((m, total), axis=1, dtype=I64)
-        inside = b.logical_and(c.ge(place, c.sub(m, 1)), c.lt(place, total))
-        products = c.select(inside, products, 0)
-    out = b.sum(products, axes=(0,))
-    if mode == "full":
-        return out
     short, long = c.minimum(n, m), c.maximum(n, m)
-    if mode == "same":
-        return part(b, out, 0, c.floordiv(c.sub(short, 1), 2), long)
-    if mode != "valid":
-        raise DTypeMismatch(f"convolve has no mode {mode!r}")
-    return part(b, out, 0, c.sub(short, 1), c.add(c.sub(long, short), 1))
+    match mode:
+        case "full":
+            start, length = 0, n + m - 1
+        case "same":
+            start, length = c.floordiv(c.sub(short, 1), 2), long
+        case "valid":
+            start, length = c.sub(short, 1), c.add(c.sub(long, short), 1)
+        case _:
+            raise DTypeMismatch(f"convolve has no mode {mode!r}")
+    windows = b.vread(padded, start, (1, 1), (m, length))
+    kernel = b.broadcast(b.reshape(b.flip(y, axes=(0,)), (m, 1)), (m, length))
+    products = windows * kernel
+    if mode != "valid" and b.dtype(x).is_inexact:  # the zeros at the ends times what is not finite are no numbers
+        place = b.iota((m, length), axis=0, dtype=I64) + c.add(b.iota((m, length), axis=1, dtype=I64), start)
+        inside = b.logical_and(c.ge(place, c.sub(m, 1)), c.lt(place, n + m - 1))
+        products = c.select(inside, products, 0)
+    return b.sum(products, axes=(0,))
 
 
 @function(kinds=NUMPY)
