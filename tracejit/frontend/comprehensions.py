@@ -40,7 +40,11 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
             _unroll(c, node, node.generators, items)
         except _AtRunTime:
             c.ctx.path = path
-            raise ListGrows((place,), None) from None
+            if place in c.ctx.steady:
+                raise ListGrows((place,), None) from None
+            c.ctx.growing.setdefault(place, None)
+            c.ctx.stale.add(place)  # what was lowered of it so far goes with this lowering
+            return _looped(c, node)
         return c.lists.made(items, node)
     finally:
         # Functions made here see the targets' last values from now on; until now they saw those in the frame.
