@@ -165,7 +165,8 @@ class _File:
         self.text = text
         self._parse = functools.partial(ast.parse, filename=filename)
         self._compile = functools.partial(compile, filename=filename, mode="exec", flags=flags, dont_inherit=True)
-        self._statements: dict[int, _Part | None] = {}
+        self._statements: dict[int, _Part | None] = {}  #: by first line
+        self._at_line: dict[int, _Part | None] = {}
 
     @functools.cached_property
     def whole(self) -> _Part:
@@ -175,6 +176,11 @@ class _File:
     def statement(self, line: int) -> _Part | None:
         """The statement of the module that a line is in, judging by what begins at the left margin: whoever asks
         compares code, and looks in `whole` if it is another. None where that is no statement."""
+        if line not in self._at_line:
+            self._at_line[line] = self._statement(line)
+        return self._at_line[line]
+
+    def _statement(self, line: int) -> _Part | None:
         first, ends = _extent_of(self._lines, line)
         if first not in self._statements:
             self._statements[first] = None
