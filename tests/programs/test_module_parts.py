@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -54,3 +55,46 @@ def test_a_new_part_compiles_again() -> None:
     net.register_parameter("extra", nn.Parameter(tj.ones(3)))
     assert float(scripted(x)) == pytest.approx(float(net(x)), rel=1e-5)
     assert float(scripted(x)) != pytest.approx(before)
+
+
+class Rows(nn.Module):
+    """A module with special methods of its own, which see what the script sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 1
+        self.items = [1.0, 2.0]
+        self.parts = nn.ModuleList([nn.Linear(3, 3), nn.ReLU()])
+
+    def __getitem__(self, i: int) -> Any:
+        return self.parts[i] if i >= 0 else self.count + i
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, v: object) -> bool:
+        return v in self.items
+
+    def __iter__(self) -> Any:
+        return iter(self.parts)
+
+    def forward(self, x: Any) -> Any:
+        self.count += 1
+        self.items.append(float(self.count))
+        for part in self:
+            x = part(x)
+        for i in range(2):
+            x = self[i](x)
+        total = sum(part(x).sum() for part in self)
+        return x * self[-1], len(self), 2.0 in self, 3.0 in self, total
+
+
+def test_special_methods_of_modules_see_what_the_script_sets() -> None:
+    tj.manual_seed(1)
+    net, x = Rows(), tj.randn(2, 3)
+    scripted = tj.script(copy.deepcopy(net))
+    for _ in range(3):
+        found, expected = scripted(x), net(x)
+        assert found[1:4] == expected[1:4]
+        for k in (0, 4):
+            assert found[k].detach().numpy() == pytest.approx(expected[k].detach().numpy(), rel=1e-5)

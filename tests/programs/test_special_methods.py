@@ -5,10 +5,12 @@ from __future__ import annotations
 import abc
 import functools
 import math
+from collections import deque
+from typing import NamedTuple
 
 import pytest
 
-from tests.programs.cases import Cases, Program, run
+from tests.programs.cases import Cases, Program, T, run
 from tracejit import ScriptError, script
 
 case = Cases()
@@ -135,6 +137,44 @@ def abstract_classes_have_no_instances(n):
     except TypeError as e:
         print(e)
     return Abstract()
+
+
+class Pair(NamedTuple):
+    a: int
+    b: float = 2.0
+
+
+class Shelf:
+    """Runs over what it holds."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __iter__(self):
+        """The items."""
+        return iter(self.items)
+
+
+@case((3, T(2)), (4, T(3)))
+def classes_of_values(n, x):
+    values = (Pair(n), Num(n), n, 1.5, "a", True, None, [n], (n,), {"a": n}, x, x.sum(), 1j, range(3), deque([1]))
+    print(Pair(n), [Pair(n)])
+    made = Pair(n).__class__(4, 5.0), [1].__class__((1, 2)), Num(n).__class__(2).v
+    return [v.__class__.__name__ for v in values], made, f"{Pair(n)}", str(Pair(n, 1.5))
+
+
+@case((5, T(2)), (-3, T(2)), (0, T(1)))
+def what_stands_behind_and(n, x):
+    name = (n > 2 and n < 10 and "middle") or (n < 0 and "below") or "none"
+    pair = (n > 2 and (1, 2)) or (3, 4)
+    return name, pair, (n and 5) or 7, (n and 0) or 9, ((x > 1).any() and "large") or "small", (n > 0 and 1.5) or n
+
+
+@case((3, Shelf([5, 6])), (4, Shelf([])))
+def shelves(n, given):
+    mixed, many = Shelf([1, "a", 2.5]), Shelf([i for i in range(n)])
+    found = sum(v for v in many), max(v for v in many), any(v == 3 for v in many), 2 in many, sorted(many)
+    return [v for v in mixed], [*mixed], list(zip("abc", mixed, strict=True)), found, sum(v for v in given)
 
 
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)

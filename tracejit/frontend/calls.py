@@ -175,13 +175,15 @@ class Calls:
     def attribute(self, base: FrontValue, name: str, node: ast.AST) -> FrontValue:
         """`base.name`."""
         self.ctx.at(node)
+        if name == "__class__" and not isinstance(base, Static | OptionalValue | ChoiceValue | SuperValue):
+            return self.call_object(type, [base], {}, node)
         match base:
             case ArrayView() | Number() if (made := attributes.attribute(self, base, name, node)) is not None:
                 return made
             case ArrayView() | Number():
                 arrays.require_method(self, base, name, node)
                 return BoundMethod(base, name)
-            case MessageValue():
+            case MessageValue() | ChoiceValue(_, (Static(str()), *_)):
                 return BoundMethod(base, name)
             case SliceValue() if name in ("start", "stop", "step"):
                 return getattr(base, name) or Static(None)
@@ -198,8 +200,6 @@ class Calls:
             case OptionalValue():
                 absent = f"'NoneType' object has no attribute '{name}'"
                 return self.attribute(require_value(self.ctx, base, "AttributeError", absent), name, node)
-            case ChoiceValue(_, options) if isinstance(options[0].value, str):
-                return BoundMethod(base, name)
             case ChoiceValue(_, options):
                 if (method := self.statics.enums_method(options[0].value, name)) is not None:
                     return BoundFunction(Static(method), (base,))

@@ -83,7 +83,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
         case Number(_, True):
             return {"b": bool, "i": int, "f": float, "c": complex}[x.dtype.kind]
         case Number():
-            return np.dtype(x.dtype.numpy_name).type
+            return Tensor if c.ctx.tensors else np.dtype(x.dtype.numpy_name).type
         case TupleValue(_, named):
             return named or tuple
         case ListValue() | GrowingList() | SharedList():

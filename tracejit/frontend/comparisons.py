@@ -148,6 +148,9 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:
         return e.calls.call_object(bool, [own], {}, node)
+    runs_over = e.calls.objects.iterated(container, node)
+    if runs_over is not container and not tables.is_iterator(runs_over):
+        return contains(e, item, runs_over, node)
     if isinstance(container, Static) and isinstance(container.value, set | frozenset):
         tables.require_hashable(e.calls, item, node)
     if isinstance(container, Static) and isinstance(container.value, set) and tables.is_run_time_key(item):

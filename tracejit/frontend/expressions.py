@@ -72,6 +72,22 @@ if TYPE_CHECKING:
 _UNARY = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
 
 
+def _joined(op: ast.boolop, operands: list[ast.expr]) -> ast.expr:
+    """`a and b`, or `a or b`, of one or more operands."""
+    return operands[0] if len(operands) == 1 else ast.copy_location(ast.BoolOp(op, operands), operands[0])
+
+
+def _is_true(node: ast.expr) -> bool:
+    """Whether it is written there that a value counts as true, as the text in `x and "a" or "b"` does."""
+    match node:
+        case ast.Constant(value):
+            return bool(value)
+        case ast.Tuple(items) | ast.List(items):
+            return any(not isinstance(item, ast.Starred) for item in items)
+        case _:
+            return False
+
+
 class Expressions:
     """Lowers expressions."""
 
@@ -107,6 +123,8 @@ class Expressions:
                 return self.arith.unary(name, x, node) if own is None else own
             case ast.Compare():
                 return self.compare(node)
+            case ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [*tests, body]), *rest]) if _is_true(body):
+                return self.conditional(node, _joined(ast.And(), tests), body, _joined(ast.Or(), rest))
             case ast.BoolOp():
                 return self.bool_op(node, list(node.values))
             case ast.IfExp(test, body, orelse):

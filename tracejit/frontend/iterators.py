@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
+import functools
 import itertools
 import operator
 import types
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.kinds import TupleKind
 from tracejit.frontend.names import is_numpys
-from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.objects import class_of, is_users
+from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
     ArrayView,
@@ -59,6 +62,32 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     made = c.objects.construct(Iterator, [items], {}, node)
     assert made is not None
     return made
+
+
+def run_over(c: Calls, o: FrontValue, node: ast.AST) -> FrontValue | None:
+    """What a loop over an object runs over, whose class has an `__iter__`; where that does nothing but to return
+    `iter(x)`, it is x."""
+    fn = c.objects.find(class_of(o) or object, "__iter__")
+    if isinstance(fn, types.FunctionType) and is_users(fn):
+        source = function_source(fn)
+        items = None if "iter" in source.globals or "iter" in source.closure else _without_iter(source.node)
+        if items is not None:
+            return c.inline(dataclasses.replace(source, node=items), [o], {}, node, None)
+    return c.objects.special(o, "__iter__", [], node)
+
+
+@functools.cache
+def _without_iter(node: FunctionNode) -> FunctionNode | None:
+    """A function that returns what one gives to `iter`; None of one that does something else."""
+    match node:
+        case ast.FunctionDef(body=[*rest, ast.Return(ast.Call(ast.Name("iter"), [items], []))]) if all(
+            isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in rest
+        ):
+            made = copy.copy(node)
+            made.body = [ast.copy_location(ast.Return(items), node.body[-1])]
+            return made
+        case _:
+            return None
 
 
 @handles(next)

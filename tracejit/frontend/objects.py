@@ -272,8 +272,6 @@ class Objects:
             made = self.c.call_value(Static(member.func), [o], {}, node)
             self.set_raw(o, name, made, node)
             return made
-        if name == "__class__":
-            return Static(o.cls)
         if name == "__dict__":
             self.ctx.refuse(node, "the __dict__ of an object made in a script is out of reach", "setattr(o, name, v)")
         return self.member(o, o.cls, name, node)
@@ -434,9 +432,10 @@ class Objects:
         return self.c.call_object(member, [value, *(made_texts.kept(self.c, a, node) for a in args)], {}, node)
 
     def has(self, value: FrontValue, name: str) -> bool:
-        """Whether the class of a value has a special method in Python."""
+        """Whether the class of a value has a special method in Python, a module's one that is not `tj.nn`'s."""
         cls = class_of(value)
-        return cls is not None and not hasattr(cls, "state_dict") and is_users(self.find(cls, name))
+        member = MISSING if cls is None else self.find(cls, name)
+        return is_users(member) and not (hasattr(cls, "state_dict") and member.__module__.startswith("tracejit."))
 
     def call(
         self, o: ObjectValue | SharedObject, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -533,8 +532,7 @@ class Objects:
     def truth(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """`bool(o)` as a value."""
         for name in ("__bool__", "__len__"):
-            made = self.special(o, name, [], node)
-            if made is not None:
+            if (made := self.special(o, name, [], node)) is not None:
                 if name == "__bool__" and (kind := type_name(made)) != "bool":
                     return self.c.arith.mismatch(TypeError(f"__bool__ should return bool, returned {kind}"), node)
                 return made
@@ -546,8 +544,9 @@ class Objects:
 
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
-        made = self.special(o, "__iter__", [], node)
-        if made is not None:
+        from tracejit.frontend.iterators import run_over
+
+        if (made := run_over(self.c, o, node)) is not None:
             has_next = self.has(made, "__next__") and not is_iterator(made)
             return self.c.call_object(stepped, [made], {}, node) if has_next else made
         length, item = self.special(o, "__len__", [], node), self.find(class_of(o) or object, "__getitem__")
