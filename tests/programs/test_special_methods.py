@@ -8,6 +8,7 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, T, run
@@ -175,6 +176,96 @@ def shelves(n, given):
     mixed, many = Shelf([1, "a", 2.5]), Shelf([i for i in range(n)])
     found = sum(v for v in many), max(v for v in many), any(v == 3 for v in many), 2 in many, sorted(many)
     return [v for v in mixed], [*mixed], list(zip("abc", mixed, strict=True)), found, sum(v for v in given)
+
+
+class Known:
+    """An object of the caller, or of the script, whose methods see what the script sets."""
+
+    def __init__(self, k):
+        self.k = k
+        self.items = [1, 2]
+        self.given = {"q": 5}
+
+    def __getattr__(self, name):
+        if name == "seven":
+            return self.k * 7
+        if name == "q":
+            return self.given[name]
+        raise AttributeError(name)
+
+    def __format__(self, spec):
+        return f"<{self.k}{spec}>" if spec else f"no. {self.k}"
+
+    def __iter__(self):
+        for item in self.items:
+            yield item * self.k
+
+    def __call__(self, x):
+        return x * self.k
+
+    @functools.cached_property
+    def half(self):
+        return self.k + 0.5
+
+    @property
+    def small(self):
+        if self.k > 6:
+            raise AttributeError("small")
+        return self.k
+
+
+def seen(o, n):
+    o.k += n
+    o.items.append(n)
+    made = o.seven, o.q, hasattr(o, "seven"), hasattr(o, "none"), getattr(o, "none", 5), getattr(o, "small", -1)
+    texts = f"{o} {o:>3}", "{} {:x}".format(o, o), format(o), format(o, "b")
+    half, o.k = o.half, o.k + 1
+    o.seven = n
+    taken = sum(o), list(o), max(o), sorted(o), [*o], any(v == 3 for v in o), list(map(abs, o)), n * o.k in o
+    return made, texts, half, o.half, o.seven, taken, o(2), callable(o), hasattr(o, "small")
+
+
+@case((Known(1), 3), (Known(1), 4), (Known(5), 3))
+def objects_of_the_caller(o, n):
+    return seen(o, n)
+
+
+@case((1, 3), (5, 3))
+def objects_of_the_script(k, n):
+    return seen(Known(k), n)
+
+
+@case((3,))
+def what_can_be_called_and_run_over(n):
+    o, f, d = Known(n), lambda v: v, {n: 1}
+    called = callable(o), callable(o.__iter__), callable(f), callable(n), callable(Pair), callable(Pair(n)), callable(d)
+    return called, np.iterable(o), np.iterable(d), np.iterable(n), np.iterable("a"), np.iterable([n])
+
+
+class Plain:
+    def __init__(self, v):
+        self.v = v
+
+    def __eq__(self, other):
+        return self.v == other.v
+
+    def __lt__(self, other):
+        return self.v < other.v
+
+
+Ordered = functools.total_ordering(Plain)
+NOTHING = object()
+
+
+@case((3, T(2)), (-3, T(2)))
+def sentinels(n, x):
+    def told(v=NOTHING, w=...):
+        return v is NOTHING, w is ..., v is not NOTHING
+
+    d = {"a": n}
+    found = d.get("z", NOTHING) is NOTHING, d.get("a", NOTHING) is NOTHING, n is int, x is NotImplemented
+    a, b = Ordered(n), Ordered(2)
+    return told(), told(n), told(n, x), told(x.sum()), found, a >= b, a > b, a <= b, max(a, b).v
 
 
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,20 @@ from tracejit.frontend.values import ArrayView, BoundMethod, FrontValue, Number,
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+
+
+def of_outer(calls: Calls, base: Static, name: str, node: ast.AST) -> FrontValue | None:
+    """An attribute that a function of an outer object's class gives: a descriptor with `__set__`, a `cached_property`
+    that was not read yet, `__getattr__`; None for others."""
+    cls, statics = type(base.value), calls.statics
+    if (made := calls.objects.described(base, cls, name, node)) is not None:
+        return made
+    member = calls.objects.find(cls, name)
+    if isinstance(member, functools.cached_property) and statics.lacks(base.value, name):
+        made = calls.call_value(Static(member.func), [base], {}, node)
+        statics.set_attribute(base.value, name, made, node)
+        return made
+    return calls.objects.member(base, cls, name, node) if statics.is_made_up(base.value, name) else None
 
 
 def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> FrontValue | None:

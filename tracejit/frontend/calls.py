@@ -213,7 +213,7 @@ class Calls:
                 if getter is not None:
                     return self.call_value(Static(getter), [base], {}, node)
                 if not isinstance(value, type | types.ModuleType):
-                    made = self.objects.described(base, type(value), name, node)
+                    made = attributes.of_outer(self, base, name, node)
                     return self.statics.attribute(value, name, node) if made is None else made
                 return self.statics.attribute(value, name, node)
             case SequenceValue(range=(_, _, _)) if name in ranges.PARTS:

@@ -127,7 +127,9 @@ def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
 
 
 def _may_raise(c: Calls, x: FrontValue, name: str) -> bool:
-    """Whether it takes a function of the user's to tell if an object of the script has an attribute."""
+    """Whether it takes a function of the user's to tell if an object has an attribute."""
+    if isinstance(x, Static) and not isinstance(x.value, type | types.ModuleType):
+        return c.statics.is_made_up(x.value, name) or c.statics.getter(x.value, name) is not None
     if not isinstance(x, ObjectValue | SharedObject):
         return False
     member = c.objects.find(x.cls, name)

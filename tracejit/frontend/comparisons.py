@@ -95,6 +95,11 @@ def lists(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     return made if op in ("lt", "gt") else e.negated(made, node)
 
 
+def _stands_for_nothing(value: object) -> bool:
+    """Whether an object is one that scripts do not compute: NotImplemented, `...`, a class, `object()`."""
+    return value is NotImplemented or value is Ellipsis or type(value) is object or isinstance(value, type)
+
+
 def identical(e: Expressions, left: FrontValue, right: FrontValue, node: ast.AST) -> FrontValue:
     """`is`: between compile-time objects, and with None, True and False."""
     if isinstance(left, Static) and isinstance(right, Static):
@@ -102,6 +107,8 @@ def identical(e: Expressions, left: FrontValue, right: FrontValue, node: ast.AST
     if any(isinstance(x, Static) and x.value is None for x in (left, right)):
         return Static(False)
     for x, y in ((left, right), (right, left)):
+        if isinstance(x, Static) and _stands_for_nothing(x.value):
+            return Static(False)
         if isinstance(x, Static) and isinstance(x.value, bool) and isinstance(y, Number) and y.weak:
             return Static(False) if y.dtype != BOOL else y if x.value else e.negated(y, node)
         if isinstance(x, Static) and isinstance(x.value, bool) and isinstance(y, TupleValue | ListValue | GrowingList):

@@ -369,6 +369,21 @@ def _chosen(statement: ast.Return) -> ast.If | None:
     return ast.copy_location(ast.If(test, returns[:1], returns[1:]), statement.value)  # type: ignore[list-item]
 
 
+def and_or(node: ast.BoolOp) -> tuple[ast.expr, ast.expr, ast.expr] | None:
+    """`test and "a" or b` as the test and the sides of a conditional expression: what is written there is true."""
+    match node:
+        case ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [*tests, ast.Constant(value) as body]), *rest]) if value:
+            return _joined(ast.And(), tests), body, _joined(ast.Or(), rest)
+        case ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [*tests, ast.Tuple([_, *_]) as body]), *rest]):
+            return _joined(ast.And(), tests), body, _joined(ast.Or(), rest)
+        case _:
+            return None
+
+
+def _joined(op: ast.boolop, operands: list[ast.expr]) -> ast.expr:
+    return operands[0] if len(operands) == 1 else ast.copy_location(ast.BoolOp(op, operands), operands[0])
+
+
 def jumps_out(body: Sequence[ast.stmt]) -> bool:
     """Whether a `return`, or a `break` or `continue` of a loop around, stands in a block."""
     return _returns(body) or any(_jumps(body))

@@ -28,6 +28,7 @@ from tracejit.frontend.choices import as_operand, compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.dependence import few
+from tracejit.frontend.desugar import and_or
 from tracejit.frontend.generators import all_items
 from tracejit.frontend.index_items import index_item, pick, place_in_sequence
 from tracejit.frontend.indexing import Indexing
@@ -72,22 +73,6 @@ if TYPE_CHECKING:
 _UNARY = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
 
 
-def _joined(op: ast.boolop, operands: list[ast.expr]) -> ast.expr:
-    """`a and b`, or `a or b`, of one or more operands."""
-    return operands[0] if len(operands) == 1 else ast.copy_location(ast.BoolOp(op, operands), operands[0])
-
-
-def _is_true(node: ast.expr) -> bool:
-    """Whether it is written there that a value counts as true, as the text in `x and "a" or "b"` does."""
-    match node:
-        case ast.Constant(value):
-            return bool(value)
-        case ast.Tuple(items) | ast.List(items):
-            return any(not isinstance(item, ast.Starred) for item in items)
-        case _:
-            return False
-
-
 class Expressions:
     """Lowers expressions."""
 
@@ -123,10 +108,9 @@ class Expressions:
                 return self.arith.unary(name, x, node) if own is None else own
             case ast.Compare():
                 return self.compare(node)
-            case ast.BoolOp(ast.Or(), [ast.BoolOp(ast.And(), [*tests, body]), *rest]) if _is_true(body):
-                return self.conditional(node, _joined(ast.And(), tests), body, _joined(ast.Or(), rest))
             case ast.BoolOp():
-                return self.bool_op(node, list(node.values))
+                chosen = and_or(node)
+                return self.bool_op(node, list(node.values)) if chosen is None else self.conditional(node, *chosen)
             case ast.IfExp(test, body, orelse):
                 return self.conditional(node, test, body, orelse)
             case ast.Call():
@@ -527,6 +511,8 @@ class Expressions:
             case GrowingList() if count is not None:
                 self.require_count(self.ctx.list_length(value), count)
                 return [self.lists.get(value, i) for i in range(count)]
+            case Static() if self.calls.objects.has(value, "__iter__"):
+                return self.known_items(self.calls.objects.items(value, node), node, count)
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return module_parts.items(self.calls, value, node)
             case SharedList() | SharedText() if count is not None:

@@ -415,10 +415,13 @@ def passed(
             return fn, args
         count = 1 if fn is sum else len(args)  # not what it starts from
         return fn, [*(all_items(c, a, node) for a in args[:count]), *args[count:]]
+    from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
+
+    if isinstance(fn, Hashable) and (fn in LAZY or fn is zip):
+        args = [_run_over(c, a, node) for a in args]
     made = [k for k, a in enumerate(args) if isinstance(a, GeneratorValue)]
     if not made:
         return fn, args
-    from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
 
     if fn is map and len(args) > 2:
         return mapped_rows, [args[0], c.call_object(zip, args[1:], {}, node)]
@@ -433,6 +436,11 @@ def passed(
 
 def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a function takes all items of: a list of them, where a generator gives them."""
-    if isinstance(value, ObjectValue | SharedObject) and not (is_table(value) or is_record(value)):
-        value = c.objects.iterated(value, node)
+    value = _run_over(c, value, node)
     return listed(c, value, node) if isinstance(value, GeneratorValue) else value
+
+
+def _run_over(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    """What a loop over an object of the user's runs over; other values unchanged."""
+    is_object = isinstance(value, ObjectValue | SharedObject | Static) and not (is_table(value) or is_record(value))
+    return c.objects.iterated(value, node) if is_object else value

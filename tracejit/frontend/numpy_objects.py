@@ -15,16 +15,16 @@ from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.values import (
     ArrayView,
-    BoundMethod,
-    Closure,
+    DictValue,
     FrontValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Number,
     SequenceValue,
+    SharedList,
     Size,
     Static,
-    Transformed,
     TupleValue,
 )
 
@@ -193,12 +193,6 @@ def _iterable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
     value = args[0]
     if isinstance(value, ArrayView):
         return Static(value.rank > 0)
-    sequences = TupleValue | ListValue | GrowingList | SequenceValue
-    return Static(isinstance(value, sequences) or (isinstance(value, Static) and np.iterable(value.value)))
-
-
-@handles(callable)
-def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    value = args[0]
-    functions = Closure | BoundMethod | Transformed
-    return Static(isinstance(value, functions) or (isinstance(value, Static) and callable(value.value)))
+    sequences = TupleValue | ListValue | GrowingList | SharedList | SequenceValue | DictValue | MessageValue
+    known = isinstance(value, sequences) or (isinstance(value, Static) and np.iterable(value.value))
+    return Static(known or any(c.objects.has(value, name) for name in ("__iter__", "__getitem__")))

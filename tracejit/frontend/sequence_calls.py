@@ -238,7 +238,7 @@ def _repr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 @handles(format)
 def _format(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     spec = c.static(args[1], node, "the format") if len(args) > 1 else ""
-    return Text(c, node).show(args[0], "", spec).value()
+    return Text(c, node).show_formatted(args[0], "", spec).value()
 
 
 @handles(print)

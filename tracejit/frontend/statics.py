@@ -10,6 +10,7 @@ import ast
 import builtins
 import dataclasses
 import enum
+import functools
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -325,6 +326,25 @@ class Statics:
         elif isinstance(x, Static) and not _is_fixed(x.value) and not isinstance(x.value, _VALUES):
             self.guards[constant_access(x.value).step("has", name)] = StaticSpec(hasattr(x.value, name))
 
+    def is_made_up(self, owner: Any, name: str) -> bool:
+        """Whether it takes the `__getattr__` of a compile-time object's class to tell of an attribute; relied on."""
+        maker = MISSING if hasattr(type(owner), name) else self.member(type(owner), "__getattr__")
+        is_users = isinstance(maker, types.FunctionType) and not hasattr(type(owner), "state_dict")
+        return is_users and self.lacks(owner, name)
+
+    def is_made(self, owner: Any, name: str) -> bool:
+        """Whether a function of an object's class makes an attribute that the object has not, when it is read."""
+        is_cached = isinstance(getattr(type(owner), name, None), functools.cached_property)
+        return (is_cached and self.lacks(owner, name)) or self.is_made_up(owner, name)
+
+    def lacks(self, owner: Any, name: str) -> bool:
+        """Whether a compile-time object has no attribute of its own by that name; relied on."""
+        known, own = self.outer.get(id(owner)), getattr(owner, "__dict__", None)
+        if own is None or name in own or (known is not None and name in known.fields):
+            return False
+        self.guards[constant_access(owner).step("attribute", "__dict__").step("item", name)] = StaticSpec(MISSING)
+        return True
+
     def lacking(self, x: FrontValue, name: str) -> Access | None:
         """The access of an object of the caller that came without an attribute of its own by that name; else None."""
         if not isinstance(x, ObjectValue) or x not in self.given or name in self.given[x]:
@@ -345,7 +365,7 @@ class Statics:
             self.keep.append(owner)
             self.ctx.heap.add_outer(known, ("outside", id(owner)))
         if name not in known.fields:
-            found = getattr(owner, name, MISSING)
+            found = MISSING if self.is_made(owner, name) else getattr(owner, name, MISSING)
             if is_number(found) and access not in self.known.varying:
                 if access in self.guards:  # it was read, and compiled in
                     raise AttributeVaries(access)

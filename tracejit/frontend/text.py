@@ -16,12 +16,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.eager.tensor import Tensor
 from tracejit.frontend import list_calls, made_texts, pooled_tables, shown_arrays, tables
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
-from tracejit.frontend.objects import class_of
+from tracejit.frontend.objects import class_of, is_users
 from tracejit.frontend.pure import has_same_text
-from tracejit.frontend.source import PROCESS, note_read
+from tracejit.frontend.source import PROCESS, function_source, note_read
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -190,6 +191,14 @@ class Text:
             return self
         narrow = isinstance(value, Number | ArrayView) and value.dtype.is_inexact and real_dtype(value.dtype).bits < 64
         return self.show(value, "!s" if narrow else "")
+
+    def show_formatted(self, value: FrontValue, conversion: str, spec: str) -> Text:
+        """Append a value as `format` shows it, about which the user's class may have its say."""
+        cls = class_of(value)
+        own = None if conversion or cls is None else self.c.objects.find(cls, "__format__")
+        if not is_users(own) or cls is Tensor or not function_source(own).is_users:
+            return self.show(value, conversion, spec)
+        return self.show(self.c.call_object(own, [value, Static(spec)], {}, self.node))
 
     def own_text(self, value: FrontValue, conversion: str) -> FrontValue | None:
         """What `__str__` or `__repr__` of the user's class gives."""
@@ -400,7 +409,7 @@ def joined_string(c: Calls, node: ast.JoinedStr) -> FrontValue:
             conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
             spec = "" if part.format_spec is None else joined_string(c, part.format_spec)  # type: ignore[arg-type]
             shown_as = spec if isinstance(spec, str) else c.static(spec, node, "a format")
-            made.show(c.expressions.value(part.value), conversion, shown_as)
+            made.show_formatted(c.expressions.value(part.value), conversion, shown_as)
         else:
             made.literal(str(part.value))  # type: ignore[attr-defined]
     return made.value()
@@ -486,7 +495,7 @@ def formatted(
                 item = c.attribute(item, attribute, node)
             else:
                 item = c.expressions.subscript_by(item, Static(int(index) if index.isdigit() else index), node)
-        made.show(item, f"!{conversion}" if conversion else "", c.static(inner, node, "a format"))
+        made.show_formatted(item, f"!{conversion}" if conversion else "", c.static(inner, node, "a format"))
     return made.value()
 
 
