@@ -9,6 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.compare import check
+from tracejit import nn
 
 
 def greater_and_less(a: Any, b: Any) -> Any:
@@ -308,7 +309,16 @@ def added_and_stretched(x: Any, beta: float, sizes: list[int]) -> Any:
     return *products, tj.addmm(x[:, :2] / 0, x, x.T, beta=0), x[:, None].expand(sizes)
 
 
+def along_dims_and_into(x: Any) -> Any:
+    y, z = tj.zeros(2, 3), tj.zeros(3)
+    written = tj.mm(x, tj.eye(3), out=y) is y, tj.sum(x, 0, out=z)
+    spectra = tj.fft.fft2(x, dim=(0, 1)), tj.fft.rfftn(x, dim=[1]), tj.fft.fftshift(x, dim=0)
+    angles = nn.functional.cosine_similarity(x[None], x[:, None], dim=-2), tj.flip(x, dims=[0])
+    return y, written, *spectra, *angles
+
+
 def test_functions_take_pytorchs_names() -> None:
+    check(along_dims_and_into, tj.tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]]), tolerance=1e-5)
     x = tj.tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])
     check(by_pytorchs_names, x)
     check(limited, x)

@@ -242,6 +242,39 @@ def what_can_be_called_and_run_over(n):
     return called, np.iterable(o), np.iterable(d), np.iterable(n), np.iterable("a"), np.iterable([n])
 
 
+class Twice:
+    """A descriptor without `__set__`."""
+
+    def __get__(self, o, cls=None):
+        return o.k * 2
+
+
+class Row:
+    """What is run over by its places."""
+
+    twice = Twice()
+
+    def __init__(self, k):
+        self.k = k
+        self.items = [1, 2]
+
+    def __getitem__(self, i):
+        if i >= len(self.items):
+            raise IndexError(i)
+        return self.items[i] * self.k
+
+    def __index__(self):
+        return self.k
+
+
+@case((Row(1), 2), (Row(2), 3))
+def rows_of_the_caller(o, n):
+    o.k = n
+    o.items.append(7)
+    a, b, c = o
+    return o.twice, [v for v in o], sum(o), max(o), 14 in o, (a, b, c), [1, 2, 3, 4][:o], [1, 2, 3, 4][o]
+
+
 class Plain:
     def __init__(self, v):
         self.v = v

@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from tracejit.eager.apply import builder_for
 from tracejit.eager.elementwise import as_operand, call, function_of, operator_of, plain_errors
-from tracejit.eager.inplace import update
+from tracejit.eager.inplace import store_result, update
 from tracejit.eager.rules import reads_first_operand
 from tracejit.eager.tensor import Tensor
 from tracejit.ir.core import Value
@@ -44,8 +44,15 @@ KEYWORDS = {
     "test_elements": "values",
     "sorted_sequence": "x",
     "dim": "axis",
+    "dims": "axis",
     "keepdim": "keepdims",
 }
+
+
+def parameter_named(key: str, names: Container[str]) -> str:
+    """The parameter, of those that a function has, that a keyword stands for."""
+    found = key if key in names else KEYWORDS.get(key, key)
+    return "axes" if found == "axis" and "axis" not in names and "axes" in names else found
 
 
 def as_function(defined: Function) -> Callable[..., Any]:
@@ -60,12 +67,14 @@ def as_function(defined: Function) -> Callable[..., Any]:
         given = [convert(a) for convert, a in zip(by_place, args, strict=False)]
         given.extend(rest(a) for a in args[len(by_place) :])
         named: dict[str, Any] = {}
+        out = None if "out" in by_name else kwargs.pop("out", None)
         for key, value in kwargs.items():
-            if key not in by_name:
-                key = KEYWORDS.get(key, key)
+            key = parameter_named(key, by_name)
             named[key] = by_name.get(key, _unchanged)(value)
         with plain_errors:
             made = fn(builder_for((*given, *named.values())), *given, **named)
+        if out is not None:
+            return store_result(out, made, stretched=False)
         return made if named.get("device") is None else made.to(named["device"])
 
     run.__name__ = run.__qualname__ = defined.name

@@ -15,6 +15,7 @@ from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.array_parts import part_of
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.made_leaves import ask
+from tracejit.frontend.objects import is_users
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
 from tracejit.frontend.tensor_spellings import conjugate_transpose
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 
 def of_outer(calls: Calls, base: Static, name: str, node: ast.AST) -> FrontValue | None:
-    """An attribute that a function of an outer object's class gives: a descriptor with `__set__`, a `cached_property`
-    that was not read yet, `__getattr__`; None for others."""
+    """An attribute that a function of an outer object's class gives: a descriptor, a `cached_property` that was not yet
+    read, `__getattr__`; None for others."""
     cls, statics = type(base.value), calls.statics
+    if is_users(calls.objects.find(cls, "__getattribute__")):
+        calls.ctx.refuse(node, f"{cls.__name__} makes all its attributes by __getattribute__", "define __getattr__")
     if (made := calls.objects.described(base, cls, name, node)) is not None:
         return made
     member = calls.objects.find(cls, name)
@@ -35,7 +38,8 @@ def of_outer(calls: Calls, base: Static, name: str, node: ast.AST) -> FrontValue
         made = calls.call_value(Static(member.func), [base], {}, node)
         statics.set_attribute(base.value, name, made, node)
         return made
-    return calls.objects.member(base, cls, name, node) if statics.is_made_up(base.value, name) else None
+    is_made = calls.objects.descriptor(member, "__get__") is not None and statics.lacks(base.value, name)
+    return calls.objects.member(base, cls, name, node) if is_made or statics.is_made_up(base.value, name) else None
 
 
 def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> FrontValue | None:

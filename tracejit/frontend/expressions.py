@@ -30,7 +30,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.dependence import few
 from tracejit.frontend.desugar import and_or
 from tracejit.frontend.generators import all_items
-from tracejit.frontend.index_items import index_item, pick, place_in_sequence
+from tracejit.frontend.index_items import bound, index_item, pick, place_in_sequence
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join
 from tracejit.frontend.kinds import are_many_alike
@@ -120,7 +120,7 @@ class Expressions:
             case ast.Subscript(base, index):
                 return self.subscript(self.value(base), index, node)
             case ast.Slice(lower, upper, step):
-                return SliceValue(*(None if p is None else self.value(p) for p in (lower, upper, step)))
+                return SliceValue(*(None if p is None else bound(self.calls, p) for p in (lower, upper, step)))
             case ast.Tuple(elts):
                 return TupleValue(tuple(self.elements(elts)))
             case ast.List(elts):
@@ -511,7 +511,7 @@ class Expressions:
             case GrowingList() if count is not None:
                 self.require_count(self.ctx.list_length(value), count)
                 return [self.lists.get(value, i) for i in range(count)]
-            case Static() if self.calls.objects.has(value, "__iter__"):
+            case Static() if self.calls.objects.is_looped(value):
                 return self.known_items(self.calls.objects.items(value, node), node, count)
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return module_parts.items(self.calls, value, node)
@@ -569,7 +569,7 @@ class Expressions:
                 return self.lists.items(value)
             case ObjectValue() | SharedList() | SharedObject() | SharedText():
                 return self.iterable(self.calls.objects.items(value, node), node)
-            case Static() if self.calls.objects.has(value, "__iter__"):
+            case Static() if self.calls.objects.is_looped(value):
                 return self.iterable(self.calls.objects.items(value, node), node)
             case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue():
                 items = self.known_items(value, node)

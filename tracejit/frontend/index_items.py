@@ -52,6 +52,13 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     return c.as_operand(item) if own is None else own
 
 
+def bound(c: Calls, node: ast.expr) -> FrontValue:
+    """A part of a slice, which may be an object with an `__index__`."""
+    value = c.expressions.value(node)
+    own = c.objects.special(value, "__index__", [], node)
+    return value if own is None else own
+
+
 def place_in_sequence(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     """The index of a list or tuple, where a bool of Python is 0 or 1."""
     at = index_item(c, item, node)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.eager.library import KEYWORDS
+from tracejit.eager.library import parameter_named
 from tracejit.errors import OfNumPyOnly
 from tracejit.frontend.arguments import is_range
 from tracejit.frontend.devices import require_device
@@ -84,7 +84,7 @@ def library_call(
     """Call a library function on front-end values; `out=` is written where the definition does not take it."""
     signature = _signature(library)
     given = dict(kwargs)
-    kwargs = {k if k in signature.parameters else KEYWORDS.get(k, k): v for k, v in kwargs.items()}
+    kwargs = {parameter_named(k, signature.parameters): v for k, v in kwargs.items()}
     if len(args) > len(signature.parameters):  # NumPy's functions take `out` by position too
         more = list(_numpys_keywords(library))[len(signature.parameters) : len(args)]
         if more == ["out"]:

@@ -405,8 +405,6 @@ class Objects:
             return
         self.c.statics.set_attribute(owner, name, value, node)
 
-    # -- special methods ----------------------------------------------------------------------------------------
-
     def same(self, x: FrontValue, y: FrontValue) -> FrontValue | None:
         """`x is y` where one is an object of a pool, or may be; None where neither is."""
         b = self.ctx.b
@@ -556,11 +554,14 @@ class Objects:
             return self.c.call_object(indexed, [o], {}, node)
         return self.c.arith.mismatch(TypeError(f"'{type_name(o)}' object is not iterable"), node)
 
+    def is_looped(self, value: FrontValue) -> bool:
+        """Whether the class of a compile-time object says what a loop over it runs over."""
+        name = "__iter__" if isinstance(value, Static) and hasattr(type(value.value), "__iter__") else "__getitem__"
+        return isinstance(value, Static) and self.has(value, name)
+
     def iterated(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over a value runs over, where its class says so; else the value."""
-        is_own = isinstance(value, ObjectValue | SharedObject) or (
-            isinstance(value, Static) and self.has(value, "__iter__")
-        )
+        is_own = isinstance(value, ObjectValue | SharedObject) or self.is_looped(value)
         return self.items(value, node) if is_own and not is_iterator(value) else value
 
 

@@ -196,7 +196,7 @@ class Text:
         """Append a value as `format` shows it, about which the user's class may have its say."""
         cls = class_of(value)
         own = None if conversion or cls is None else self.c.objects.find(cls, "__format__")
-        if not is_users(own) or cls is Tensor or not function_source(own).is_users:
+        if own is None or not is_users(own) or cls is Tensor or not function_source(own).is_users:
             return self.show(value, conversion, spec)
         return self.show(self.c.call_object(own, [value, Static(spec)], {}, self.node))
 

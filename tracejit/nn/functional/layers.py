@@ -138,6 +138,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> A
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """The cosine of the angle between vectors along an axis; norms are at least eps."""
+    x1, x2 = tj.broadcast_tensors(x1, x2)
     norms = [tj.clamp(tj.norm(x, 2.0, dim), min=eps) for x in (x1, x2)]
     return (x1 * x2).sum(dim) / (norms[0] * norms[1])
 
