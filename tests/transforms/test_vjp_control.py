@@ -9,6 +9,7 @@ import pytest
 
 from tests.transforms.derivatives import check_derive, check_orders, element_operations, gradient_graph, program
 from tracejit.ir.core import Graph, walk
+from tracejit.ir.types import TensorType
 from tracejit.transforms.vjp import derive
 
 P = np.array([0.3, 0.2, 0.1, 0.5, -0.4])
@@ -306,6 +307,27 @@ graph @f(%x: f64[n], %m: i64) on cpu {
 }
 """
 
+#: Rows of a matrix beside a vector, whose sizes were found equal in the loop.
+RENAMED = """
+graph @f(%x: f64[n, m], %a: f64[l]) on cpu {
+  %true = const() {value = True, type = !bool} : bool
+  %one = const() {value = 1, type = !i64} : i64
+  %n = dim(%x) {axis = 0} : i64
+  %l = dim(%a) {axis = 0} : i64
+  %b = loop(%n, %true, %a) : f64[l] {
+    body(%i: i64, %p: f64[l]):
+      %y = broadcast(%x, %n, %l) {exact = True} : f64[n, l]
+      %at = mul(%i, %l) : i64
+      %row = vread(%y, %at, %one, %l) : f64[l]
+      %q = mul(%p, %row) : f64[l]
+      yield %true, %q
+  }
+  %s = sum(%b) {axes = (0,)} : f64[]
+  %r = fetch(%s) : f64
+  yield %r
+}
+"""
+
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_straight_line_program(order: int) -> None:
@@ -398,6 +420,15 @@ def test_element_writes_cost_linear_time_at_every_order(order: int, monkeypatch:
     per_trip = (costs[1] - costs[0]) / 100
     assert costs[2] - costs[1] == 200 * per_trip
     assert per_trip < (10, 40, 120)[order]
+
+
+def test_rows_under_another_name_for_their_size_cost_rows() -> None:
+    check_derive(RENAMED, M, W)
+    check_orders(RENAMED, M, W, order=2)
+    ops = ops_in_loops(derive(program(RENAMED), [0, 1]).backward)
+    made = {op.name for op in ops for r in op.results if isinstance(r.type, TensorType) and r.type.rank == 2}
+    assert made == {"broadcast", "vadd"}
+    assert not [op for op in ops if op.name == "broadcast" and op.operands[0].type.rank != 2]
 
 
 def first_slope_summed(graph: Graph) -> Graph:

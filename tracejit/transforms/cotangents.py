@@ -51,6 +51,10 @@ class Cotangents:
         """The total so far, without the updates that wait for it."""
         return self._totals.get(value)
 
+    def waiting(self, value: Value) -> list[Update]:
+        """Take away the updates that wait for the value's cotangent: nothing else has come yet."""
+        return self._waiting.pop(value, [])
+
     def replace(self, value: Value, total: Value) -> None:
         """Put another running total in the place of the present one."""
         self._totals[value] = self._fit(total, value)

@@ -69,12 +69,26 @@ def reverse(frame: Frame, ops: Sequence[Op]) -> None:
 
 def _reverse_plain(frame: Frame, op: Op) -> None:
     """Apply the derivative rule of an op."""
+    if is_renaming(op):
+        for update in frame.cotangents.waiting(op.results[0]):
+            frame.cotangents.add(op.operands[0], update)
     totals = [frame.cotangents.total(r) for r in op.results]
     given = tuple(None if total is None else frame.b.wrap(total) for total in totals)
     if any(g is not None for g in given):
         for operand, contribution in contributions(frame.b, op, given):
             if operand in frame.region.active:
                 frame.cotangents.add(operand, contribution)
+
+
+def is_renaming(op: Op) -> bool:
+    """Whether an op is a `broadcast` that gives its operand as it is, under other names for its sizes: what changes the
+    cotangent of the result in places changes that of the operand in the same places."""
+    if op.name != "broadcast" or not op.attrs.get("exact"):
+        return False
+    before, after = op.operands[0].type, op.results[0].type
+    assert isinstance(after, TensorType)
+    is_array = isinstance(before, TensorType) and before.rank == after.rank
+    return is_array and all(n != 1 or m == 1 for n, m in zip(before.shape, after.shape, strict=True))
 
 
 def contributions(b: Builder, op: Op, given: Sequence[Any]) -> list[tuple[Value, Any]]:
