@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, run
-from tracejit import grad
+from tracejit import ScriptError, grad, script
 
 case = Cases()
 
@@ -324,6 +324,14 @@ def of_one_row(a):
     return c
 
 
+@case((3,), (1,))
+def which_row_is_which(n):
+    rows = [[i] for i in range(n)]
+    row = rows[0]
+    row.append(1)
+    return row is rows[0], row is rows[-1], row is not rows[0], rows
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
@@ -340,3 +348,13 @@ def test_items_of_lists_of_lists_have_gradients() -> None:
     x, n, h = 1.25, 3, 1e-6
     numeric = (f(x + h, n) - f(x - h, n)) / (2 * h)
     assert abs(grad(f)(x, n) - numeric) < 1e-6 * abs(numeric)
+
+
+def test_which_row_is_which_is_refused_where_no_row_changes() -> None:
+    def f(n: int) -> bool:
+        rows = [[i] for i in range(n)]
+        row = rows[0]
+        return row is rows[0]
+
+    with pytest.raises(ScriptError, match="'is' compares"):
+        script(f)(3)

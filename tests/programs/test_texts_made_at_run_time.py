@@ -51,8 +51,9 @@ def tokens_of_a_text(text):
 
 @case((7,), (1,))
 def keys(n):
-    d, groups, seen = {}, defaultdict(list), set()
+    d, groups, seen, more = {}, defaultdict(list), {"q"}, {"a": 1}
     for i in range(n):
+        more[f"k{i}"] = i
         d[f"{i},{i % 2}"] = i
         groups[f"g{i % 3}"].append(i)
         seen.add(f"s{i % 2}")
@@ -62,7 +63,7 @@ def keys(n):
         found = d[f"{n},{n}"]
     except KeyError:
         found = -1
-    return d, dict(groups), sorted(seen), "1,1" in d, f"{n}" in seen, d.get("2,0", -1), found
+    return d, more, dict(groups), sorted(seen), "1,1" in d, f"{n}" in seen, d.get("2,0", -1), found
 
 
 @case((6,), (1,))
@@ -77,7 +78,15 @@ def records_and_objects(n):
         if person.age > oldest.age:
             oldest = person
     rows[0]["name"] = "first"
-    return rows, oldest.name, oldest.greeting(), counts.most_common(1), sorted(p.name for p in people)
+    return (
+        rows,
+        oldest.name,
+        oldest.greeting(),
+        f"{oldest:>5}{oldest}",
+        "{!s}".format(oldest)[:2],
+        counts.most_common(1),
+        sorted(p.name for p in people),
+    )
 
 
 class Person:
@@ -87,6 +96,12 @@ class Person:
 
     def greeting(self):
         return f"I am {self.name}, {self.age}"
+
+    def __str__(self):
+        return self.name
+
+    def __format__(self, spec):
+        return f"<{self.name:{spec}}>"
 
 
 @case((37, 2), (5, 3), (0, 2))
@@ -126,16 +141,19 @@ def calls_that_recur(n):
     return moves, path(5 * n)
 
 
-@case((3,), (0,))
+@case((3,), (0,), (9,))
 def texts_that_meet(n):
     name = f"big{n}" if n > 2 else "small"
-    found, names = None, [name]
+    found, names, numeral = None, [name], ""
+    for value, sign in ((4, "iv"), (1, "i")):
+        while n - 4 * len(numeral) // 2 >= value and len(numeral) < 9:
+            numeral += sign
     for i in range(n):
         if i == 1:
             found = f"at {i}"
         names.append(name)
         name = name + "!" if len(name) < 6 else "short"
-    return name, found, names
+    return name, found, names, numeral
 
 
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)

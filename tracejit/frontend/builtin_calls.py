@@ -503,7 +503,7 @@ def _dict_method(
             )
         case "get" | "pop" | "setdefault" if args and tables.is_run_time_key(args[0]):
             if not c.ctx.loops_to_unroll():
-                (tables.grow_unless_given if name == "get" else tables.grow_dict)(receiver)
+                tables.grow_unless_given(receiver) if name == "get" else tables.grow_dict(receiver, with_texts=True)
             if name == "get" and not c.ctx.loops_to_unroll():
                 default = args[1] if len(args) > 1 else Static(None)
                 return tables.chosen(c, receiver, args[0], lambda: default, node)

@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    SharedList,
     SharedText,
     Static,
     TupleValue,
@@ -115,8 +116,11 @@ def identical(e: Expressions, left: FrontValue, right: FrontValue, node: ast.AST
             return Static(False)
     if left is right:
         return Static(True)
-    if isinstance(left, ListValue) and isinstance(right, ListValue) and not e.ctx.level:
+    lists = [x for x in (left, right) if isinstance(x, ListValue)]
+    if len(lists) == 2 and not e.ctx.level and all(x.level >= 0 for x in lists):  # below 0: read from a list just now
         return Static(False)
+    if isinstance(left, SharedList) and isinstance(right, SharedList) and left.pool is right.pool:
+        return Number(e.ctx.b.emit("eq", (left.at, right.at))[0], weak=True)
     kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
     merged = e.ctx.heap.merged
     is_known = all(isinstance(x, kinds) and (isinstance(x, Static) or x not in merged) for x in (left, right))

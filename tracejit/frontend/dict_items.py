@@ -66,7 +66,7 @@ def store(
         tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: store(e, base, option, index, value, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
-        tables.grow_dict(base)
+        tables.grow_dict(base, with_texts=True)
         if base.access is not None:
             e.ctx.refuse(
                 node,

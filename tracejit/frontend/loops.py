@@ -421,6 +421,9 @@ class LoopLowering:
                 return
             self.number_carry[path].next = option_index(self.ctx.b, end, options)
             return
+        if isinstance(head, ChoiceValue) and made_texts.are_texts(head, end) and options is None:
+            made_texts.behind_trip(self, path, head, end)
+            return
         if isinstance(head, Shared) or isinstance(end, Shared):
             first, other = (head, end) if isinstance(head, Shared) else (end, head)
             assert isinstance(first, Shared)

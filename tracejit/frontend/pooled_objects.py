@@ -165,9 +165,10 @@ def put(c: Calls, cls: type, name: str, value: FrontValue, node: ast.AST, into: 
     except NotOwn:
         raise
     except ScriptError:
+        of = "dicts" if name.startswith("[") else f"{cls.__name__} objects"
         c.ctx.refuse(
             node,
-            f"{name!r} of {cls.__name__} objects, which lists hold or several names stand for, cannot be "
+            f"{name.lstrip('[')!r} of {of}, which lists hold or several names stand for, cannot be "
             f"{describe(value)} here",
             "numbers, texts, arrays, lists and such objects can, of one kind for all",
         )

@@ -305,9 +305,9 @@ def hashes_fields(key: FrontValue) -> bool:
     return all(fn.__code__.co_filename in ("<string>", dataclasses.__file__) for fn in (cls.__eq__, cls.__hash__))
 
 
-def grow_dict(value: DictValue) -> None:
-    """Lower again with the dict as a table, where it can be one."""
-    if value.keys and all(_can_be_key(k) for k in value.items):
+def grow_dict(value: DictValue, with_texts: bool = False) -> None:
+    """Lower again with the dict as a table, where it can be one; one with texts as keys too, where others come."""
+    if value.keys and all(_can_be_key(k) or (with_texts and isinstance(k, str)) for k in value.items):
         raise ListGrows({("dict", k) for k in value.keys}, None)
 
 
@@ -443,7 +443,7 @@ def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = s
 def grow_set(c: Calls, value: set[Any]) -> None:
     """Lower again with the set as a table, where the script made it."""
     found = c.ctx.sets.get(id(value))
-    if found is not None and all(map(_can_be_key, value)):
+    if found is not None and all(_can_be_key(v) or isinstance(v, str) for v in value):
         raise ListGrows({("set", found[1])}, None)
 
 
