@@ -31,7 +31,8 @@ def rsqrt(k: KernelBuilder, x: Expr) -> Expr:
 
 def half_power(k: KernelBuilder, x: Expr) -> Expr:
     """x ** 0.5 as the C library's `pow` rounds it: the square root, but where that is nearly halfway between two
-    floats, of which `pow`, whose error is some hundredths of an ULP beyond a half, may give the other."""
+    floats, of which `pow`, whose error is some hundredths of an ULP beyond a half, may give the other. That error
+    grows with the exponent of x."""
     root = k.let(k.sqrt(x))
     high = head(k, root)
     low = k.let(k.sub(root, high))
@@ -39,7 +40,9 @@ def half_power(k: KernelBuilder, x: Expr) -> Expr:
     fmt = format_of(k, x)
     exponent = (2 * fmt.bias + 1) << fmt.mantissa
     power = k.bitcast(k.bitand(k.bitcast(root, fmt.integer), exponent), k.dtype(x))
-    is_near = k.le(k.abs(left), k.mul(k.mul(root, power), 0.94 * 2.0**-fmt.mantissa))
+    is_common = k.logical_and(k.ge(x, 2.0 ** -(fmt.bias // 4)), k.le(x, 2.0 ** (fmt.bias // 4)))
+    near = k.select(is_common, *(k.const(part * 2.0**-fmt.mantissa, k.dtype(x)) for part in (0.97, 0.94)))
+    is_near = k.le(k.abs(left), k.mul(k.mul(root, power), near))
     is_tiny = k.logical_and(k.lt(x, 2.0 ** (2 * fmt.mantissa + 10 - fmt.bias)), k.ne(x, 0))
     is_rare = k.let(k.logical_or(k.logical_not(is_near), is_tiny))
     return k.rare(is_rare, k.let(k.abs(root)), "pow", x, k.const(0.5, k.dtype(x)))
