@@ -276,7 +276,7 @@ def linspace(
     """`num` evenly spaced numbers from start to stop, both included (`endpoint=False`: without stop)."""
     bounds = [x.item() if hasattr(x, "item") else x for x in (start, stop)]
     xp = array_module(device)
-    line, share = (xp.linspace(*ends, int(num), endpoint=endpoint) for ends in (bounds, (0, 1)))
+    line, share = (xp.linspace(*ends, operator.index(num), endpoint=endpoint) for ends in (bounds, (0, 1)))
     made = finished(line.astype(as_dtype(float32 if dtype is None else dtype)), requires_grad)
     return _along(made, (start, 1 - share), (stop, share))
 

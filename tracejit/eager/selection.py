@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def take_along_axis(x: Any, index: Any, axis: int = -1) -> Tensor:
 @spelled
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
     """The k largest (or smallest) elements along an axis, in order, and their places."""
-    x = as_tensor(x)
+    x, k = as_tensor(x), operator.index(k)
     if not 0 <= k <= x.shape[axis_of(axis, x.ndim)]:
         raise ValueError(f"topk: {k} of {x.shape[axis_of(axis, x.ndim)]} elements cannot be picked")
     return functions()["topk"](x, k, axis, largest)

@@ -127,11 +127,18 @@ class Arguments:
         if value is None:
             return tuple(range(rank))
         listed = value if isinstance(value, tuple | list) else (value,)
-        return tuple(sorted(normal_axis(self, int(a), rank) for a in listed))
+        return tuple(sorted(normal_axis(self, a, rank) for a in listed))
 
     def axis(self, rank: int, name: str = "axis") -> int:
         """One axis, non-negative."""
-        return normal_axis(self, int(self.static(name)), rank)
+        return normal_axis(self, self.static(name), rank)
+
+    def integer(self, value: Any) -> int:
+        """A compile-time argument that is an integer; of another kind it is Python's TypeError."""
+        try:
+            return operator.index(value)
+        except TypeError as error:
+            return self.calls.arith.mismatch(error, self.node)
 
     def sizes(self, value: FrontValue) -> list[Any]:
         """A shape: an integer or a sequence of integers, static or not."""
@@ -163,8 +170,9 @@ def argument_numbers(argnums: Any) -> int | tuple[int, ...]:
         raise TypeError(text) from None
 
 
-def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
+def normal_axis(arguments: Arguments, axis: Any, rank: int) -> int:
     """A non-negative axis; NumPy's AxisError where there is none."""
+    axis = arguments.integer(axis)
     if not -rank <= axis < max(rank, 1):
         arguments.calls.arith.mismatch(np.exceptions.AxisError(axis, rank), arguments.node)
     return axis % rank if rank else 0

@@ -318,7 +318,7 @@ def _permute(c: Calls, a: Arguments) -> FrontValue:
         order = list(order[0])
     if not order or order == [None]:
         return permuted(x, tuple(reversed(range(x.rank))))
-    axes = [normal_axis(a, int(k), x.rank) for k in order]
+    axes = [normal_axis(a, k, x.rank) for k in order]
     if sorted(axes) != list(range(x.rank)):
         c.arith.mismatch(ValueError("axes don't match array"), a.node)
     return permuted(x, tuple(axes))
@@ -329,7 +329,7 @@ def _transpose(c: Calls, a: Arguments) -> FrontValue:
     """Two separate axes of a Tensor are exchanged (PyTorch), of an array they are an order (NumPy)."""
     if len(a.rest) == 2 and c.ctx.tensors:
         x = a.array()
-        i, j = (normal_axis(a, int(c.static(r, a.node, "an axis")), x.rank) for r in a.rest)
+        i, j = (normal_axis(a, c.static(r, a.node, "an axis"), x.rank) for r in a.rest)
         return _swapped(x, i, j)
     return _permute(c, a)
 
@@ -350,7 +350,7 @@ def _swapaxes(c: Calls, a: Arguments) -> FrontValue:
 def _movedim(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     sources, targets = (
-        [normal_axis(a, int(k), x.rank) for k in (v if isinstance(v, tuple | list) else (v,))]
+        [normal_axis(a, k, x.rank) for k in (v if isinstance(v, tuple | list) else (v,))]
         for v in (a.static("source"), a.static("destination"))
     )
     order = [k for k in range(x.rank) if k not in sources]
@@ -364,7 +364,7 @@ def _expand_dims(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     axes = a.static("axis")
     rank = x.rank + (len(axes) if isinstance(axes, tuple) else 1)
-    new = sorted(normal_axis(a, int(k), rank) for k in (axes if isinstance(axes, tuple) else (axes,)))
+    new = sorted(normal_axis(a, k, rank) for k in (axes if isinstance(axes, tuple) else (axes,)))
     strides, lengths = list(x.strides), list(x.lengths)
     for k in new:
         strides.insert(k, 0)

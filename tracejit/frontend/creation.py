@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     Size,
     Static,
     TupleValue,
+    describe,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F16, F32, F64, I64, DType, ScalarType
@@ -138,6 +139,8 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
         x = as_array(c, value, a.node)
         return _filled_with(c, a, x, a.sizes(a["shape"]), _dtype(c, a, x.dtype))
     kind = value.dtype if isinstance(value, Number) else None
+    if isinstance(value, Static) and not isinstance(value.value, bool | int | float | complex):
+        c.ctx.refuse(a.node, f"an array full of {describe(value)} is outside the language", "fill it with a number")
     if isinstance(value, Static) or (isinstance(value, Number) and value.weak):
         name = value.dtype.kind if isinstance(value, Number) else python_kind(value)
         kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[name]
@@ -359,6 +362,7 @@ def _eye(c: Calls, a: Arguments) -> FrontValue:
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)
     for n in (rows, columns):
         require_size(c, n, a.node)
+    c.ctx.as_size(a["k"], a.node)  # an integer
     sizes = [c.ctx.size_value(n) for n in (rows, columns)]
     i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]) for k in (0, 1))
     on = c.arith.typed("eq", a.node, c.arith.typed("sub", a.node, j, i), a["k"])

@@ -168,7 +168,8 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
         case "Sizes":
             if isinstance(value, TupleValue | ListValue):
                 return tuple(_sizes(calls, v, node) for v in value.items)
-            return calls.static(value, node, "a shape") if isinstance(value, Static) else _size(calls, value, node)
+            is_listed = isinstance(value, Static) and isinstance(value.value, tuple | list)
+            return calls.static(value, node, "a shape") if is_listed else _size(calls, value, node)
         case "Device":
             require_device(calls.ctx, str(calls.static(value, node, "a device")), node)
             return None

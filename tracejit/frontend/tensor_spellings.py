@@ -37,7 +37,7 @@ def _parts(c: Calls, a: Arguments, x: ArrayView, axis: int) -> FrontValue:
     if isinstance(given, TupleValue | ListValue):
         cuts = [None, *given.items, None]
     else:
-        count, size = int(c.static(given, a.node, "the number of parts")), known_size(c, x, axis, a.node)
+        count, size = a.integer(c.static(given, a.node, "the number of parts")), known_size(c, x, axis, a.node)
         try:
             cuts = [Static(end) for end in ends_of_parts(a.name, size, count)]
         except ValueError as error:

@@ -87,7 +87,7 @@ def _unbind(c: Calls, a: Arguments) -> FrontValue:
 
 @define("chunk", "x chunks axis=0")
 def _chunk(c: Calls, a: Arguments) -> FrontValue:
-    x, chunks = a.array(), int(a.static("chunks"))
+    x, chunks = a.array(), a.integer(a.static("chunks"))
     axis = a.axis(x.rank)
     if chunks < 1:
         c.arith.mismatch(ValueError("chunk: the number of parts is at least 1"), a.node)
@@ -113,7 +113,7 @@ def _split(c: Calls, a: Arguments) -> FrontValue:
             c.ctx.b.emit("eq", (total, n))[0], "ValueError", "split: the sizes sum to {0}, not to {1}", total, n
         )
     else:
-        step, size = int(a.static("split_size_or_sections")), known_size(c, x, axis, a.node)
+        step, size = a.integer(a.static("split_size_or_sections")), known_size(c, x, axis, a.node)
         if step < 1:
             c.arith.mismatch(ValueError("split: the size of a part is at least 1"), a.node)
         bounds = [*range(0, max(size, 1), step), size]

@@ -42,10 +42,10 @@ def _fliplr(c: Calls, a: Arguments) -> FrontValue:
 @define("rot90", "x k=1 axes=(0,1) dims=None")
 def _rot90(c: Calls, a: Arguments) -> FrontValue:
     """The view turned k times by 90 degrees, from the first of two axes to the second."""
-    x, turns = a.array(), int(a.static("k")) % 4
+    x, turns = a.array(), a.integer(a.static("k")) % 4
     _needs(a, x, 2)
     listed = tuple(a.static("axes" if a.is_none("dims") else "dims"))
-    first, second = (int(k) % x.rank for k in listed)
+    first, second = (a.integer(k) % x.rank for k in listed)
     if first == second or not all(-x.rank <= k < x.rank for k in listed):
         c.arith.mismatch(ValueError(f"Axes={listed} out of range for array of ndim={x.rank}."), a.node)
     exchanged = list(range(x.rank))

@@ -197,6 +197,8 @@ for _name, _axis in (("hsplit", 1), ("vsplit", 0)):
 def tile(b: Any, x: Operand, reps: Sizes) -> Any:
     """x repeated as a whole `reps[i]` times along each axis."""
     x, times = array(b, x), sizes_of(reps)
+    for n in times:
+        at_most_size(b, 0, n, "negative sizes are not allowed: {1}")
     rank = max(b.rank(x), len(times))
     shape = (*(1,) * (rank - b.rank(x)), *b.shape(x))
     times = (*(1,) * (rank - len(times)), *times)

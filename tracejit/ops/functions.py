@@ -12,6 +12,7 @@ broadcast by themselves.
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -132,6 +133,7 @@ _PYTHON: dict[Any, DType] = {bool: BOOL, int: I64, float: F64, complex: C128}
 
 def one_axis(axis: int, rank: int) -> int:
     """An axis counted from the front. NumPy's `AxisError` (a `ValueError` and `IndexError`) when there is none."""
+    axis = operator.index(axis)
     if not -rank <= axis < rank:
         raise np.exceptions.AxisError(axis, rank)
     return axis % rank
@@ -142,7 +144,7 @@ def axes_of(axis: Axis, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
     given = axis if isinstance(axis, tuple | list) else (axis,)
-    found = sorted(one_axis(int(a), rank) for a in given)
+    found = sorted(one_axis(a, rank) for a in given)
     if len(set(found)) != len(found):
         raise ShapeMismatch("duplicate value in 'axis'")
     return tuple(found)

@@ -4,6 +4,7 @@ interpolation, integration, convolution, polynomials."""
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ NUMPY = ("numpy",)
 @function("around")
 def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
     """x rounded to that many decimals; halves go to the even digit."""
-    dtype = coerce.result_dtype(b, (x,))
+    dtype, decimals = coerce.result_dtype(b, (x,)), operator.index(decimals)
     c = on(b)
     if dtype == BOOL:  # NumPy's
         if decimals != 0:

@@ -152,7 +152,7 @@ class TopK(NamedTuple):
 
 
 @function(kinds=("function", "method"))
-def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(b: Any, x: Operand, k: Size, axis: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The k largest (smallest) elements along an axis in order, whether that is asked for or not, and their places."""
     x = array(b, x)
     along = one_axis(axis, b.rank(x))

@@ -93,7 +93,7 @@ def max_(
 ) -> Any:
     """The largest element over axes; nan if any is. `ValueError` when there are none. With a
     tensor for an axis it is that of two tensors, as in PyTorch."""
-    if axis is not None and not isinstance(axis, int | tuple | list):
+    if axis is not None and not isinstance(axis, int | float | tuple | list):
         return on(b).maximum(x, axis)
     x = array(b, x)
     axes = folded_axes(_axis(axis, dim), b.rank(x))
@@ -107,7 +107,7 @@ def min_(
 ) -> Any:
     """The smallest element over axes; nan if any is. `ValueError` when there are none. With a
     tensor for an axis it is that of two tensors, as in PyTorch."""
-    if axis is not None and not isinstance(axis, int | tuple | list):
+    if axis is not None and not isinstance(axis, int | float | tuple | list):
         return on(b).minimum(x, axis)
     x = array(b, x)
     axes = folded_axes(_axis(axis, dim), b.rank(x))
