@@ -16,7 +16,7 @@ from tests.programs.generate import generate
 
 pytestmark = pytest.mark.compiled
 
-PROGRAMS = 1200
+PROGRAMS = 800
 BATCH = 50
 
 
