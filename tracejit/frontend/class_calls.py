@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SliceValue,
     Static,
     SuperValue,
     Transformed,
@@ -98,6 +99,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return str
         case Closure() | BoundFunction():
             return types.FunctionType
+        case SliceValue():
+            return slice
         case _:
             return None
 

@@ -139,7 +139,9 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
         made = np.concatenate((lines[:at], lines[at + 1 :]))
     else:
         kept = np.ones(lines.shape[0], dtype=np.bool_)
-        if isinstance(obj, list | tuple):
+        if isinstance(obj, slice):
+            kept[obj] = False
+        elif isinstance(obj, list | tuple):
             kept[np.asarray(obj) if len(obj) > 0 else np.zeros(0, dtype=int)] = False
         else:
             if np.asarray(obj).dtype == np.bool_ and np.shape(obj) != kept.shape:
