@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Dict, List, Optional, Tuple, Union
 
+import numpy as np
 import pytest
 
 import tracejit as tj
@@ -240,3 +243,34 @@ def test_traces_with_the_arguments_of_pytorch() -> None:
     assert jit.trace(lambda a: a + 1, example_kwarg_inputs={"a": x})(a=x).tolist() == [2, 2]
     with pytest.raises(ValueError, match="shape"):
         jit.trace(lambda a, b: a + b, (x, x), check_inputs=[(x, tj.ones(3))])
+
+
+class Caller:
+    def method(self) -> int:
+        return 1
+
+    def __call__(self) -> int:
+        return 2
+
+
+def test_what_is_callable_or_iterable() -> None:
+    def asked(v: Any) -> Any:
+        caller, places = Caller(), {v: 1}
+        found = (
+            callable(caller),
+            callable(caller.method),
+            callable(v),
+            callable(asked),
+            isinstance(caller.method, Callable),
+            isinstance(caller.method, types.FunctionType),
+            isinstance(zip([v]), list | tuple),
+        )
+        return found, np.iterable(places), np.iterable([v]), np.iterable(v), isinstance(slice(v), slice)
+
+    check(asked, 3)
+
+
+@pytest.mark.parametrize("cls", [zip, object, Iterable, (list, Iterator), int | types.GeneratorType])
+def test_classes_of_iterators_refused(cls: Any) -> None:
+    with pytest.raises(tj.ScriptError, match="of which class iterators"):
+        script(lambda x: isinstance(zip(x, x), cls))(tj.ones(2))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import types
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from tracejit.eager.tensor import Tensor
+from tracejit.errors import ScriptError
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.objects import is_users
 from tracejit.frontend.pooled_objects import has_attribute
@@ -70,7 +73,25 @@ def is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
         c.statics.guard_class(x.value)
         return isinstance(x.value, cls)
     kind = _class_of(c, x)
+    is_bound = isinstance(x, BoundFunction)  # a method, or what `functools.partial` made
+    unknown = _may_be_of_iterators if kind is None else {types.MethodType, functools.partial}.__contains__
+    if (kind is None or is_bound) and any(map(unknown, _parts(cls))):
+        reason = "of which class iterators and bound methods are is not known in a script"
+        raise ScriptError(reason, c.ctx.b.span, instead="ask for lists, tuples and arrays")
     return kind is not None and issubclass(kind, cls)
+
+
+def _parts(cls: Any) -> Iterator[Any]:
+    """The classes of the second argument of `isinstance`."""
+    for part in cls if isinstance(cls, tuple) else get_args(cls) if isinstance(cls, types.UnionType) else (None,):
+        yield from (cls,) if part is None else _parts(part)
+
+
+def _may_be_of_iterators(cls: Any) -> bool:
+    """Whether iterators, generators, views of dicts or bound methods may be instances of a class."""
+    named = (object, zip, map, filter, enumerate, reversed, types.GeneratorType, types.FunctionType, types.MethodType)
+    is_abstract = getattr(cls, "__module__", "") in ("collections.abc", "typing") or getattr(cls, "_is_protocol", False)
+    return is_abstract or cls in named
 
 
 def _class_of(c: Calls, x: FrontValue) -> type | None:
@@ -97,8 +118,10 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return range
         case MessageValue() | SharedText():
             return str
-        case Closure() | BoundFunction():
+        case Closure():
             return types.FunctionType
+        case BoundFunction():
+            return types.MethodType
         case SliceValue():
             return slice
         case _:

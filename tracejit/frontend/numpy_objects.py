@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     MessageValue,
@@ -193,6 +194,8 @@ def _iterable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
     value = args[0]
     if isinstance(value, ArrayView):
         return Static(value.rank > 0)
-    sequences = TupleValue | ListValue | GrowingList | SharedList | SequenceValue | DictValue | MessageValue
+    sequences = (
+        TupleValue | ListValue | GrowingList | SharedList | SequenceValue | GeneratorValue | DictValue | MessageValue
+    )
     known = isinstance(value, sequences) or (isinstance(value, Static) and np.iterable(value.value))
     return Static(known or any(c.objects.has(value, name) for name in ("__iter__", "__getitem__")))
