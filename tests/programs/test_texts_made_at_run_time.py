@@ -125,6 +125,22 @@ def digits_and_parts(n, base):
     return digits, parts, found, order, made, numbers, which
 
 
+@case((7,), (12,))
+def arguments_of_methods(n):
+    s, t = f"a{n},b,{n},ab", f" a{n} b  {n} ab "
+    parts = (
+        s.split(",", 1),
+        s.split(",", 0),
+        s.replace(",", "--", 2),
+        s.replace("", "-", 2),
+        t.split(None, 1),
+        t.split(),
+    )
+    places = s.count("a", 1), s.count("", 1, 3), s.find("", 99), s.find("b", -2), s.find("a", 1, 3), s.partition("b")
+    ends = s.startswith(("x", "a")), s.startswith("b", 4, 5), s.endswith(("q", "b"), 0, 4), s[::-2], s[10:], s[2:1]
+    return parts, places, ends, s.ljust(12) + "|", s.rjust(14, "*"), s.islower(), f"A{n}".isupper()
+
+
 @case((3,), (1,))
 def calls_that_recur(n):
     moves = []

@@ -268,6 +268,7 @@ class Text:
         return start, stop
 
     def find(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        known_letters(other)
         start, stop = self._bounds(start, stop)
         return found(self.pool, self.at, number_of(other), start, stop)
 
@@ -277,23 +278,30 @@ class Text:
             raise ValueError("substring not found")
         return at
 
-    def count(self, other: Any) -> Any:
-        n, wanted = len(self), number_of(other)
+    def count(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        known_letters(other)
+        start, stop = self._bounds(start, stop)
+        wanted = number_of(other)
         size = entry(self.pool.count, wanted)
         if size == 0:
-            return n + 1
-        times, at = 0, found(self.pool, self.at, wanted, 0, n)
+            return max(stop - start + 1, 0)
+        times, at = 0, found(self.pool, self.at, wanted, start, stop)
         while at >= 0:
             times += 1
-            at = found(self.pool, self.at, wanted, at + size, n)
+            at = found(self.pool, self.at, wanted, at + size, stop)
         return times
 
-    def startswith(self, other: Any) -> Any:
-        return self[: len(other)] == other
+    def startswith(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        if isinstance(other, tuple):
+            return any(self.startswith(part, start, stop) for part in other)
+        start, stop = self._bounds(start, stop)
+        return start + len(other) <= stop and self[start : start + len(other)] == other
 
-    def endswith(self, other: Any) -> Any:
-        n, size = len(self), len(other)
-        return size <= n and self[n - size :] == other
+    def endswith(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        if isinstance(other, tuple):
+            return any(self.endswith(part, start, stop) for part in other)
+        start, stop = self._bounds(start, stop)
+        return start + len(other) <= stop and self[stop - len(other) : stop] == other
 
     def removeprefix(self, other: Any) -> Any:
         return self[len(other) :] if self.startswith(other) else self[:]
@@ -330,7 +338,7 @@ class Text:
             put_text(self.pool, numbers[i])
         return text_at(finished(self.pool, start), self, texts)
 
-    def split(self, sep: Any = None) -> Any:
+    def split(self, sep: Any = None, maxsplit: Any = -1) -> Any:
         made = []
         n, at = len(self), 0
         if sep is None:
@@ -339,7 +347,7 @@ class Text:
                 while at < n and self[at] in _BLANKS:
                     at += 1
                 start = at
-                while at < n and self[at] not in _BLANKS:
+                while at < n and (len(made) == maxsplit or self[at] not in _BLANKS):
                     at += 1
                 if at > start:
                     made.append(self[start:at])
@@ -347,17 +355,44 @@ class Text:
         if len(sep) == 0:
             raise ValueError("empty separator")
         end = self.find(sep)
-        while end >= 0:
+        while end >= 0 and len(made) != maxsplit:
             made.append(self[at:end])
             at = end + len(sep)
             end = self.find(sep, at)
         made.append(self[at:])
         return made
 
-    def replace(self, old: Any, new: Any) -> Any:
-        if len(old) == 0:
-            return new + new.join(list(self)) + (new if len(self) > 0 else "")
-        return (new + "").join(self.split(old))
+    def partition(self, sep: Any) -> Any:
+        if len(sep) == 0:
+            raise ValueError("empty separator")
+        at = self.find(sep)
+        end = len(self) if at < 0 else at
+        return self[:end], sep if at >= 0 else "", self[end + len(sep) :]
+
+    def replace(self, old: Any, new: Any, count: Any = -1) -> Any:
+        if len(old) > 0:
+            return (new + "").join(self.split(old, count))
+        n, made = len(self), ""
+        for i in range(n + 1):
+            if count < 0 or i < count:
+                made += new
+            if i < n:
+                made += self[i]
+        return made
+
+    def ljust(self, width: Any, fill: Any = " ") -> Any:
+        known_letters(self)
+        start = len(self.pool.letters)
+        put_text(self.pool, self.at)
+        pad(self.pool, start, ord(fill), 60, width)
+        return text_at(finished(self.pool, start), self)
+
+    def rjust(self, width: Any, fill: Any = " ") -> Any:
+        known_letters(self)
+        start = len(self.pool.letters)
+        put_text(self.pool, self.at)
+        pad(self.pool, start, ord(fill), 62, width)
+        return text_at(finished(self.pool, start), self)
 
     def upper(self) -> Any:
         ascii_only(self)
@@ -387,6 +422,16 @@ class Text:
         ascii_only(self)
         codes = self._codes()
         return len(codes) > 0 and all(48 <= code <= 57 or 65 <= code <= 90 or 97 <= code <= 122 for code in codes)
+
+    def isupper(self) -> Any:
+        ascii_only(self)
+        codes = self._codes()
+        return any(65 <= code <= 90 for code in codes) and not any(97 <= code <= 122 for code in codes)
+
+    def islower(self) -> Any:
+        ascii_only(self)
+        codes = self._codes()
+        return any(97 <= code <= 122 for code in codes) and not any(65 <= code <= 90 for code in codes)
 
     def isspace(self) -> Any:
         ascii_only(self)
