@@ -148,7 +148,7 @@ def check(seed: int) -> None:
     expected = tj.autograd.grad(value, leaves, allow_unused=True)
     wanted = tuple(range(len(leaves)))
     found, gradients = tj.value_and_grad(fn, argnums=wanted)(*map(tj.tensor, arguments()))
-    np.testing.assert_allclose(np.asarray(found), value.item(), rtol=1e-8)
+    np.testing.assert_allclose(np.asarray(found), value.item(), rtol=1e-8, atol=1e-14)
     for name, a, b in zip(PARAMETERS, gradients, expected, strict=True):
         zero = np.zeros(a.shape) if b is None else b.numpy()
         np.testing.assert_allclose(np.asarray(a), zero, rtol=1e-6, atol=1e-8, err_msg=name)

@@ -328,6 +328,22 @@ graph @f(%x: f64[n, m], %a: f64[l]) on cpu {
 }
 """
 
+GATHERED = """
+graph @f(%x: f64[n, m], %a: f64[l], %numbers: i64[k]) on cpu {
+  %n = dim(%x) {axis = 0} : i64
+  %l = dim(%a) {axis = 0} : i64
+  %k = dim(%numbers) {axis = 0} : i64
+  %y = broadcast(%x, %n, %l) {exact = True} : f64[n, l]
+  %rows = gather(%y, %numbers) {axis = 0} : f64[k, l]
+  %b = broadcast(%a, %k, %l) : f64[k, l]
+  %q = mul(%rows, %b) : f64[k, l]
+  %r = mul(%q, %rows) : f64[k, l]
+  %s = sum(%r) {axes = (0, 1)} : f64[]
+  %t = fetch(%s) : f64
+  yield %t
+}
+"""
+
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_straight_line_program(order: int) -> None:
@@ -429,6 +445,10 @@ def test_rows_under_another_name_for_their_size_cost_rows() -> None:
     made = {op.name for op in ops for r in op.results if isinstance(r.type, TensorType) and r.type.rank == 2}
     assert made == {"broadcast", "vadd"}
     assert not [op for op in ops if op.name == "broadcast" and op.operands[0].type.rank != 2]
+
+
+def test_rows_by_numbers_under_another_name_for_their_size() -> None:
+    check_derive(GATHERED, M, W, np.array([2, 0, 2, 1]))
 
 
 def first_slope_summed(graph: Graph) -> Graph:

@@ -87,9 +87,11 @@ Lowering = Pointwise | Reduction | Contraction | Opaque
 
 @record
 class Update:
-    """A cotangent given as a change of the running one: `apply(running) -> running`."""
+    """A cotangent given as a change of the running one: `apply(running) -> running`. `at_places`: its places are
+    numbers, and it does not matter by which names the sizes of the running one are known."""
 
     apply: Callable[[Any], Any]
+    at_places: bool = False
 
 
 @record

@@ -30,7 +30,7 @@ def _fetch_infer(x: Value, indices: Sequence[Value]) -> tuple[Type, ...]:
 def _fetch_vjp(b: Any, g: Any, x: Any, indices: Sequence[Any], out: Any) -> tuple[Any, ...]:
     if not indices:
         return b.broadcast(g, ()), None
-    return Update(lambda running: b.index_add(running, g, indices)), None
+    return Update(lambda running: b.index_add(running, g, indices), at_places=True), None
 
 
 def _element_samples(rng: Any) -> list[Sample]:

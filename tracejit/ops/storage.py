@@ -68,7 +68,7 @@ vread = op(
     infer=_vread_infer,
     eager=_vread_eager,
     vjp=lambda b, g, base, offset, strides, lengths, out: (
-        Update(lambda running: b.vadd(running, g, offset, strides)),
+        Update(lambda running: b.vadd(running, g, offset, strides), at_places=True),
         None,
         None,
         None,

@@ -51,9 +51,10 @@ class Cotangents:
         """The total so far, without the updates that wait for it."""
         return self._totals.get(value)
 
-    def waiting(self, value: Value) -> list[Update]:
-        """Take away the updates that wait for the value's cotangent: nothing else has come yet."""
-        return self._waiting.pop(value, [])
+    def places(self, value: Value) -> list[Update]:
+        """Take away the updates that wait for the value's cotangent, if all of them go by places in memory."""
+        found = self._waiting.get(value, [])
+        return self._waiting.pop(value, []) if all(update.at_places for update in found) else []
 
     def replace(self, value: Value, total: Value) -> None:
         """Put another running total in the place of the present one."""

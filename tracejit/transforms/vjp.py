@@ -70,7 +70,7 @@ def reverse(frame: Frame, ops: Sequence[Op]) -> None:
 def _reverse_plain(frame: Frame, op: Op) -> None:
     """Apply the derivative rule of an op."""
     if is_renaming(op):
-        for update in frame.cotangents.waiting(op.results[0]):
+        for update in frame.cotangents.places(op.results[0]):
             frame.cotangents.add(op.operands[0], update)
     totals = [frame.cotangents.total(r) for r in op.results]
     given = tuple(None if total is None else frame.b.wrap(total) for total in totals)
@@ -86,9 +86,9 @@ def is_renaming(op: Op) -> bool:
     if op.name != "broadcast" or not op.attrs.get("exact"):
         return False
     before, after = op.operands[0].type, op.results[0].type
-    assert isinstance(after, TensorType)
-    is_array = isinstance(before, TensorType) and before.rank == after.rank
-    return is_array and all(n != 1 or m == 1 for n, m in zip(before.shape, after.shape, strict=True))
+    if not isinstance(before, TensorType) or not isinstance(after, TensorType) or before.rank != after.rank:
+        return False
+    return all(n != 1 or m == 1 for n, m in zip(before.shape, after.shape, strict=True))
 
 
 def contributions(b: Builder, op: Op, given: Sequence[Any]) -> list[tuple[Value, Any]]:
