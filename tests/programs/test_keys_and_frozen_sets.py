@@ -95,3 +95,26 @@ LIST, ARRAY = [1, 2, 3, 3], np.array([1, 2, 3, 3])
 @pytest.mark.parametrize(("fn", "values"), [(frozen, LIST), (of_an_array, ARRAY), (of_two_kinds, ARRAY), (added, LIST)])
 def test_frozen_sets(fn, values):
     check(fn, values)
+
+
+def views_of_dicts(d, n):
+    e = {"y": 2, "x": n}
+    keys, values, items = d.keys(), d.values(), d.items()
+    print(keys, values, f"{items}")
+    equal = (
+        keys == {"x", "y"},
+        keys == e.keys(),
+        keys == ("x", "y"),
+        values == d.values(),
+        values == values,
+        items == e.items(),
+    )
+    sets = sorted(keys & {"x", "q"}), sorted(keys - {"x"}), sorted(keys | e.keys()), sorted({"q"} ^ keys), keys >= {"x"}
+    return equal, sets, type(keys).__name__, isinstance(values, tuple), len(items), "x" in keys, [*keys], max(values)
+
+
+def test_views_of_dicts():
+    check(views_of_dicts, {"x": 1, "y": 2}, 1)
+    check(views_of_dicts, {"x": 1, "y": 2}, 3)
+    for fn in (lambda d: d.keys()[0], lambda d: d.keys() + ("a",), lambda d: d.values() * 2):
+        check(fn, {"x": 1})

@@ -21,6 +21,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    DictView,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -488,13 +489,14 @@ def _dict_method(
     if hasattr(dict, name):
         require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
     items = receiver.items
+    view = f"{'odict' if receiver.cls is OrderedDict else 'dict'}_{name}"
     match name:
         case "keys":
-            return TupleValue(tuple(Static(k) for k in items))
+            return DictView(tuple(Static(k) for k in items), kind=view)
         case "values":
-            return TupleValue(tuple(items.values()))
+            return DictView(tuple(items.values()), kind=view)
         case "items":
-            return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
+            return DictView(tuple(TupleValue((Static(k), v)) for k, v in items.items()), kind=view)
         case "get" | "pop" | "setdefault" if args and isinstance(args[0], ChoiceValue):
             rest = args[1:]
             tables.grow_for_many(c, receiver, args[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import types
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -24,6 +25,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     Closure,
     DictValue,
+    DictView,
     FrontValue,
     GrowingList,
     ListValue,
@@ -94,6 +96,10 @@ def _may_be_of_iterators(cls: Any) -> bool:
     return is_abstract or cls in named
 
 
+#: The classes of the keys, values and items of dicts by name.
+_VIEWS = {type(v).__name__: type(v) for d in ({}, OrderedDict[Any, Any]()) for v in (d.keys(), d.values(), d.items())}
+
+
 def _class_of(c: Calls, x: FrontValue) -> type | None:
     """The Python class of a value."""
     match x:
@@ -106,6 +112,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return {"b": bool, "i": int, "f": float, "c": complex}[x.dtype.kind]
         case Number():
             return Tensor if c.ctx.tensors else np.dtype(x.dtype.numpy_name).type
+        case DictView(kind=kind):
+            return _VIEWS[kind]
         case TupleValue(_, named):
             return named or tuple
         case ListValue() | GrowingList() | SharedList():

@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    DictView,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -46,6 +47,33 @@ def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     if x.items.keys() != y.items.keys() or (in_order and list(x.items) != list(y.items)):
         return Static(op == "ne")
     return e.binary(op, TupleValue(tuple(x.items.values())), TupleValue(tuple(y.items[k] for k in x.items)), node)
+
+
+def views(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """Operators of the keys, values and items of dicts whose keys are known: keys are a set."""
+    one, other = _as_set(x), _as_set(y)
+    if one is not None and other is not None:
+        return e.binary(op, one, other, node)
+    has_items = [isinstance(v, DictView) and v.kind.endswith("items") for v in (x, y)]
+    if op in ("eq", "ne") and all(has_items):
+        return dicts(e, op, _of_items(x), _of_items(y), node)
+    if any(has_items) and all(isinstance(v, DictView) or _as_set(v) is not None for v in (x, y)):
+        e.ctx.refuse(node, "items of a dict as a set are outside the language", "compare the dicts, or their keys")
+    return Static((op == "eq") is (x is y)) if op in ("eq", "ne") else e.arith.unsupported(op, x, y, node)
+
+
+def _as_set(value: FrontValue) -> FrontValue | None:
+    """The set that the keys of a dict are; a set itself; None for others."""
+    if isinstance(value, DictView):
+        return Static({k.value for k in value.items if isinstance(k, Static)}) if value.kind.endswith("keys") else None
+    is_set = isinstance(value, ObjectValue) or (isinstance(value, Static) and isinstance(value.value, set | frozenset))
+    return value if is_set else None
+
+
+def _of_items(value: FrontValue) -> DictValue:
+    assert isinstance(value, DictView)
+    pairs = (item.items for item in value.items if isinstance(item, TupleValue))
+    return DictValue({k.value: v for k, v in pairs if isinstance(k, Static)})
 
 
 def ordered(e: Expressions, op: str, xs: Sequence[FrontValue], ys: Sequence[FrontValue], node: ast.AST) -> FrontValue:

@@ -45,6 +45,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    DictView,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -209,6 +210,8 @@ class Expressions:
         if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
             return optionals.compared(self, op, x, y, node)
         self.ctx.at(node)
+        if isinstance(x, DictView) or isinstance(y, DictView):
+            return comparisons.views(self, op, x, y, node)
         if (made := made_texts.operated(self.calls, op, x, y, node)) is not None:
             return made
         if isinstance(x, ChoiceValue) and (same := compared(self.ctx.b, op, x, y)) is not None:
@@ -445,6 +448,8 @@ class Expressions:
 
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
+        if isinstance(base, DictView):
+            return self.arith.mismatch(TypeError(f"'{base.kind}' object is not subscriptable"), node)
         kind = "tuple" if isinstance(base, TupleValue) else "list"
         at = place_in_sequence(self.calls, at, node)
         if isinstance(at, SliceValue):

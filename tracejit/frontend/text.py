@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    DictView,
     FrontValue,
     GrowingList,
     ListValue,
@@ -210,6 +211,8 @@ class Text:
     def container(self, value: TupleValue | ListValue | DictValue | ObjectValue | SharedObject) -> None:
         """The repr of a container."""
         match value:
+            case DictView(items, kind=kind):
+                self.literal(f"{kind}([").listed(items).literal("])")
             case TupleValue(items, cls) if cls is not None:
                 names = getattr(cls, "_fields", ())
                 self.named(cls.__name__, dict(zip(names, items, strict=True)))

@@ -94,6 +94,13 @@ class TupleValue:
     cls: type | None = None
 
 
+@record
+class DictView(TupleValue):
+    """The keys, values or items of a dict of known keys; `kind` is what Python calls it."""
+
+    kind: str = "dict_keys"
+
+
 @dataclass(slots=True, eq=False)
 class ListValue:
     """A list of known length; a mutable object with identity, as in Python."""
@@ -419,6 +426,8 @@ def type_name(value: FrontValue) -> str:
             return "numpy.ndarray"
         case Static(obj):
             return type(obj).__name__
+        case DictView():
+            return value.kind
         case TupleValue(_, cls):
             return "tuple" if cls is None else cls.__name__
         case ListValue() | GrowingList() | SharedList():
