@@ -284,15 +284,19 @@ class _EarlySegments(_Segments):
             roots += [op for op in others if taken & {*walk(Block((), (op,), ()))}]
         at = max(map(self.body.ops.index, roots)) + 1
         self.head, self.tail = self.body.ops[:at], self.body.ops[at:]
+        tokens = {op.results[0]: op for op in self.head if op.name == "pending"}
         made = [*self.body.params, *(r for op in self.head for r in op.results)]
         read = set(self.body.results).union(*map(all_reads, self.tail))
         while True:
             more = {s for v in made if v in read for s in type_values(v.type)} - read
+            more |= {x for token, op in tokens.items() if token in read for x in op.operands} - read
             if not more:
                 break
             read |= more
         #: What the rest of a trip needs of what stands before.
-        self.needed = [v for v in made if v in read]
+        self.needed = [v for v in made if v in read and v not in tokens]
+        #: What is pending there, said once more: no value carries what a token stands for.
+        self.pending = [op for token, op in tokens.items() if token in read]
 
     @property
     def are_possible(self) -> bool:
@@ -310,7 +314,7 @@ class _EarlySegments(_Segments):
         finals = values_like(self.carried, outer.mapping)
         rest, start = outer.nested(), outer.nested()
         rest.mapping = dict(outer.mapping)
-        for op in self.tail:
+        for op in (*self.pending, *self.tail):
             rest.step(op)
         blocks = [
             rest.block((), [rest.value(v) for v in self.body.results], "then"),
