@@ -216,23 +216,6 @@ def require_numbers(x: Any) -> None:
         )
 
 
-@written(np.fft.fftfreq)
-def fftfreq(n: Any, d: Any = 1.0) -> Any:
-    """The frequencies of the coefficients of `fft`: ZeroDivisionError of Python's numbers for no samples."""
-    apart = 1.0 / (n * d)
-    if n < 0:
-        raise ValueError("negative dimensions are not allowed")
-    place = np.arange(n)
-    return np.where(place < (n - 1) // 2 + 1, place, place - n) * apart
-
-
-@written(np.fft.rfftfreq)
-def rfftfreq(n: Any, d: Any = 1.0) -> Any:
-    """The frequencies of the coefficients of `rfft`: as `fftfreq`."""
-    apart = 1.0 / (n * d)
-    return np.arange(n // 2 + 1) * apart
-
-
 @written(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours in the flattened array."""
