@@ -210,8 +210,9 @@ def test_the_trace_of_a_vector_is_refused() -> None:
         lambda x: (tj.permute_dims(x, axes=(1, 0)), x.permute(dims=(1, 0)), x.permute(1, 0), tj.permute(x, (1, 0))),
         lambda x: (tj.flip(x, axis=1), tj.flip(x, dims=(1,)), x.flip(1), x.flip([-1])),
         lambda x: (tj.pad(x, 1), tj.pad(x, (1, 1, 1, 1)), tj.pad(x, ((1, 1), (1, 1)))),
+        lambda x: (x + tj.tensor([0.5, 1, 2]), x + [0.5, 1, 2], [0.5, 1, 2] + x),
     ],
-    ids=["reshape", "permute", "flip", "pad"],
+    ids=["reshape", "permute", "flip", "pad", "list"],
 )
 def test_spellings_of_arguments(same: Any) -> None:
     for run in (same, tj.script(same)):

@@ -187,6 +187,10 @@ def test_pooling_misuse() -> None:
         cases.eager("function max_pool2d", x, 2, padding=2)
     with pytest.raises(ValueError, match="does not fit"):
         cases.eager("function max_pool2d", x, 5)
+    for fn in (lambda x: tj.max_pool2d(x, 2.5), lambda x: tj.conv1d(x, x, stride=1.5), lambda x: tj.pad(x, (1.5, 1))):
+        for run in (fn, tj.script(fn)):
+            with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+                run(tj.ones(1, 4, 4))
 
 
 def test_equal_maxima_of_a_window_share_its_gradient() -> None:

@@ -108,5 +108,5 @@ def test_a_dict_of_the_caller_with_other_keys_is_refused():
     def program(d, n):
         d[n] = 1
 
-    with pytest.raises(tj.ScriptError, match="holds other things than numbers"):
+    with pytest.raises(tj.ScriptError, match="keys and values are not all numbers"):
         tj.script(program)({"a": 1}, 2)

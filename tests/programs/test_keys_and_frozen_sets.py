@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.programs.compare import check
 
 
@@ -110,11 +111,17 @@ def views_of_dicts(d, n):
         items == e.items(),
     )
     sets = sorted(keys & {"x", "q"}), sorted(keys - {"x"}), sorted(keys | e.keys()), sorted({"q"} ^ keys), keys >= {"x"}
+    sets += keys.isdisjoint({"q"}), keys.isdisjoint(e.keys()), keys.isdisjoint(["x"])
     return equal, sets, type(keys).__name__, isinstance(values, tuple), len(items), "x" in keys, [*keys], max(values)
 
 
 def test_views_of_dicts():
     check(views_of_dicts, {"x": 1, "y": 2}, 1)
     check(views_of_dicts, {"x": 1, "y": 2}, 3)
-    for fn in (lambda d: d.keys()[0], lambda d: d.keys() + ("a",), lambda d: d.values() * 2):
+    for fn in (lambda d: d.keys()[0], lambda d: d.keys() + ("a",), lambda d: d.values() * 2, lambda d: {d.keys(): 1}):
         check(fn, {"x": 1})
+
+
+def test_values_of_dicts_as_keys_are_refused():
+    with pytest.raises(tj.ScriptError, match="the values of a dict as a key"):
+        tj.script(lambda d: {d.values(): 1})({"x": 1})

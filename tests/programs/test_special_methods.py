@@ -77,7 +77,7 @@ def operators_ask_in_pythons_order(n):
     a = Num(n)
     sums = a + Num(1), a + Own(1), a + Inherited(1), 3 + a, sum([Num(1)], start=2)
     equal = a == Own(n), Own(n) == a, a != Own(n), Own(n) != a, a != Num(n), a < Num(n)
-    return sums, equal, a * Other(), divmod(a, 2), round(a), round(a, 2), math.floor(a), [7, 8, 9, 10][a]
+    return sums, equal, a * Other(), divmod(a, 2), round(a), round(a, 2), math.floor(a), [7, 8, 9, 10][a], [8] * a
 
 
 @case((3,))
@@ -272,7 +272,18 @@ def rows_of_the_caller(o, n):
     o.k = n
     o.items.append(7)
     a, b, c = o
-    return o.twice, [v for v in o], sum(o), max(o), 14 in o, (a, b, c), [1, 2, 3, 4][:o], [1, 2, 3, 4][o]
+    return (
+        o.twice,
+        [v for v in o],
+        sum(o),
+        max(o),
+        14 in o,
+        (a, b, c),
+        [1, 2, 3, 4][:o],
+        [1, 2, 3, 4][o],
+        [*range(o)],
+        o * [5],
+    )
 
 
 class Plain:

@@ -368,8 +368,9 @@ def pad(x: Any, pad: int | Sequence[Any], mode: str = "constant", value: Any = 0
 
     A pair for every axis, the first axis first, is NumPy's form, and so is one number for all sides.
     """
-    pad = ((pad, pad),) if isinstance(pad, int) else pad
-    widths = tuple(tuple(map(int, w)) if isinstance(w, tuple | list) else int(w) for w in pad)
+    pad = pad if isinstance(pad, tuple | list) else ((pad, pad),)
+    index = operator.index
+    widths = tuple(tuple(map(index, w)) if isinstance(w, tuple | list) else index(w) for w in pad)
     return functions()["pad"](as_tensor(x), widths, mode, value)
 
 

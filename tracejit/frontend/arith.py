@@ -240,8 +240,8 @@ class Arithmetic:
 
     def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:
         """The TypeError of an operator that is not defined between two types."""
-        text = wrong_operands(SYMBOL[name], name in COMPARISONS, type_name(x), type_name(y))
-        return self.mismatch(TypeError(text), node)
+        kinds = ("Tensor" if self.ctx.tensors and isinstance(v, ArrayView) else type_name(v) for v in (x, y))
+        return self.mismatch(TypeError(wrong_operands(SYMBOL[name], name in COMPARISONS, *kinds)), node)
 
     # -- operators ------------------------------------------------------------------------------------------
 

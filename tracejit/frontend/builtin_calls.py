@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend import arrays, list_calls, made_texts, pooled_tables, ranges, tables
+from tracejit.frontend import arrays, comparisons, list_calls, made_texts, pooled_tables, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
@@ -124,6 +124,8 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
         return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
     if isinstance(value, ArrayView) and value.rank == 0:
         return _integer(c, c.ctx.element(value, ()), node)
+    if (own := c.objects.special(value, "__index__", [], node)) is not None:
+        return _integer(c, own, node)
     if isinstance(value, Number) and value.dtype == BOOL and not (value.weak or c.ctx.tensors):
         return c.arith.mismatch(TypeError("'numpy.bool' object cannot be interpreted as an integer"), node)
     if isinstance(value, Number) and value.dtype.is_integer:
@@ -464,6 +466,8 @@ def container_method(
     match receiver, name:
         case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
             return list_calls.method(c, receiver, name, args, kwargs, node)
+        case DictView(), "isdisjoint" if len(args) == 1 and not kwargs:
+            return comparisons.disjoint(c.expressions, receiver, args[0], node)
         case TupleValue(items), "index" | "count" if all(isinstance(i, Static) for i in [*items, *args]):
             values = tuple(i.value for i in items)  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)

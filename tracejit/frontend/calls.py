@@ -66,7 +66,7 @@ from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import PROCESS, FunctionNode, FunctionSource, function_source, note_read
 from tracejit.frontend.statics import Statics
 from tracejit.frontend.subset import check_subset
-from tracejit.frontend.tables import OUTLINED, set_method, standing
+from tracejit.frontend.tables import OUTLINED, container_class, set_method, standing
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -188,7 +188,7 @@ class Calls:
             case SliceValue() if name in ("start", "stop", "step"):
                 return getattr(base, name) or Static(None)
             case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
-                kind = tuple if isinstance(base, TupleValue) else base.cls if isinstance(base, DictValue) else list
+                kind = container_class(base)
                 if not hasattr(kind, name):
                     self.ctx.check_false("AttributeError", f"'{kind.__name__}' object has no attribute '{name}'")
                 return BoundMethod(base, name)

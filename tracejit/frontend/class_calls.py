@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import types
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +18,7 @@ from tracejit.frontend.pooled_objects import has_attribute
 from tracejit.frontend.signature import MISSING
 from tracejit.frontend.tables import shown_class
 from tracejit.frontend.values import (
+    VIEWS,
     ArrayView,
     BoundFunction,
     BoundMethod,
@@ -96,10 +96,6 @@ def _may_be_of_iterators(cls: Any) -> bool:
     return is_abstract or cls in named
 
 
-#: The classes of the keys, values and items of dicts by name.
-_VIEWS = {type(v).__name__: type(v) for d in ({}, OrderedDict[Any, Any]()) for v in (d.keys(), d.values(), d.items())}
-
-
 def _class_of(c: Calls, x: FrontValue) -> type | None:
     """The Python class of a value."""
     match x:
@@ -113,7 +109,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
         case Number():
             return Tensor if c.ctx.tensors else np.dtype(x.dtype.numpy_name).type
         case DictView(kind=kind):
-            return _VIEWS[kind]
+            return VIEWS[kind]
         case TupleValue(_, named):
             return named or tuple
         case ListValue() | GrowingList() | SharedList():

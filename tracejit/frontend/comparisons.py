@@ -62,6 +62,15 @@ def views(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     return Static((op == "eq") is (x is y)) if op in ("eq", "ne") else e.arith.unsupported(op, x, y, node)
 
 
+def disjoint(e: Expressions, view: DictView, other: FrontValue, node: ast.AST) -> FrontValue:
+    """`view.isdisjoint(other)` of the keys or items of a dict whose keys are known."""
+    own = _as_set(view)
+    if own is None:
+        e.ctx.refuse(node, "items of a dict as a set are outside the language", "compare the dicts, or their keys")
+    others = _as_set(other) or e.calls.call_object(set, [other], {}, node)
+    return e.negated(e.binary("bitand", others, own, node), node)
+
+
 def _as_set(value: FrontValue) -> FrontValue | None:
     """The set that the keys of a dict are; a set itself; None for others."""
     if isinstance(value, DictView):

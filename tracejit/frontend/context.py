@@ -406,7 +406,7 @@ class Context:
                 return self.as_size(self.element(value, ()), node)
             case GrowingList() | SharedList():
                 self.require_known(node, f"{describe(value)} cannot give a size, or several", "write them as a tuple")
-            case ObjectValue(cls) if hasattr(cls, "__index__"):
+            case ObjectValue(cls) | Static(cls) if hasattr(cls, "__index__"):
                 self.refuse(node, f"{describe(value)} as a size is outside the language", "int(x)")
             case _:
                 self.at(node)

@@ -70,7 +70,7 @@ def store(
         if base.access is not None:
             e.ctx.refuse(
                 node,
-                "a key known at run time only is set in a dict of the caller that holds other things than numbers",
+                "a key known at run time only is set in a dict of the caller whose keys and values are not all numbers",
                 "fill a dict that is made in the script, and return it",
             )
     e.ctx.set_part(base, known_key(e, key, index), value, node)

@@ -10,9 +10,11 @@ from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
+    ListValue,
     Number,
     Static,
     TupleValue,
+    type_name,
 )
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, DType
@@ -79,6 +81,23 @@ def elementwise(
         made = calls.arith.typed("select", node, where, made, out)
     calls.indexing.assign(out, made, node)
     return out
+
+
+def beside_array(calls: Calls, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
+    """An operand: a sequence is an array where the other operand is NumPy's, a list of Python numbers where it is a
+    Tensor."""
+    is_array = isinstance(other, ArrayView) or (calls.arith.is_number(other) and not is_python_number(other))
+    if not is_array or (calls.ctx.tensors and type_name(x) != "list"):
+        return x
+    if calls.ctx.tensors and not _is_of_python_numbers(x):
+        calls.ctx.refuse(node, "a list beside a Tensor is one of Python numbers", "make a Tensor of it")
+    return calls.operand_array(x, node)
+
+
+def _is_of_python_numbers(x: FrontValue) -> bool:
+    if isinstance(x, Static) and isinstance(x.value, list):
+        return all(_is_of_python_numbers(Static(item)) for item in x.value)
+    return all(map(_is_of_python_numbers, x.items)) if isinstance(x, ListValue) else is_python_number(x)
 
 
 def is_square_of_truths(ctx: Context, x: FrontValue, y: FrontValue, node: ast.AST) -> bool:

@@ -228,10 +228,8 @@ class Expressions:
                 return TupleValue(x.items + y.items)
             case "add", ListValue() | GrowingList(), ListValue() | GrowingList():
                 return list_calls.joined(self.calls, x, y, node)
-            case "mul", TupleValue() | ListValue() | GrowingList(), Static(int()) | Number():
-                return list_calls.repeated(self.calls, x, y, node)
-            case "mul", Static(int()) | Number(), TupleValue() | ListValue() | GrowingList():
-                return list_calls.repeated(self.calls, y, x, node)
+            case "mul", _, _ if (made := list_calls.times(self.calls, x, y, node)) is not None:
+                return made
             case "bitor" | "eq" | "ne", DictValue(), DictValue():
                 return comparisons.dicts(self, op, x, y, node)
             case _ if text.is_operated(op, x, y) and not self.calls.objects.has_operator(y):
@@ -256,16 +254,11 @@ class Expressions:
                 arrays = not (is_python_number(x) and is_python_number(y))
                 if (op == "matmul" and arrays) or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
                     return comparisons.matmul_or_equal(self, op, x, y, node)
-                if not self.ctx.tensors:
-                    x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
-                    if op == "pow" and elementwise.is_square_of_truths(self.ctx, x, y, node):
-                        return self.arith.scalar_of_rank_0(self.arith.typed("square", node, x))
+                beside = elementwise.beside_array
+                x, y = beside(self.calls, x, y, node), beside(self.calls, y, x, node)
+                if op == "pow" and not self.ctx.tensors and elementwise.is_square_of_truths(self.ctx, x, y, node):
+                    return self.arith.scalar_of_rank_0(self.arith.typed("square", node, x))
                 return self.arith.binary(op, x, y, node)
-
-    def beside_array(self, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
-        """An operand: a sequence is an array where the other operand is NumPy's."""
-        numpys = isinstance(other, ArrayView) or (self.arith.is_number(other) and not is_python_number(other))
-        return self.calls.operand_array(x, node) if numpys else x
 
     def not_(self, operand: ast.expr, node: ast.AST) -> FrontValue:
         return self.negated(self.value(operand), node)

@@ -517,6 +517,18 @@ def joined(c: Calls, x: ListValue | GrowingList, y: ListValue | GrowingList, nod
     return made
 
 
+def times(c: Calls, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue | None:
+    """`x * y` of a list or tuple and an integer, or an object that is one; None for other operands."""
+    for items, n in ((x, y), (y, x)):
+        if isinstance(items, TupleValue | ListValue | GrowingList):
+            if isinstance(n, Number) or (isinstance(n, Static) and isinstance(n.value, int)):
+                return repeated(c, items, n, node)
+            if not c.objects.has(n, "__mul__") and not c.objects.has(n, "__rmul__"):
+                own = c.objects.special(n, "__index__", [], node)
+                return None if own is None else repeated(c, items, own, node)
+    return None
+
+
 def repeated(c: Calls, x: FrontValue, times: FrontValue, node: ast.AST) -> FrontValue:
     """`x * times` of a list or tuple."""
     if isinstance(times, Static) and isinstance(x, TupleValue | ListValue):

@@ -28,8 +28,10 @@ from tracejit.frontend.kinds import (
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
+    VIEWS,
     ChoiceValue,
     DictValue,
+    DictView,
     FrontValue,
     GrowingList,
     ListValue,
@@ -287,7 +289,7 @@ FEW_KEYS = 8
 def is_run_time_key(key: FrontValue) -> bool:
     """Whether a key is a number, a text, a tuple with one, or an instance of a frozen dataclass, known at run time
     only."""
-    if isinstance(key, TupleValue):
+    if isinstance(key, TupleValue) and not isinstance(key, DictView):
         return any(map(is_run_time_key, key.items)) and all(
             isinstance(k, Static) or is_run_time_key(k) for k in key.items
         )
@@ -317,10 +319,25 @@ def grow_unless_given(value: DictValue) -> None:
         grow_dict(value)
 
 
+def container_class(value: TupleValue | ListValue | GrowingList | DictValue) -> type:
+    """The class whose attributes a container has."""
+    match value:
+        case DictView(kind=kind):
+            return VIEWS[kind]
+        case TupleValue():
+            return tuple
+        case DictValue(cls=kind):
+            return kind
+        case _:
+            return list
+
+
 def require_hashable(c: Calls, key: FrontValue, node: ast.AST) -> None:
-    """Lists and dicts are no keys of dicts and no items of sets."""
+    """Lists, dicts, and their keys and items are no keys of dicts and no items of sets."""
     match key:
-        case ListValue() | GrowingList() | SharedList() | DictValue():
+        case DictView(kind="dict_values" | "odict_values"):
+            c.ctx.refuse(node, "the values of a dict as a key are outside the language", "tuple(d.values())")
+        case ListValue() | GrowingList() | SharedList() | DictValue() | DictView():
             c.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), node)
         case TupleValue(items):
             for item in items:

@@ -101,6 +101,10 @@ class DictView(TupleValue):
     kind: str = "dict_keys"
 
 
+#: The classes of the keys, values and items of dicts by name.
+VIEWS = {type(v).__name__: type(v) for d in ({}, OrderedDict[Any, Any]()) for v in (d.keys(), d.values(), d.items())}
+
+
 @dataclass(slots=True, eq=False)
 class ListValue:
     """A list of known length; a mutable object with identity, as in Python."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.errors import ShapeMismatch
+from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ops.arrange import at_least, padded
 from tracejit.ops.functions import on
 
 
 def per_axis(given: Any, axes: int, name: str) -> tuple[Any, ...]:
-    """One size for every axis, or a sequence of one per axis. `ValueError` for another number of them."""
+    """One size for every axis, or a sequence of one per axis. `ValueError` for another number of them, `TypeError` for
+    floats."""
     if not isinstance(given, tuple | list):
-        return (given,) * axes
+        given = (given,)
+    if any(isinstance(size, float) for size in given):
+        raise DTypeMismatch(f"{name}: 'float' object cannot be interpreted as an integer")
     if len(given) == 1:
         return tuple(given) * axes
     if len(given) != axes:
