@@ -265,7 +265,7 @@ def test_layouts():
         return x.sum()
 
     base = np.zeros((4, 6))
-    for x in (base, base[:, ::2], base.T, base[::-1], np.asfortranarray(base)):
+    for x in (base[:, ::2], base.T, base, base[::-1], np.asfortranarray(base)):
         x[...] = 1.0
         expected = x.copy()
         expected[0] = 5.0

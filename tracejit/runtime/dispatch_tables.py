@@ -85,6 +85,7 @@ class ValueTable(Structure):
         ("dtype", c_void_p),
         ("rank", c_int64),
         ("flags", c_int64),  # ndarray flags that must be set
+        ("asked_flags", c_int64),  # these, and those that must not be set
         ("axes", c_void_p),
         ("tensor", c_int64),  # frame offset of its tj_tensor
         ("storage", c_int64),  # frame offset: an int or bool, the strides in elements, or how many numbers

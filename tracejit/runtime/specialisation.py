@@ -169,6 +169,7 @@ class Specialisation:
         value.flags = (
             tables.ALIGNED | (tables.C_CONTIGUOUS if guard.contiguous else 0) | (tables.WRITEABLE if guard.inout else 0)
         )
+        value.asked_flags = value.flags | (0 if guard.contiguous is None else tables.C_CONTIGUOUS)
         value.axes = self._array(tables.AxisTable, [self._axis(dim) for dim in guard.dims])
         value.shift = guard.dtype.itemsize.bit_length() - 1
         value.inout = guard.inout
