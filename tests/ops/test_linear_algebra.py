@@ -215,6 +215,7 @@ def test_products_and_powers_agree_with_numpy() -> None:
     sign, log = np.linalg.slogdet(A)
     check("numpy linalg.slogdet", (np.asarray(sign), np.asarray(log)), A)
     check("numpy linalg.slogdet", (np.asarray(0.0), np.asarray(-np.inf)), np.ones((2, 2)))
+    check("numpy linalg.slogdet", (np.asarray(-1.0), np.asarray(np.inf)), np.array([[1.0, np.inf], [2.0, 3.0]]))
 
 
 @pytest.mark.parametrize("kind", ["square", "tall", "wide", "zero"])

@@ -93,7 +93,7 @@ np.zeros_like(x) | np.any(x) | np.all(x) | np.diag(x[0]) | x.reshape(-1)[::2] | 
 np.isclose(x, x) | np.full((2,), 1j) | np.array([1j, 2, 3.5]) | np.arange(3) * 1j | np.count_nonzero(x)
 np.kron(x, y) | np.convolve(x[0], y[0]) | np.angle(x, deg=True) | np.power(x, 3) | np.round(x, 2)
 np.add.reduce(x) | np.multiply.outer(x[0], y[0]) | np.flip(x) | np.tril(x) | bool(x[0, 0]) | np.cov(x)
-np.prod(x, axis=1) | x.imag.sum() | np.polyval(x[0], y[0]) | np.sign(x) | np.reciprocal(x)
+np.prod(x, axis=1) | x.imag.sum() | np.polyval(x[0], y[0]) | np.sign(x) | np.reciprocal(x * [0, 1, 1, 1])
 np.logical_and(x, x)
 """
 

@@ -68,6 +68,17 @@ def _div(k: Builder, x: Complex, y: Complex) -> Complex:
     )
 
 
+def _reciprocal(k: Builder, x: Complex) -> Complex:
+    """Smith's method, without the case of 0, of which NumPy's is no number."""
+    x = _let(k, x)
+    wide = k.let(k.ge(k.abs(x.re), k.abs(x.im)))
+    large, small = k.let(k.select(wide, x.re, x.im)), k.let(k.select(wide, x.im, x.re))
+    ratio = k.let(k.div(small, large))
+    size = k.let(k.add(large, k.mul(small, ratio)))
+    along, across = k.let(k.div(1.0, size)), k.let(k.div(ratio, size))
+    return Complex(k.select(wide, along, across), k.neg(k.select(wide, across, along)))
+
+
 def _neg(k: Builder, x: Complex) -> Complex:
     return Complex(k.neg(x.re), k.neg(x.im))
 
@@ -288,6 +299,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "sub": _sub,
     "mul": _mul,
     "div": _div,
+    "reciprocal": _reciprocal,
     "neg": _neg,
     "abs": _abs,
     "eq": _eq,

@@ -104,6 +104,10 @@ class ElementBuilder(KernelBuilder):
         x = self.let(x)
         return self.mul(x, x)
 
+    def reciprocal(self, x: Any) -> Any:
+        """1 / x."""
+        return self.op("reciprocal", x) if isinstance(x, Complex) else super().reciprocal(x)
+
     def ceildiv(self, a: Expr, b: Expr) -> Expr:
         """a / b rounded up, for a >= 0 and b > 0."""
         return self.quotient(self.add(a, self.sub(b, 1)), b)

@@ -14,7 +14,7 @@ from tracejit.frontend.arrays import converted, function
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.library import operand
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, TupleValue
-from tracejit.ir.types import promote
+from tracejit.ir.types import BOOL, promote
 from tracejit.ops import coerce
 
 if TYPE_CHECKING:
@@ -64,6 +64,21 @@ def _line(calls: Calls, item: FrontValue, node: ast.AST, several: bool = False) 
     return made
 
 
+def _require_length(calls: Calls, item: FrontValue, node: ast.AST) -> None:
+    """`ValueError` for a slice of a dense grid that ends a step or more before it begins."""
+    assert isinstance(item, SliceValue)
+    assert item.stop is not None
+    if _is_complex(item.step):
+        return
+    binary = calls.arith.binary
+    steps = binary("div", binary("sub", item.stop, item.start or Static(0), node), item.step or Static(1), node)
+    fits, text = binary("gt", steps, Static(-1), node), "negative dimensions are not allowed"
+    if not isinstance(fits, Static):
+        calls.ctx.check(calls.arith.scalar(fits, BOOL), "ValueError", text)
+    elif not fits.value:
+        calls.arith.mismatch(ValueError(text), node)
+
+
 def _is_complex(step: FrontValue | None) -> bool:
     if isinstance(step, Static):
         return isinstance(step.value, complex)
@@ -75,6 +90,9 @@ def _grid(calls: Calls, items: list[FrontValue], dense: bool, several: bool, nod
     lines = [_line(calls, item, node, several) for item in items]
     if not several:
         return lines[0]
+    if dense:
+        for item in items:
+            _require_length(calls, item, node)
     dtype = functools.reduce(promote, (line.dtype for line in lines))
     lines = [converted(calls, line, dtype) for line in lines]
     opened: list[ArrayView] = []

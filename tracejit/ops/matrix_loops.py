@@ -294,7 +294,10 @@ def slogdet(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]
             is_zero = e.k.eq(size, 0)
             none = e.k.const(0, x.type.dtype)
             safe = e.k.let(e.k.select(is_zero, e.k.const(1, size.type), size), "safe")
-            unit = e.k.let(e.k.select(is_zero, none, e.k.div(pivot, safe)), "unit")
+            one = e.k.const(1, x.type.dtype)
+            of_pair = x.type.dtype.is_complex  # else an infinite pivot has a sign too
+            turn = e.k.div(pivot, safe) if of_pair else e.k.select(e.k.lt(pivot, 0), e.k.neg(one), one)
+            unit = e.k.let(e.k.select(is_zero, none, turn), "unit")
             fold.following = [e.k.mul(fold.carried[0], unit), e.k.add(fold.carried[1], e.k.log(size))]
         e.store(sign, batch, fold.results[0])
         e.store(log, batch, fold.results[1])

@@ -339,7 +339,9 @@ def histogram(
     beyond = b.logical_and(b.ge(values, b.gather(edges, place + 1, axis=0)), c.ne(place, top))
     place = b.select(b.logical_and(beyond, inside), place + 1, place)
     amount = b.cast(inside, dtype=I64) if weights is None else _masked(b, inside, weights)
-    counts = b.scatter_add(b.full(0, (bins,), b.dtype(amount)), place, amount, axis=0)
+    summed = b.cast(amount, dtype=I64) if b.dtype(amount) == BOOL else amount
+    counts = b.scatter_add(b.full(0, (bins,), b.dtype(summed)), place, summed, axis=0)
+    counts = b.cast(counts, dtype=b.dtype(amount))
     if density:
         heights = b.cast(counts, dtype=b.dtype(values))
         counts = c.div(c.div(heights, width), sum_(b, heights))

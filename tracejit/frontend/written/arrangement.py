@@ -258,6 +258,8 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True) -> Any
     """Numbers at equal ratios: the powers of 10 at equal steps, times the sign of the first, with exact ends."""
     if start == 0 or stop == 0:
         raise ValueError("Geometric sequence cannot include zero")
+    common = np.result_type(np.asarray(start), np.asarray(stop), np.asarray(1.0))  # of 64 bits
+    start, stop = np.asarray(start).astype(common)[()], np.asarray(stop).astype(common)[()]
     sign = np.sign(start)
     first, last = start / sign, stop / sign
     made = logspace(np.log10(first), np.log10(last), num, endpoint)

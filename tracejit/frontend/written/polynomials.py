@@ -51,10 +51,19 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: A
     return (np.linalg.lstsq(powers / scale, y, rcond)[0].T / scale).T
 
 
+def require_equal_lengths(a1: Any, a2: Any) -> None:
+    """ValueError where zeros, which are a vector, would go in front of rows."""
+    if a1.shape[0] != a2.shape[0]:
+        raise ValueError("all the input arrays must have same number of dimensions")
+
+
 @written(np.polyadd)
 def polyadd(a1: Any, a2: Any) -> Any:
     """The sum."""
     a1, a2 = np.atleast_1d(a1), np.atleast_1d(a2)
+    if a1.ndim > 1 or a2.ndim > 1:
+        require_equal_lengths(a1, a2)
+        return a1 + a2
     made = np.zeros(max(a1.size, a2.size), dtype=np.result_type(a1, a2))
     made[made.size - a1.size :] = a1
     made[made.size - a2.size :] += a2
@@ -65,6 +74,9 @@ def polyadd(a1: Any, a2: Any) -> Any:
 def polysub(a1: Any, a2: Any) -> Any:
     """The difference."""
     a1, a2 = np.atleast_1d(a1), np.atleast_1d(a2)
+    if a1.ndim > 1 or a2.ndim > 1:
+        require_equal_lengths(a1, a2)
+        return a1 - a2
     made = np.zeros(max(a1.size, a2.size), dtype=np.result_type(a1, a2))
     made[made.size - a1.size :] = a1
     made[made.size - a2.size :] -= a2

@@ -128,11 +128,11 @@ def reduce(
     if axis is None:
         axes = each(x.ndim)
     elif isinstance(axis, tuple):
-        axes = tuple(sorted([a % x.ndim for a in axis]))
+        axes = tuple(sorted([place_of(a, x.ndim) for a in axis]))
     elif x.ndim == 0 and axis in (0, -1):
         axes, x, keepdims = (0,), x.reshape(1), False
     else:
-        axes = (axis % x.ndim,)
+        axes = (place_of(axis, x.ndim),)
     if len(axes) > 1 and ufunc.identity is None and ufunc not in REORDERABLE:
         name = ufunc.__name__
         raise ValueError(f"reduction operation '{name}' is not reorderable, so at most one axis may be specified")
@@ -145,6 +145,13 @@ def reduce(
     if out is not None and folds_in_order and out.dtype.kind in "iub" and np.asarray(lines).dtype.kind in "fc":
         refuse("a fold of fractions into whole numbers", f"out[...] = np.{ufunc.__name__}.reduce(x)")
     return stored(lines, out)
+
+
+def place_of(axis: Any, rank: Any) -> Any:
+    """An axis counted from the first."""
+    if not -rank <= axis < rank:
+        raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension {rank}")
+    return axis % rank
 
 
 def fold_first(ufunc: Any, x: Any, initial: Any) -> Any:
