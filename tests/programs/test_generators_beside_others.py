@@ -53,6 +53,11 @@ def zip_ends_where_the_first_ends(n, xs, log):
 @case((5, []), (0, []))
 def others_take_no_more_than_they_need(n, log):
     found = [any(map(lambda v: v > 1, counted(n, log))), all(counted(n, log)), 2 in counted(n, log)]
+    found += [next(counted(n, log), -1), next(filter(lambda v: v > 9, range(n)), n), next(counted(2, log))]
+    try:
+        log.append(next(counted(n, log)))
+    except StopIteration:
+        log.append(-3)
     for x in filter(lambda v: v % 2, counted(n, log)):
         log.append(60 + x)
     for x in itertools.takewhile(lambda v: v < 2, counted(n, log)):

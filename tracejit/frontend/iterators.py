@@ -92,7 +92,7 @@ def _without_iter(node: FunctionNode) -> FunctionNode | None:
 
 @handles(next)
 def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    from tracejit.frontend.written.iterators import first
+    from tracejit.frontend.written.iterators import first, first_made
 
     if isinstance(args[0], SequenceValue) and args[0].once is not None:
         args = [_iter(c, args[:1], {}, node), *args[1:]]
@@ -104,8 +104,8 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     if isinstance(args[0], Number | ListValue | GrowingList | TupleValue | DictValue | Static):
         return c.arith.mismatch(TypeError(f"'{type_name(args[0])}' object is not an iterator"), node)
     if isinstance(args[0], GeneratorValue):
-        c.ctx.refuse(node, "next() of a generator is outside the language", "loop over it, or over list(generator)")
-    c.ctx.refuse(node, "next() takes what iter() made, or a generator expression", "next(iter(items))")
+        return c.call_object(first_made, args, {}, node)
+    c.ctx.refuse(node, "next() takes what iter() made, or a generator", "next(iter(items))")
 
 
 def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:

@@ -45,7 +45,7 @@ STATEMENTS = (
     ),
     Construct(
         "generator functions: `for` over them, comprehensions, "
-        "`list`, `[*items]`, `sum`, `zip`, `map`, `itertools`, unpacking and the like",
+        "`list`, `[*items]`, `sum`, `zip`, `map`, `next`, `itertools`, unpacking and the like",
         "a loop's body runs where the generator yields; one runs once, in the loop that made it, and is sent nothing; "
         "one of the arguments of `zip` may be one; "
         "one that calls itself, and does nothing but to yield, gives all its items at once",

@@ -60,6 +60,15 @@ def first(items: Iterator, default: Any) -> Any:
     return items.__next__()
 
 
+def first_made(items: Any, *default: Any) -> Any:
+    """next(items, *default) of a generator, which makes no more."""
+    for item in items:
+        return item
+    if default:
+        return default[0]
+    raise StopIteration
+
+
 def item_of(key: Any, items: Any) -> Any:
     """What `operator.itemgetter(key)` gives."""
     return items[key]
