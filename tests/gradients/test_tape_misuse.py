@@ -465,6 +465,16 @@ def items_made_of_each_other(x, n):
     ys[1].backward()
 
 
+def items_made_of_each_other_in_inner_loops(x, n):
+    h, ys = x * 1.0, []
+    for _ in range(n):
+        for _ in range(n):
+            h = tj.tanh(h * x)
+        ys.append(h.sum())
+    for y in ys:
+        y.backward()
+
+
 def items_of_one_item(x, n):
     ys = losses(x, n)
     zs = [ys[0] * i for i in range(n)]
@@ -481,7 +491,14 @@ def an_item_of_another_list(x, n):
 
 @pytest.mark.parametrize(
     "fn",
-    [one_of_what_was_summed, one_of_two_items, items_made_of_each_other, items_of_one_item, an_item_of_another_list],
+    [
+        one_of_what_was_summed,
+        one_of_two_items,
+        items_made_of_each_other,
+        items_made_of_each_other_in_inner_loops,
+        items_of_one_item,
+        an_item_of_another_list,
+    ],
 )
 def test_items_that_may_have_been_gone_through_are_refused(fn) -> None:
     with pytest.raises(NotDifferentiable, match="items that may be the same"):

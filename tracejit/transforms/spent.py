@@ -381,11 +381,12 @@ class Spending:
 
     def two_items(self, made: int) -> Facts:
         """Whether two items of lists that something was made of have such an op in common."""
-        found, every = NEVER, self.all_marks()
+        found, every, whole = NEVER, self.all_marks(), made
         while merges := self.made.last(made):
             op = merges[0].op
             for m in (m for m in merges if m.is_list):
-                added = self.made.since(made, op) & ~m.bit
+                # Inside of a loop, what branches and loops behind its beginning gave was added too.
+                added = self.made.since(whole if m.is_param else made, op) & ~m.bit
                 key = ("two items", m.index)
                 found |= self.network.depends(op, m.is_param, key, lambda side, m=m: self.two_items(self.of(m, side)))
                 found |= self.common(added, m.bit, (every, every))
