@@ -398,6 +398,18 @@ def test_files_that_are_no_scripts(tmp_path: Path) -> None:
         tj.load(tmp_path / "text.pt")
 
 
+def test_hooks_of_other_modules_are_not_asked_for() -> None:
+    linear, x = nn.Linear(2, 2), tj.ones(1, 2)
+    linear.register_forward_hook(lambda module, args, output: output * 2)
+    module = tj.script(linear)
+    want = module(x)
+    nn.ReLU().register_forward_hook(lambda *_: None)
+    assert again(module)(x).tolist() == want.tolist()
+    linear.register_forward_hook(lambda *_: None)
+    with pytest.raises(tj.ExportError, match="not called yet, with what is outside now"):
+        again(module)
+
+
 def test_what_was_loaded_is_refused_in_scripts() -> None:
     loaded, module = again(branching, tj.ones(2, 2)), again(nn.Linear(2, 2), tj.ones(1, 2))
     with pytest.raises(tj.ScriptError, match="was loaded"):

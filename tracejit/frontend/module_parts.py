@@ -79,9 +79,10 @@ def _guard_tables(c: Calls, module: Any) -> None:
 
 
 def _guard_keys(c: Calls, module: Any, table: str) -> None:
-    access = constant_access(module).step("attribute", table)
-    c.statics.guards[access] = TreeSpec(dict, tuple(getattr(module, table)), ())
-    c.statics.keep.append(module)
+    if hasattr(module, table):
+        access = constant_access(module).step("attribute", table)
+        c.statics.guards[access] = TreeSpec(dict, tuple(getattr(module, table)), ())
+        c.statics.keep.append(module)
 
 
 def parameters(c: Calls, value: FrontValue, node: ast.AST) -> dict[str, FrontValue] | None:
@@ -133,8 +134,12 @@ def forward(
 
 def _hooks(c: Calls, module: Any, node: ast.AST) -> list[list[FrontValue]]:
     """A module's hooks before and after `forward`, guarded, with whether each takes the keyword arguments. Those of the
-    backward pass are refused: they would be skipped."""
-    c.statics.guarded(MODULE_HOOKS.count, constant_access(MODULE_HOOKS).step("attribute", "count"))
+    backward pass are refused: they would be skipped. As long as no module had hooks, one guard says so for all."""
+    if MODULE_HOOKS.count:
+        for name in (*FORWARD_TABLES, *BACKWARD_TABLES):
+            _guard_keys(c, module, name)
+    else:
+        c.statics.guarded(0, constant_access(MODULE_HOOKS).step("attribute", "count"))
     if any(getattr(module, name, None) for name in BACKWARD_TABLES):
         c.ctx.refuse(
             node,
@@ -144,7 +149,5 @@ def _hooks(c: Calls, module: Any, node: ast.AST) -> list[list[FrontValue]]:
     found: list[list[FrontValue]] = []
     for name in FORWARD_TABLES:
         table = getattr(module, name, {})
-        if table:
-            _guard_keys(c, module, name)
         found.append([TupleValue((Static(hook), Static(takes_kwargs))) for hook, takes_kwargs in table.values()])
     return found
