@@ -108,6 +108,7 @@ _EXACT_POWERS = (0.0, 1.0, 2.0, -1.0)
 _FRACTIONAL_POWER = "a negative float to a fractional power is complex: use complex(x) ** y"
 _ZERO_TO_NEGATIVE = "0.0 cannot be raised to a negative power"
 COMPARISONS = frozenset(COMPARE.values())
+_OF_COMPLEX = frozenset(("add", "sub", "mul", "div", "pow", "eq", "ne"))  #: what Python's complex numbers have
 _RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
 _WIDE = {0: BOOL, 1: I64, 2: F64, 3: C128}
 
@@ -124,15 +125,7 @@ def python_kind(x: FrontValue) -> str:
     if isinstance(x, Number):
         return x.dtype.kind
     assert isinstance(x, Static)
-    return (
-        "b"
-        if isinstance(x.value, bool)
-        else "i"
-        if isinstance(x.value, int)
-        else "f"
-        if isinstance(x.value, float)
-        else "c"
-    )
+    return next(kind for kind, of in zip("bifc", (bool, int, float, complex), strict=True) if isinstance(x.value, of))
 
 
 class Arithmetic:
@@ -252,8 +245,11 @@ class Arithmetic:
             folded = self.fold(name, x, y)
             if folded is not None:
                 return folded
-        if is_python_number(x) and is_python_number(y):
-            return self.python_binary(name, x, y, node)
+        if is_python_number(x):
+            if python_kind(x) == "c" and name in _OF_COMPLEX and not self.ctx.tensors:
+                y = _as_float(y)
+            if is_python_number(y):
+                return self.python_binary(name, x, y, node)
         if not (self.is_operand(x) and self.is_operand(y)):
             if name not in ("eq", "ne"):
                 return self.unsupported(name, x, y, node)
@@ -553,18 +549,22 @@ class Arithmetic:
         """An array of one element as a condition; others raise ValueError as in NumPy."""
         b = self.ctx.b
         one = b.constant(1, ScalarType(I64))
+        text = "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
         for length in x.lengths:
             if length != 1:
-                self.ctx.check(
-                    b.emit("eq", (self.ctx.size_value(length), one))[0],
-                    "ValueError",
-                    "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()",
-                )
+                self.ctx.check(b.emit("eq", (self.ctx.size_value(length), one))[0], "ValueError", text)
         return self.truth(self.ctx.element(x, (0,) * x.rank), node)
 
 
 def _is_numpy_scalar(value: Any) -> bool:
     return hasattr(value, "dtype") and getattr(value, "shape", None) == () and hasattr(value, "item")
+
+
+def _as_float(x: FrontValue) -> FrontValue:
+    """NumPy's float64 as the float that it is to Python's complex numbers, which come first on its left."""
+    if isinstance(x, Number) and x.dtype == F64:
+        return Number(x.value, weak=True)
+    return Static(float(x.value)) if isinstance(x, Static) and isinstance(x.value, float) else x
 
 
 def _convert(value: Any, dtype: DType) -> Any:
