@@ -173,6 +173,11 @@ def test_polygamma() -> None:
     one = tj.tensor([1.0], dtype=tj.float64)
     for n, wanted in ((1, math.pi**2 / 6), (2, -2 * zeta3), (3, math.pi**4 / 15)):
         np.testing.assert_allclose(tj.polygamma(n, one).numpy(), [wanted], rtol=1e-13)
+    order = tj.script(lambda n, x: tj.polygamma(n, x) + x.polygamma(n))
+    assert [order(n, one).tolist() for n in (1, 2)] == [(one.polygamma(n) * 2).tolist() for n in (1, 2)]
+    for call in (tj.polygamma, tj.script(lambda n, x: tj.polygamma(n, x))):
+        with pytest.raises(TypeError):
+            call(one, one)
     x = np.array([0.3, 2.5, 11.0])
     check_gradients(lambda x: tj.polygamma(1, x), x)
     below = tj.polygamma(1, tj.tensor([-0.5, -2.0], dtype=tj.float64)).numpy()

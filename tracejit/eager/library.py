@@ -103,6 +103,7 @@ def _operands(x: Any) -> Any:
 def _converter(parameter: inspect.Parameter) -> Callable[[Any], Any]:
     """What turns an argument into what the annotation says."""
     kinds = {"Operand": as_operand, "Operands": _operands, "Size": _size, "Sizes": _sizes}
+    kinds["CountOrOperand"] = as_operand
     kinds["AxisOrOperand"] = lambda x: as_operand(x) if isinstance(x, Tensor) else x
     annotation = str(parameter.annotation).removesuffix(" | None")
     return kinds.get(annotation, _unchanged)

@@ -13,6 +13,7 @@ import numpy as np
 from tracejit.eager.library import parameter_named
 from tracejit.errors import OfNumPyOnly
 from tracejit.frontend.arguments import is_range
+from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.source import function_source
@@ -158,6 +159,8 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
         case "Operand":
             return operand(calls, value, node)
         case "AxisOrOperand" if calls.ctx.tensors and isinstance(value, ArrayView):
+            return operand(calls, value, node)
+        case "CountOrOperand" if not (is_python_number(value) and python_kind(value) == "i"):
             return operand(calls, value, node)
         case "Operands":
             if isinstance(value, TupleValue | ListValue):

@@ -3,8 +3,8 @@
 A function is plain Python over a builder, `fn(b, x, ..., axis=None, keepdims=False)`, written once for scripts, eager
 tensors and derivative rules. Its signature is the user's. Parameters annotated `Operand` take handles, arrays or
 numbers (a Python number known at run time only as `Weak`), `Operands` a sequence of them, `Size` and `Sizes`
-ints or i64 handles, `AxisOrOperand` axes or a tensor; all others are compile-time values. Functions promote and
-broadcast by themselves.
+ints or i64 handles, `AxisOrOperand` axes or a tensor, `CountOrOperand` a compile-time int or another operand; all
+others are compile-time values. Functions promote and broadcast by themselves.
 
 `FUNCTIONS` maps a spelling (`"function softmax"`, `"method softmax"`, `"numpy sum"`) to the definition.
 """
@@ -33,6 +33,7 @@ Size: TypeAlias = Any
 Sizes: TypeAlias = Any
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 AxisOrOperand: TypeAlias = Any
+CountOrOperand: TypeAlias = Any
 
 EVERYWHERE = ("function", "method", "numpy")
 

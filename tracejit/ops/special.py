@@ -15,7 +15,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.c_library import BY_C_NAME
 from tracejit.ir.types import BOOL, F64, FLOATS
 from tracejit.ops.define import binary, spellings, unary, uniform
-from tracejit.ops.functions import Operand, function, inexact, on
+from tracejit.ops.functions import CountOrOperand, Operand, function, inexact, on
 from tracejit.ops.transcendental import erf_of_arrays
 
 #: Where the dtypes are those that the C library has functions for.
@@ -109,7 +109,7 @@ def digamma(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=_TORCH)
-def polygamma(b: Any, n: Operand, x: Operand) -> Any:
+def polygamma(b: Any, n: CountOrOperand, x: CountOrOperand) -> Any:
     """The n-th derivative of `digamma` for x > 0 (n = 1 for all x); nan for other x. n is at least 0; the method has x
     in front."""
     n, x = (n, x) if isinstance(n, int) else (x, n)
