@@ -66,7 +66,7 @@ def agree(source: str, *arguments: Any, tolerance: float = 1e-13, names: str = "
     plain = function(source, names)
     with np.errstate(all="ignore"):
         expected = plain(*fresh())
-    found = tj.script(plain)(*fresh())
+        found = tj.script(plain)(*fresh())
     assert type(found) is type(expected), source
     found, expected = np.asarray(found), np.asarray(expected)
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape), source

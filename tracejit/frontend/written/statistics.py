@@ -185,7 +185,7 @@ def _variables(m: Any, rowvar: Any) -> Any:
     m = np.asarray(m)
     if m.ndim > 2:
         raise ValueError("m has more than 2 dimensions")
-    rows = m[None] if m.ndim < 2 else m if rowvar else m.T
+    rows = np.atleast_2d(m) if m.ndim < 2 or rowvar else m.T
     return rows.astype(np.result_type(m, np.float64))
 
 
