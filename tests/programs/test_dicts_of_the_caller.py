@@ -108,5 +108,7 @@ def test_a_dict_of_the_caller_with_other_keys_is_refused():
     def program(d, n):
         d[n] = 1
 
-    with pytest.raises(tj.ScriptError, match="keys and values are not all numbers"):
+    with pytest.raises(tj.ScriptError, match="holds other things than numbers"):
         tj.script(program)({"a": 1}, 2)
+    with pytest.raises(tj.ScriptError, match="a text made at run time is set as a key of a dict of the caller"):
+        tj.script(lambda d, n: program(d, f"{n}"))({"a": 1}, 2)

@@ -68,11 +68,10 @@ def store(
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
         tables.grow_dict(base, with_texts=True)
         if base.access is not None:
-            e.ctx.refuse(
-                node,
-                "a key known at run time only is set in a dict of the caller whose keys and values are not all numbers",
-                "fill a dict that is made in the script, and return it",
-            )
+            new = "a text made at run time" if type_name(key) == "str" else "a key known at run time only"
+            of_others = "" if type_name(key) == "str" else " that holds other things than numbers"
+            reason = f"{new} is set as a key of a dict of the caller{of_others}"
+            e.ctx.refuse(node, reason, "fill a dict that is made in the script, and return it")
     e.ctx.set_part(base, known_key(e, key, index), value, node)
     return Static(None)
 
