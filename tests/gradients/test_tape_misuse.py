@@ -340,6 +340,18 @@ def items_of_a_turned_list(x, n):
             (ys[i] * 3).backward()
 
 
+def items_of_two_loops(x, n):
+    ys, others = [], []
+    for i in range(n):
+        h = tj.tanh(x * i)
+        ys.append(h.sum())
+        for j in range(n):
+            ys.append(tj.tanh(x * j).sum())
+            others.append(h * j)
+    for y in ys:
+        y.backward()
+
+
 def by_what_each_trip_begins_with(x, n):
     p = x * 1.0
     for _ in range(n):
@@ -370,7 +382,7 @@ CASES = [
     *((items_of_a_list, (n,)) for n in (1, 2)),
     *((f, (n,)) for f in (an_item_again, an_item_on_one_path) for n in (2, 3)),
     *((f, (n,)) for f in (an_item_in_each_trip, items_and_neighbours) for n in (1, 2, 3)),
-    *((f, (2,)) for f in (all_items_again, items_of_a_turned_list)),
+    *((f, (2,)) for f in (all_items_again, items_of_a_turned_list, items_of_two_loops)),
     *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),
     *((f, (c,)) for f in (on_one_path, on_either_path) for c in (1, -1)),
     *((f, (n,)) for f in (in_a_loop, one_for_each_trip, inner_loop, two_for_each_trip) for n in (0, 1, 2)),
@@ -475,6 +487,16 @@ def items_made_of_each_other_in_inner_loops(x, n):
         y.backward()
 
 
+def items_made_of_what_an_outer_trip_made(x, n):
+    ys = []
+    for i in range(n):
+        h = tj.tanh(x * i)
+        for j in range(n):
+            ys.append((h * j).sum())
+    for y in ys:
+        y.backward()
+
+
 def items_of_one_item(x, n):
     ys = losses(x, n)
     zs = [ys[0] * i for i in range(n)]
@@ -496,6 +518,7 @@ def an_item_of_another_list(x, n):
         one_of_two_items,
         items_made_of_each_other,
         items_made_of_each_other_in_inner_loops,
+        items_made_of_what_an_outer_trip_made,
         items_of_one_item,
         an_item_of_another_list,
     ],

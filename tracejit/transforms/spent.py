@@ -379,21 +379,35 @@ class Spending:
         self.network.settle()
         return self.network.simple(found) != NEVER
 
-    def two_items(self, made: int) -> Facts:
-        """Whether two items of lists that something was made of have such an op in common."""
+    def two_items(self, made: int, outermost: Op | None = None) -> Facts:
+        """Whether two items of lists that something was made of have such an op in common; `outermost` is the first
+        of the loops around that fill the lists."""
         found, every, whole = NEVER, self.all_marks(), made
         while merges := self.made.last(made):
             op = merges[0].op
+            first = outermost or op
             for m in (m for m in merges if m.is_list):
                 # Inside of a loop, what branches and loops behind its beginning gave was added too.
                 added = self.made.since(whole if m.is_param else made, op) & ~m.bit
-                key = ("two items", m.index)
-                found |= self.network.depends(op, m.is_param, key, lambda side, m=m: self.two_items(self.of(m, side)))
-                found |= self.common(added, m.bit, (every, every))
+                key = ("two items", m.index, self.made.start[first])
+                found |= self.network.depends(
+                    op, m.is_param, key, lambda side, m=m, first=first: self.two_items(self.of(m, side), first)
+                )
+                around = self.made.since(self.added_from_around(m), first) if m.is_param else 0
+                found |= self.common(added | around, m.bit, (every, every))
                 reads = (self.made.reads[n] for n in _numbers(added & self.made.nodes) if n in self.made.reads)
                 if not all(m.is_param and self.reads_others(op, read) for read in reads):
                     found |= ALWAYS
             made = self.made.before(made, op)
+        return found
+
+    def added_from_around(self, merge: _Merge) -> int:
+        """What items that a trip of a loop adds to a list it carries were made of before the loop."""
+        param, every, found = merge.op.block("body").params[1 + merge.index], self.of(merge, 1), 0
+        for op in walk(merge.op.block("body")):
+            if op.name == "list_push" and op.operands[0].type == param.type:
+                made = self.made.before(self.made.of.get(op.operands[1], 0), merge.op)
+                found |= made if not made & ~every else 0  # others go to another list
         return found
 
     def reads_others(self, loop: Op, read: Op) -> bool:
