@@ -169,8 +169,10 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return _shared(array.view(np.ndarray))
 
 
-def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
-    """A shape given as separate sizes or as one tuple; negative sizes are refused."""
+def sizes(shape: Sequence[Any], size: Any = None) -> tuple[int, ...]:
+    """A shape given as separate sizes or as one tuple, or by the keyword `size`; negative sizes are refused."""
+    if size is not None:
+        shape = (size,)
     if len(shape) == 1 and not hasattr(shape[0], "__index__"):
         shape = tuple(shape[0])
     found = tuple([operator.index(n) for n in shape])
@@ -179,9 +181,9 @@ def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     return found
 
 
-def _filled(maker: str, shape: Sequence[Any], dtype: Any, device: DeviceLike, requires_grad: bool) -> Tensor:
+def _filled(maker: str, shape: tuple[int, ...], dtype: Any, device: DeviceLike, requires_grad: bool) -> Tensor:
     xp = array_module(device)
-    return finished(getattr(xp, maker)(sizes(shape), as_dtype(float32 if dtype is None else dtype)), requires_grad)
+    return finished(getattr(xp, maker)(shape, as_dtype(float32 if dtype is None else dtype)), requires_grad)
 
 
 @traceable
@@ -189,7 +191,7 @@ def zeros(
     *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros, float32 by default. The shape is a tuple or separate sizes."""
-    return _filled("zeros", shape if size is None else (size,), dtype, device, requires_grad)
+    return _filled("zeros", sizes(shape, size), dtype, device, requires_grad)
 
 
 @traceable
@@ -197,7 +199,7 @@ def ones(
     *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones, float32 by default."""
-    return _filled("ones", shape if size is None else (size,), dtype, device, requires_grad)
+    return _filled("ones", sizes(shape, size), dtype, device, requires_grad)
 
 
 @traceable
@@ -205,7 +207,7 @@ def empty(
     *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Unspecified values, float32 by default."""
-    return _filled("empty", shape if size is None else (size,), dtype, device, requires_grad)
+    return _filled("empty", sizes(shape, size), dtype, device, requires_grad)
 
 
 @traceable

@@ -180,7 +180,7 @@ def _new(maker: str, doc: str) -> Callable[..., Tensor]:
         device: Any = None,
         requires_grad: bool = False,
     ) -> Tensor:
-        lengths = sizes(shape if size is None else (size,))
+        lengths = sizes(shape, size)
         made = getattr(module_of(self._data), maker)(lengths, self.dtype if dtype is None else as_dtype(dtype))
         found = finished(made, requires_grad)
         return found if device is None else found.to(device)  # type: ignore[attr-defined]

@@ -106,7 +106,7 @@ def rand(
     *shape: Any, size: Any = None, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Uniform numbers from [0, 1)."""
-    return _placed(_uniform(sizes(shape if size is None else (size,)), dtype), dtype, device, requires_grad)
+    return _placed(_uniform(sizes(shape, size), dtype), dtype, device, requires_grad)
 
 
 @traceable
@@ -114,7 +114,7 @@ def randn(
     *shape: Any, size: Any = None, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """Numbers of the standard normal distribution."""
-    return _placed(_normal(sizes(shape if size is None else (size,)), dtype), dtype, device, requires_grad)
+    return _placed(_normal(sizes(shape, size), dtype), dtype, device, requires_grad)
 
 
 @traceable

@@ -361,7 +361,7 @@ class Plan:
         may_meet = has_two_names(self.lowered)
 
         def finished(*values: Any) -> Any:
-            node = spent.node() if results or arguments else None
+            node = spent.node()
             for at, holds, port in results:
                 if values[holds]:
                     spend(values[at], node, port)

@@ -443,7 +443,7 @@ class ScriptedFunction(FastCallable):
 
     @property
     def graph(self) -> str:
-        """The graph of the last specialisation, simplified and not yet fused, as IR text, which `ir.parse` reads."""
+        """The graph of the last specialisation as IR text (`ir.parser.parse` reads it): simplified, not yet fused."""
         return str(self.last.compiled.graph)
 
     def graph_for(self, *args: Any, **kwargs: Any) -> str:

@@ -252,13 +252,13 @@ class Spent:
 
     def __init__(self, graph: Graph, histories: Iterable[History]) -> None:
         self.graph = graph
-        first = len(graph.result_types) - len(graph.inout)
+        first = len(graph.results) - len(graph.inout)
         self.results = [h for h in histories if h.result < first]
         self.arguments = [(graph.inout[h.result - first], h) for h in histories if h.result >= first]
 
     def node(self) -> SpentNode | None:
         """The node of one call; None where it records nothing."""
-        return SpentNode(self.graph) if MODE.enabled else None
+        return SpentNode(self.graph) if MODE.enabled and (self.results or self.arguments) else None
 
     def in_results(self, node: SpentNode | None, outputs: Sequence[Any]) -> list[Any]:
         """The graph's results with those that ask for gradients as Tensors that do."""
