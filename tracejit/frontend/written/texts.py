@@ -2,7 +2,7 @@
 
 A text is a number `at`: its letters have the codes `letters[start[at]]` and so on, `count[at]` of them. Texts never
 change, so that parts of one lie where it does. Below 0 stands what shows numbers that only Python can write, such as
-floats: it is `Pool.fields` that says how, and the bits of the numbers follow.
+floats: it is `Pools.fields` that says how, and the bits of the numbers follow.
 """
 
 from __future__ import annotations
