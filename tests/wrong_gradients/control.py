@@ -258,3 +258,14 @@ def for_else_and_flags(x):
         if done:
             break
     return s
+
+
+@example(np.stack([M, 0.9 * M]))
+def each_matrix_of_a_stack_in_a_loop_of_its_own(stack):
+    total = 0.0
+    for j in range(2):
+        v = np.ones(3)
+        for _ in range(2):
+            v = stack[j] @ v
+        total += v @ v
+    return total

@@ -185,7 +185,8 @@ class _Plan:
 
 def _plan(op: Op, kept: Mapping[Value, int]) -> _Plan:
     """What a loop defers. It carries on the sums of a loop in its body where that loop starts from what this one was
-    handed, and nothing else reads or changes it, and where the widths of the rows are known outside."""
+    handed, and nothing else reads or changes it, and where the widths of the rows and the place in the sum that the
+    products go to are known outside."""
     body, counts = op.block("body"), uses(op.block("body"))
     inner: dict[Op, _Plan] = {}
     places: dict[Op, Mapping[int, int]] = {}
@@ -201,8 +202,8 @@ def _plan(op: Op, kept: Mapping[Value, int]) -> _Plan:
             and body.results[1 + params[v]] is loop.results[place]
             and counts[v] == counts[loop.results[place]] == 1
         }
-        widths = {f.width for s, _ in plan.carried() for f in s.factors}
-        if plan and len(whole) == len(given) and widths.isdisjoint(defined):
+        needed = {v for s, _ in plan.carried() for v in (*s.step.operands[2:], *(f.width for f in s.factors))}
+        if plan and len(whole) == len(given) and needed.isdisjoint(defined):
             inner[loop], places[loop] = plan, whole
     return _Plan(_sums_of(op, kept), inner, places)
 
