@@ -300,6 +300,37 @@ def test_functions_that_call_themselves_over_trees():
     check(program, [])
 
 
+def halved(x, depth):
+    if depth == 0 or len(x) < 2:
+        leaf = Tree(x.sum())
+        return leaf
+    m = len(x) // 2
+    tree = Tree(x[0])
+    tree.left, tree.right = halved(x[:m], depth - 1), halved(x[m:], depth - 1)
+    return tree
+
+
+def records(x, depth):
+    if depth == 0 or len(x) < 2:
+        return {"value": x.sum(), "left": None, "right": None}
+    m = len(x) // 2
+    return {"value": x[0], "left": records(x[:m], depth - 1), "right": records(x[m:], depth - 1)}
+
+
+def total(tree):
+    return tree["value"] if tree["left"] is None else total(tree["left"]) + total(tree["right"])
+
+
+def test_trees_that_functions_which_call_themselves_return():
+    def program(x, depth):
+        found = []
+        halved(x, depth).walk(found)
+        return found, total(records(x, depth))
+
+    check(program, np.arange(7.0), 2)
+    check(program, np.arange(1.0), 2)
+
+
 def test_what_may_be_none_is_moved():
     def program(n):
         items = [None] * n

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
+import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, T, run
+from tests.programs.compare import check
 from tracejit import Tensor
 
 case = Cases()
@@ -212,3 +214,26 @@ def opt_print(n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def found_in(x: Any, numbers: Any, flags: Any, limit: float) -> Any:
+    best = None
+    for v in numbers:
+        if v > limit:
+            best = v
+    x[0, 0] = best
+    x[1:, 1] = best
+    x[x < 0] = None
+    flags[0] = best
+    flags[1] = None
+    return x
+
+
+def into_integers(x: Any, numbers: Any, limit: float) -> Any:
+    return found_in(x, numbers, np.ones(2, dtype=bool), limit)
+
+
+def test_none_in_an_array_is_nan_or_false() -> None:
+    for limit in (0.5, 9.0):
+        check(found_in, np.full((2, 3), -1.0), np.arange(4.0), np.ones(2, dtype=bool), limit)
+        check(into_integers, np.zeros((2, 3), np.int32), np.arange(4.0), limit)

@@ -15,6 +15,7 @@ from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.choices import as_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.index_items import condition_mask, is_condition, is_view_index, places_together
+from tracejit.frontend.optionals import as_element
 from tracejit.frontend.sizes import MAX_SHOWN, key
 from tracejit.frontend.slices import permuted, slice_bounds
 from tracejit.frontend.unreachable import Unreachable
@@ -403,6 +404,7 @@ class Indexing:
         """`x[items] = value`."""
         self.ctx.at(node)
         front, value = self.is_divided(items), as_number(self.ctx.b, elements.current(self.ctx, value))
+        value = as_element(self, value, view.dtype, node)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
             places = self.element_places(view, items, node)

@@ -7,6 +7,7 @@ the truth of `x`, and `and`, `or` and `not` of these, the name is one of the two
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,12 +24,13 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, ScalarType
+from tracejit.ir.types import BOOL, DType, ScalarType
 from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
     from tracejit.frontend.expressions import Expressions
+    from tracejit.frontend.indexing import Indexing
 
 
 @record
@@ -92,6 +94,27 @@ def require_value(
         ctx.b.span,
         instead="refine it first: if x is not None: ...",
     )
+
+
+def as_element(indexing: Indexing, value: FrontValue, dtype: DType, node: ast.AST) -> FrontValue:
+    """What NumPy puts into an array for a value that is None, perhaps at run time only: nan, or False; into integers, a
+    TypeError. It is none for arrays of PyTorch's."""
+    ctx = indexing.ctx
+    if ctx.tensors or not (is_none(value) or isinstance(value, OptionalValue)):
+        return value if not isinstance(value, OptionalValue) else require_value(ctx, value)
+    absent = Static(False) if dtype == BOOL else Static(complex(math.nan, math.nan) if dtype.kind == "c" else math.nan)
+    given = value.value if isinstance(value, OptionalValue) else absent
+    if dtype.is_integer:
+        some = value.some if isinstance(value, OptionalValue) else ctx.b.constant(False, ScalarType(BOOL))
+        text = "int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
+        ctx.check(some, "TypeError", text)
+        return given
+    if not isinstance(value, OptionalValue):
+        return absent
+    if not isinstance(given, Number):
+        return require_value(ctx, value)
+    sides = (indexing.element_value(x, dtype, node) for x in (given, absent))
+    return Number(ctx.b.emit("select", (value.some, *sides))[0], weak=False)
 
 
 class Refinement:
