@@ -16,6 +16,7 @@ from tests.programs.effects import generate
 from tests.programs.test_random_effects import load
 from tracejit import nn
 from tracejit.frontend.reports import Reports
+from tracejit.ir.reached import Masks
 
 case = Cases()
 
@@ -454,15 +455,17 @@ def _train_once(net, optimiser, x):
 
 
 @pytest.mark.compiled
-def test_what_is_pending_is_not_looked_for_at_each_check_of_a_training(monkeypatch):
-    looked = []
-    inner = Reports.pending_now
-    monkeypatch.setattr(Reports, "pending_now", lambda self, latest: looked.append(latest) or inner(self, latest))
+def test_what_holds_of_all_of_a_training_is_not_looked_for_at_each_check_and_parameter(monkeypatch):
+    looked, traced = [], {}
+    pending, lead = Reports.pending_now, Masks.of
+    monkeypatch.setattr(Reports, "pending_now", lambda self, latest: looked.append(latest) or pending(self, latest))
+    monkeypatch.setattr(Masks, "of", lambda self, values: lead(traced.setdefault(id(self), self), values))
     net = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3)))
     script = tj.script(_train_once)
     script(net, tj.optim.Adam(net.parameters()), T(2, 2))
     checks = len(re.findall(r"\bcheck(?:_eq)?\(", script.graph))
     assert 0 < len(looked) < checks / 2
+    assert 0 < len(traced) < 6  # each goes through all ops; there are six parameters
 
 
 THING = Thing()

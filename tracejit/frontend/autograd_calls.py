@@ -11,7 +11,7 @@ from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
 from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth, any_of, reached, value_of
+from tracejit.ir.reached import Reach, Truth, any_of, value_of
 from tracejit.ops.control import emit_gradient
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]
     if not isinstance(x, ArrayView | Number) or not x.dtype.is_inexact:
         ctx.refuse(node, f"there is no derivative by {describe(x)}", "use tensors of floats")
     value = ctx.load(x) if isinstance(x, ArrayView) else x.value
-    if all(truth is False for truth in gradients.reached_by(value)) and not gradients.leads_to_ended(value):
+    if all(truth is False for truth in gradients.reach().of(value)) and not gradients.leads_to_ended(value):
         ctx.check_false("RuntimeError", _NO_HISTORY)
     return [value]
 
@@ -105,4 +105,4 @@ def _used(c: Calls, ys: list[Value], every: list[list[Value]], may_miss: bool, n
 def _leads(c: Calls, y: Value, versions: list[Value]) -> Truth:
     """Whether an output leads to an input: asked of one at a time, for an input may be made of another one."""
     builders, sizes = [*c.ctx.outer_builders, c.ctx.b], c.ctx.sizes
-    return reached(builders, y, [versions], c.gradients.parameters, lambda n: sizes.at_least(n, 1))[0]
+    return Reach(builders, [versions], c.gradients.parameters, lambda n: sizes.at_least(n, 1)).of(y)[0]

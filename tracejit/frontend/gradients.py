@@ -39,7 +39,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth, any_of, may_lead, reached, value_of
+from tracejit.ir.reached import Reach, Truth, any_of, may_lead, value_of
 from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
 from tracejit.ops.control import emit_gradient
 
@@ -274,7 +274,7 @@ class Gradients:
 
     def required(self, y: Value) -> list[Truth]:
         """Whether `y` leads to each leaf that is there; where it leads to none at all, RuntimeError."""
-        ctx, truths = self.calls.ctx, self.reached_by(y)
+        ctx, truths = self.calls.ctx, self.reach().of(y)
         if all(truth is False for truth in truths):
             if self.leads_to_ended(y):
                 return truths
@@ -283,13 +283,13 @@ class Gradients:
             ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", _NO_HISTORY)
         return truths
 
-    def reached_by(self, y: Value, classes: Iterable[int] | None = None) -> list[Truth]:
-        """Whether `y` leads to each leaf that is there, or to each of these."""
+    def reach(self, classes: Iterable[int] | None = None) -> Reach:
+        """Which of the leaves that are there, or of these, values lead to."""
         ctx = self.calls.ctx
         chosen = (c for c in self.leaves if c in ctx.storage.bases) if classes is None else classes
         leaves = [self.versions(c) for c in chosen]
         builders = [*ctx.outer_builders, ctx.b]
-        return reached(builders, y, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1)) if leaves else []
+        return Reach(builders, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1))
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

@@ -34,7 +34,7 @@ def ask(c: Calls, x: ArrayView, wanted: bool, node: ast.AST) -> ArrayView:
     """`x.requires_grad = wanted`: from here on the array is a leaf, as it is one in all names that it has."""
     ctx = c.ctx
     content = ctx.load(x)
-    asks = any_of(ctx.b, c.gradients.reached_by(content)) if x.dtype.is_inexact else False
+    asks = any_of(ctx.b, c.gradients.reach().of(content)) if x.dtype.is_inexact else False
     if isinstance(asks, Value):
         ctx.refuse(node, "whether this tensor asks for gradients depends on the path taken", _A_COPY)
     if asks is wanted:

@@ -385,15 +385,17 @@ class Results:
         gradients, found = self.c.gradients, list[tuple[int, Truth]]()
         if not is_spent and not gradients.made:
             return ()
+        given = None if is_spent else gradients.reach(gradients.given())
+        every = gradients.reach(gradients.leaves)
         for i, value in enumerate((*self.outputs, *finals)):
             if not is_differentiable(value.type):
                 continue
             if gradients.is_made(value):
                 reason = "a tensor that the script made, and that asks for gradients, cannot be returned"
                 raise ScriptError(reason, self.span(), instead="return x.detach()")
-            if not is_spent and any_of(self.ctx.b, gradients.reached_by(value, gradients.given())) is not False:
+            if given is not None and any_of(self.ctx.b, given.of(value)) is not False:
                 continue  # the call has a node for that
-            leads = any_of(self.ctx.b, gradients.reached_by(value, gradients.leaves))
+            leads = any_of(self.ctx.b, every.of(value))
             if leads is not False:
                 found.append((i, leads))
         n = len(self.outputs)
@@ -403,9 +405,10 @@ class Results:
 
     def require_apart(self, contents: Iterable[Value]) -> None:
         """Refuse to leave in arguments what leads to tensors that the script made and that ask for gradients."""
-        gradients = self.c.gradients
-        for value in contents if gradients.made else ():
-            if is_differentiable(value.type) and any(gradients.reached_by(value, gradients.made)):
+        made = self.c.gradients.made
+        reach = self.c.gradients.reach(made)
+        for value in contents if made else ():
+            if is_differentiable(value.type) and any(reach.of(value)):
                 reason = "an argument is given what leads to a tensor that the script made, and that asks for gradients"
                 raise ScriptError(reason, self.span(), instead="write x.detach() into it")
 

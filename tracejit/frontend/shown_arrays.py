@@ -73,7 +73,7 @@ def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     is_argument = isinstance(shown, ArrayView) and shown.is_whole and shown.storage in c.ctx.arguments
     if not is_argument and not is_recorded(c):
         return False
-    return any_of(c.ctx.b, c.gradients.reached_by(content))
+    return any_of(c.ctx.b, c.gradients.reach().of(content))
 
 
 def is_recorded(c: Calls) -> bool:

@@ -26,34 +26,41 @@ _BOOL = ScalarType(BOOL)
 _CARRIED = 1 << 4096
 
 
-def reached(
-    builders: Sequence[Builder],
-    y: Value,
-    leaves: Sequence[Sequence[Value]],
-    known: Iterable[Value],
-    is_positive: Callable[[Value], bool],
-) -> list[Truth]:
-    """Whether `y` leads to each leaf, which is given as the values that are versions of it. `builders` make the blocks
-    around this place, outermost first; `known` are the parameters of the function; `is_positive` tells it of a trip
-    count."""
-    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
-    masks = Masks(bits, set(known), is_positive)
-    for b in builders:
-        masks.ops(b.ops)
-    may, must = masks.of((y,))
-    truths: list[Truth] = [bool(must >> i & 1) for i in range(len(leaves))]
-    for i, versions in enumerate(leaves):
-        if truths[i] is False and may & _CARRIED:
-            truths[i] = builders[-1].emit("leads", (y, *versions), names=("reached",))[0]
-        elif (may & ~must) >> i & 1:
-            paths, inside = Paths(masks, 1 << i), dict[Value, Truth]()
-            inside.update((x, True) for x in versions)
-            for b in builders:
-                made = b.nested()
-                paths.ops(made, b.ops, inside)
-                b.ops[:] = made.ops
-            truths[i] = inside[y]
-    return truths
+class Reach:
+    """Which leaves values lead to, each leaf given as the values that are versions of it. `builders` make the blocks
+    around this place, outermost first, and are looked through once for all values that are there already; `known` are
+    the parameters of the function; `is_positive` tells it of a trip count."""
+
+    def __init__(
+        self,
+        builders: Sequence[Builder],
+        leaves: Sequence[Sequence[Value]],
+        known: Iterable[Value],
+        is_positive: Callable[[Value], bool],
+    ) -> None:
+        self.builders = builders
+        self.leaves = leaves
+        bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
+        self.masks = Masks(bits, set(known), is_positive)
+        for b in builders if leaves else ():
+            self.masks.ops(b.ops)
+
+    def of(self, y: Value) -> list[Truth]:
+        """Whether `y` leads to each leaf."""
+        may, must = self.masks.of((y,))
+        truths: list[Truth] = [bool(must >> i & 1) for i in range(len(self.leaves))]
+        for i, versions in enumerate(self.leaves):
+            if truths[i] is False and may & _CARRIED:
+                truths[i] = self.builders[-1].emit("leads", (y, *versions), names=("reached",))[0]
+            elif (may & ~must) >> i & 1:
+                paths, inside = Paths(self.masks, 1 << i), dict[Value, Truth]()
+                inside.update((x, True) for x in versions)
+                for b in self.builders:
+                    made = b.nested()
+                    paths.ops(made, b.ops, inside)
+                    b.ops[:] = made.ops
+                truths[i] = inside[y]
+        return truths
 
 
 def may_lead(
