@@ -47,6 +47,25 @@ def descent_through_descent(w: Any, x: Any) -> Any:
     return inner, w.grad
 
 
+def descent_of_two(w: Any, x: Any) -> Any:
+    a, b = w, x.clone().requires_grad_()
+    for _ in range(2):
+        ga, gb = tj.autograd.grad(((a * b - x) ** 2).mean(), (a, b), create_graph=True)
+        a = a - 0.1 * ga
+        b = b - 0.1 * gb
+    (a * b).sum().backward()
+    return a, b, w.grad
+
+
+def exchanged(w: Any, x: Any) -> Any:
+    a, b = w, x
+    for _ in range(3):
+        y = (a * a * b).sum()
+        a, b = b, a
+    y.backward()
+    return a, b, w.grad
+
+
 def in_branches(w: Any, x: Any) -> Any:
     y = w * x
     if y.sum() > 0:
@@ -165,6 +184,8 @@ PROGRAMS = [
     weighted,
     penalty,
     descent_through_descent,
+    descent_of_two,
+    exchanged,
     in_branches,
     while_it_decreases,
     unused_by_permission,

@@ -309,6 +309,12 @@ def swapped_by_a_helper(a, b, n):
     return step(a, b, n) + a + b
 
 
+def swapped_without_writes(a, b, n):
+    for _ in range(n):
+        a, b = b, a
+    return a * 2.0 + b
+
+
 def swapped_with_returns(a, b, n):
     for i in range(n):
         a[0] += 1.0

@@ -44,6 +44,8 @@ class Held(tj.nn.Module):
     def forward(self, x: Any) -> Any:
         for p in self.steps:
             x = x * 2 + p
+        for p in self.steps[1:]:
+            x = x * p
         for name in self.named:
             x = x + self.named[name]
         for _, p in self.named.items():

@@ -550,13 +550,13 @@ class Calls:
 
     def static_subscript(self, value: Any, index: FrontValue, node: ast.AST) -> FrontValue:
         """Indexing a compile-time object."""
-        made = grid_subscript(self, value, index, node) or module_parts.parameter(self, Static(value), index, node)
-        if made is not None:
+        if (made := grid_subscript(self, value, index, node)) is not None:
             return made
         if isinstance(index, SliceValue):
             bounds = index.start, index.stop, index.step
-            parts = [None if p is None else self.static(p, node, "a slice bound") for p in bounds]
-            index = Static(slice(*parts))
+            index = Static(slice(*(None if p is None else self.static(p, node, "a slice bound") for p in bounds)))
+        if (made := module_parts.parameter(self, Static(value), index, node)) is not None:
+            return made
         if isinstance(index, Static):
             try:
                 return self.of_object(value[index.value])

@@ -343,7 +343,7 @@ class LoopLowering:
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
         self.objects.end_cells(ends)
-        if not self.rotation.follow(ends):
+        if not self.rotation.follow(ends) or not self.writes_rotated():
             self.plan.rotates, self.plan.changed = False, True
         for c, before in self.entry_storage.bases.items():
             if c in self.rotation.memory or c not in storage.bases:
@@ -366,6 +366,11 @@ class LoopLowering:
         for c, q, entry, name in self.alias_pairs():
             self.end_alias(c, q, entry, name, ends)
         self.elements.leave(ends)
+
+    def writes_rotated(self) -> bool:
+        """Whether the body writes memory of names that change places; else it has nothing to put back."""
+        bases, params = self.ctx.storage.bases, {made.param for made in self.carries}
+        return not self.rotation.classes or any(bases[c] not in params for c in self.rotation.classes)
 
     def leave_never(self) -> None:
         """The end is not reached: what is carried does not matter, but a list that changed is no more what it was, and

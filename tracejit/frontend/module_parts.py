@@ -101,7 +101,7 @@ def items(c: Calls, value: Static, node: ast.AST) -> list[FrontValue]:
     return list(held.values()) if hasattr(value.value, "append") else [Static(name) for name in held]
 
 
-def parameter(c: Calls, value: FrontValue, index: FrontValue, node: ast.AST) -> FrontValue | None:
+def parameter(c: Calls, value: Static, index: FrontValue, node: ast.AST) -> FrontValue | None:
     """`value[index]` of such; None for other values."""
     found = parameters(c, value, node)
     if found is None:
@@ -109,6 +109,8 @@ def parameter(c: Calls, value: FrontValue, index: FrontValue, node: ast.AST) -> 
     key = c.static(index, node, "this index")
     items = list(found.values())
     at = range(len(items))
+    if isinstance(key, slice) and hasattr(value.value, "append"):
+        return c.lists.made([items[i] for i in at[key]], node)
     if key not in (found if isinstance(key, str) else (*at, *(i - len(items) for i in at))):
         error = KeyError(key) if isinstance(key, str) else IndexError("list index out of range")
         return c.arith.mismatch(error, node)

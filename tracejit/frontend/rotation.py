@@ -96,6 +96,7 @@ def _is_private(ctx: Context, storage: Storage, memory: int) -> bool:
         | {c for group in ctx.snapshots.values() for c in group}
     )
     shared |= {c for copied, part in ctx.parts.items() for c in (copied, part.whole.storage)}
+    shared |= ctx.asking | (ctx.arguments if ctx.notes_writes else set())  # leaves, which stand for themselves
     base = storage.bases.get(memory)
     return (
         base is not None
