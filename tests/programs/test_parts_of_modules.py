@@ -72,6 +72,42 @@ class Experts(tj.nn.Module):
         return self.experts[k](x)
 
 
+class Backwards(Experts):
+    def forward(self, x: Any) -> Any:
+        for i, k in zip(range(2), reversed(range(len(self.experts))), strict=True):
+            x = self.experts[k](x) + i
+        for i, k in enumerate(reversed(range(2))):
+            x = self.experts[k](x) * (i + 1)
+        return x
+
+
+def test_indices_that_run_backwards() -> None:
+    check(Backwards(), tj.ones(2), tolerance=1e-6)
+
+
+class Settings(tj.nn.Module):
+    def forward(self, x: Any, y: Any) -> Any:
+        loss = tj.nn.SmoothL1Loss(reduction="sum")
+        total = loss(x, y) + tj.nn.MSELoss()(x, y)
+        for layer in (tj.nn.ReLU(), tj.nn.Softmax(dim=0)):
+            x = layer(x)
+        return x, total + loss(x, y), loss.reduction, isinstance(loss, tj.nn.Module)
+
+
+def test_layers_without_parameters_made_inside() -> None:
+    check(Settings(), tj.ones(2), tj.tensor([0.5, 3.0]), tolerance=1e-6)
+
+
+def test_changes_of_a_layer_made_inside_are_refused() -> None:
+    def changed(x: Any) -> Any:
+        layer = tj.nn.Dropout(0.5)
+        layer.eval()
+        return layer(x)
+
+    with pytest.raises(tj.ScriptError, match="a Dropout that a script makes stays as it is"):
+        tj.script(changed)(tj.ones(2))
+
+
 @pytest.mark.parametrize("k", [0, 1, -1, 2])
 def test_an_index_of_a_module(k: int) -> None:
     check(Experts(), tj.ones(2), k)

@@ -157,7 +157,8 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     sources = frozenset[int]().union(*(p.sources for p in parts))
     lists = tuple(x for p in parts for x in p.known)
     item = lambda i: TupleValue(tuple(p.item(i) for p in parts))  # noqa: E731
-    made = SequenceValue(length, item, static=known, sources=sources, known=lists)
+    counts = all(p.counts for p in parts)
+    made = SequenceValue(length, item, static=known, sources=sources, known=lists, of_ranges=counts)
     return used_once(c.ctx, made)
 
 
@@ -209,7 +210,9 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    made = SequenceValue(inner.length, item, static=inner.static, sources=inner.sources, known=inner.known)
+    made = SequenceValue(
+        inner.length, item, inner.static, sources=inner.sources, known=inner.known, of_ranges=inner.counts
+    )
     return used_once(c.ctx, made)
 
 
@@ -231,7 +234,8 @@ def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
         last = sizes.sub(c.ctx.b, inner.length, 1)
         return inner.item(sizes.sub(c.ctx.b, last, i))
 
-    return used_once(c.ctx, SequenceValue(inner.length, item, static=inner.static, sources=inner.sources))
+    made = SequenceValue(inner.length, item, inner.static, sources=inner.sources, of_ranges=inner.counts)
+    return used_once(c.ctx, made)
 
 
 @handles(abs)

@@ -410,17 +410,17 @@ class Calls:
 
     def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """An instance of a class."""
-        made = constructed(self, cls, args, kwargs, node)
-        if made is None:
-            made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
-        if made is not None:
+        if (made := constructed(self, cls, args, kwargs, node)) is not None:
             return made
-        is_pure = cls is Device or is_pure_builtin(cls)
-        if is_pure and all(isinstance(a, Static) for a in [*args, *kwargs.values()]):
+        if (made := self.objects.construct(standing(cls) or cls, args, kwargs, node)) is not None:
+            return made
+        known = all(isinstance(a, Static) for a in [*args, *kwargs.values()])
+        if known and (cls is Device or is_pure_builtin(cls)):
             return self.call_now(cls, args, kwargs, node)
-        self.ctx.refuse(
-            node, f"{cls.__name__} objects cannot be made in a script", "make it outside, and pass it as an argument"
-        )
+        if known and module_parts.is_settings(cls):
+            return self.statics.lasting(self.call_now(cls, args, kwargs, node))
+        reason = f"{cls.__name__} objects cannot be made in a script"
+        self.ctx.refuse(node, reason, "make it outside, and pass it as an argument")
 
     # -- inlining ---------------------------------------------------------------------------------------------
 

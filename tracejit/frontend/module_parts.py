@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _KINDS = ("children", "modules", "parameters", "buffers")
 _STATES = ("state_dict", "load_state_dict")
 _TABLES = ("_modules", "_parameters", "_buffers")
+#: Modules of this package whose classes have settings, but no parameters and no parts; PReLU is the exception.
+_SETTINGS = frozenset("activation more_activations loss pooling padding distance".split())
 
 
 def lists_parts(fn: Any) -> bool:
@@ -108,13 +110,20 @@ def parameter(c: Calls, value: Static, index: FrontValue, node: ast.AST) -> Fron
         return None
     key = c.static(index, node, "this index")
     items = list(found.values())
+    if isinstance(key, slice):
+        is_list = hasattr(value.value, "append")
+        return c.lists.made(items[key], node) if is_list else c.arith.mismatch(KeyError(key), node)
     at = range(len(items))
-    if isinstance(key, slice) and hasattr(value.value, "append"):
-        return c.lists.made([items[i] for i in at[key]], node)
     if key not in (found if isinstance(key, str) else (*at, *(i - len(items) for i in at))):
         error = KeyError(key) if isinstance(key, str) else IndexError("list index out of range")
         return c.arith.mismatch(error, node)
     return found[key] if isinstance(key, str) else items[key]
+
+
+def is_settings(cls: type) -> bool:
+    """Whether modules of a class are nothing but their settings: a script may make one, which then stays as it is."""
+    package, _, file = cls.__module__.rpartition(".")
+    return package == "tracejit.nn" and file in _SETTINGS and cls.__name__ != "PReLU"
 
 
 def forward(

@@ -442,7 +442,7 @@ class Statements:
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
             return
-        if seq.range is not None and isinstance(seq.length, int) and seq.length <= self.ctx.growing.unrolled:
+        if seq.counts and isinstance(seq.length, int) and seq.length <= self.ctx.growing.unrolled:
             if s.node in self.ctx.unrolled:
                 self.unrolled(s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
                 return

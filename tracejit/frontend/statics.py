@@ -108,6 +108,7 @@ class Statics:
         self.guards: dict[Access, Spec] = {}
         self.arrays: dict[int, ArrayView] = {}
         self.keep: list[Any] = []
+        self.constants: list[Any] = []  #: objects that the script makes while it is compiled, and may not change
         self.outer: dict[int, ObjectValue] = {}  #: objects from outside: the attributes that the script sets
         self.given: dict[Mutable, Contents] = {}  #: dicts and objects of the caller, with what they hold at the start
         #: lists of the caller, and dicts with keys known at run time only, with what they or their bases hold at first
@@ -358,6 +359,9 @@ class Statics:
 
     def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
         """`owner.name = value` for an object from outside."""
+        if any(owner is made for made in self.constants):
+            reason = f"a {type(owner).__name__} that a script makes stays as it is"
+            self.ctx.refuse(node, reason, "give it its settings when it is made, or make it outside")
         access = constant_access(owner).step("attribute", name)
         known = self.outer.get(id(owner))
         if known is None:
@@ -375,6 +379,12 @@ class Statics:
                 original[name] = self.attribute(owner, name, node)
                 self.ctx.heap.met(known, name, original[name])
         self.ctx.set_part(known, name, value, node)
+
+    def lasting(self, made: Static) -> Static:
+        """An object that the script makes while it is compiled: it is the same one in each call."""
+        self.keep.append(made.value)
+        self.constants.append(made.value)
+        return made
 
     @property
     def written(self) -> set[tuple[int, str]]:

@@ -223,6 +223,12 @@ class SequenceValue:
     known: tuple[tuple[ListValue, int], ...] = ()  #: lists of known length that it runs over, and how long they were
     once: Once | None = None  #: for what Python's iterators are, which are used up by what runs over them
     is_manager: bool = False  #: whether `with` enters it, and gives it itself
+    of_ranges: bool = False  #: whether its items are made of the numbers of ranges
+
+    @property
+    def counts(self) -> bool:
+        """Whether its items are numbers of ranges, or made of such: the index tells them."""
+        return self.of_ranges or self.range is not None
 
 
 @record(eq=False)
