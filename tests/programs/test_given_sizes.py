@@ -90,3 +90,23 @@ def test_gradient_through_the_rest():
     gradient = tj.grad(lambda x, n: (x.reshape(n, 4)[0] ** 2).sum())
     for n in (-1, 3, -1):
         np.testing.assert_array_equal(gradient(X, n), np.where(X < 4, 2 * X, 0))
+
+
+def padded(x, n, mode):
+    for i in range(n - 1):
+        x = np.pad(x, (i, n), mode)
+    return x if n < 3 else np.pad(x, [[n, 1]], mode=mode)
+
+
+@pytest.mark.compiled
+def test_widths_of_padding_are_numbers_of_a_call():
+    scripted = script(padded)
+    for n in range(4):
+        for mode in ("edge", "reflect", "constant"):
+            np.testing.assert_array_equal(scripted(X[:5], n, mode), padded(X[:5], n, mode))
+    assert scripted.compiles == 3
+
+
+def test_widths_that_do_not_fit():
+    for width in (True, 1.5, (1, 2, 3), ((1, 2), (3, 4))):
+        check(lambda x, width=width: np.pad(x, width, "edge"), X)

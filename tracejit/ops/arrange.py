@@ -321,11 +321,13 @@ _CONTINUED = {
 
 
 @function("numpy pad", kinds=(), rank_0="array")
-def pad_widths(b: Any, x: Operand, pad_width: Any, mode: str = "constant", constant_values: Operand = 0) -> Any:
+def pad_widths(b: Any, x: Operand, pad_width: Sizes, mode: str = "constant", constant_values: Operand = 0) -> Any:
     """NumPy's pad: widths are one number, one pair, or a pair per axis."""
     x = array(b, x)
     given = sizes_of(pad_width)
     pairs = [sizes_of(g) for g in given] if any(isinstance(g, tuple | list) for g in given) else [given]
+    if len(pairs) not in (1, b.rank(x)) or len({len(p) for p in pairs}) != 1 or len(pairs[0]) not in (1, 2):
+        raise ShapeMismatch(f"pad: these widths are no pair for each of {b.rank(x)} axes")
     pairs = [p * 2 if len(p) == 1 else p for p in pairs]
     pairs = pairs * b.rank(x) if len(pairs) == 1 else pairs
     for width in (width for pair in pairs for width in pair):

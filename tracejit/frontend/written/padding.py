@@ -30,7 +30,9 @@ def pad(
     if callable(mode) or reflect_type != "even":
         refuse("np.pad has only the modes with a name in a script", "np.concatenate")
     x = np.asarray(array)
-    if isinstance(pad_width, str) or (isinstance(pad_width, (tuple, list)) and len(pad_width) == 0):
+    if isinstance(pad_width, np.ndarray):
+        pad_width = pad_width.tolist()
+    if isinstance(pad_width, (str, bool, float)) or (isinstance(pad_width, (tuple, list)) and len(pad_width) == 0):
         raise TypeError("`pad_width` must be of integral type.")
     if isinstance(pad_width, dict):
         pad_width = [_of_axis(pad_width, k, x.ndim) for k in each(x.ndim)]
