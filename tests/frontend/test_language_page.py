@@ -35,6 +35,11 @@ class Pair:
     def total(self):
         return self.a + self.b
 
+
+class Triple(Pair):
+    def total(self):
+        return super().total() + 1
+
 """
 
 #: Syntax that no program can show by itself.

@@ -26,7 +26,6 @@ from tracejit.frontend.values import (
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
-    from tracejit.frontend.source import FunctionSource
 
 #: PyTorch's or NumPy's keyword -> the one used here.
 SPELLINGS = {
@@ -198,11 +197,3 @@ def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
         error = TypeError(f"a tensor cannot be made from {type(value.value).__name__}")
         return calls.arith.mismatch(error, node)  # type: ignore[return-value]
     calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")
-
-
-def unknown_keyword(calls: Calls, source: FunctionSource, name: str, node: ast.AST) -> None:
-    """A keyword that a function does not have: a TypeError, or outside the language where NumPy's may have it."""
-    if source.is_library:
-        function = source.name.removesuffix("_of")
-        calls.ctx.refuse(node, f"{function}() has no keyword {name!r} in a script", "leave it out")
-    calls.arith.mismatch(TypeError(f"{source.qualname}() got an unexpected keyword argument '{name}'"), node)

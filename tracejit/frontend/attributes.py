@@ -16,10 +16,21 @@ from tracejit.frontend.array_parts import part_of
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.made_leaves import ask
 from tracejit.frontend.objects import is_users
+from tracejit.frontend.optionals import require_value
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
 from tracejit.frontend.tensor_spellings import conjugate_transpose
-from tracejit.frontend.values import ArrayView, BoundMethod, FrontValue, Number, Size, Static, TupleValue
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundMethod,
+    FrontValue,
+    Number,
+    OptionalValue,
+    SharedVariant,
+    Size,
+    Static,
+    TupleValue,
+)
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -91,10 +102,17 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
 
 
 def called(calls: Calls, node: ast.expr) -> FrontValue:
-    """What is called: an expression, but for the `size` of a Tensor, which is a number that can be called too."""
-    if not (isinstance(node, ast.Attribute) and node.attr == "size" and calls.ctx.tensors):
+    """What is called: an expression, but for the `size` of a Tensor, which is a number that can be called too, and for
+    methods of objects of several classes."""
+    if not isinstance(node, ast.Attribute):
         return calls.expressions.value(node)
     base = calls.expressions.value(node.value)
+    if isinstance(base, OptionalValue) and isinstance(base.value, SharedVariant):
+        base = require_value(calls.ctx, base, "AttributeError", f"'NoneType' object has no attribute '{node.attr}'")
+    if isinstance(base, SharedVariant):
+        return BoundMethod(base, node.attr)
+    if node.attr != "size" or not calls.ctx.tensors:
+        return calls.attribute(base, node.attr, node)
     is_array = isinstance(base, ArrayView) or (isinstance(base, Number) and not base.weak)
     return BoundMethod(base, "size") if is_array else calls.attribute(base, "size", node)
 

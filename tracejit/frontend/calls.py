@@ -31,6 +31,7 @@ from tracejit.frontend import (
     shared_lists,
     text,
     ufuncs,
+    variants,
 )
 from tracejit.frontend import autograd_calls as autograd_calls  # registers what it defines
 from tracejit.frontend import copies as copies  # registers what it defines
@@ -39,13 +40,12 @@ from tracejit.frontend import numpy_objects as numpy_objects  # registers what i
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend import turned_views as turned_views  # registers what it defines
 from tracejit.frontend import windows as windows  # registers what it defines
-from tracejit.frontend.arguments import is_range, unknown_keyword
+from tracejit.frontend.arguments import is_range
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.binding import bound
 from tracejit.frontend.builtin_arguments import (
     is_builtin,
-    missing_arguments,
     require_arguments,
-    too_many_arguments,
 )
 from tracejit.frontend.choices import as_number, each, letter
 from tracejit.frontend.context import Context, Frame, of_standard
@@ -87,6 +87,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     SliceValue,
     Static,
     SuperValue,
@@ -206,6 +207,8 @@ class Calls:
                 return each(self.expressions, base, lambda o: self.attribute(o, name, node), node)
             case ObjectValue() | SharedObject():
                 return self.objects.attribute(base, name, node)
+            case SharedVariant():
+                return variants.each(self, base, lambda o: self.attribute(o, name, node), node)
             case SuperValue():
                 return self.objects.super_attribute(base, name, node)
             case Static(value):
@@ -226,6 +229,8 @@ class Calls:
         match base:
             case ObjectValue() | SharedObject():
                 self.objects.set_attribute(base, name, value, node)
+            case SharedVariant():
+                variants.each(self, base, lambda o: self.set_attribute(o, name, value, node) or Static(None), node)
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
                 self.objects.set_outer(owner, name, value, node)
             case ArrayView() if attributes.set_attribute(self, base, name, value, node):
@@ -276,6 +281,8 @@ class Calls:
                 return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
             case ObjectValue() | SharedObject():
                 return self.objects.call(fn, args, kwargs, node)
+            case SharedVariant():
+                return variants.each(self, fn, lambda o: self.call_value(o, args, kwargs, node), node)
             case Transformed():
                 return self.gradients.call(fn, args, kwargs, node)
             case Static(value):
@@ -288,6 +295,8 @@ class Calls:
     ) -> FrontValue:
         if isinstance(receiver, ArrayView | Number):
             return arrays.method(self, receiver, name, args, kwargs, node)
+        if isinstance(receiver, SharedVariant):
+            return variants.method(self, receiver, name, args, kwargs, node)
         if isinstance(receiver, ChoiceValue):
             return each(self.expressions, receiver, lambda o: text.method(self, o, name, args, kwargs, node), node)
         if isinstance(receiver, MessageValue):
@@ -452,11 +461,11 @@ class Calls:
         if len(callers) > _DEPTH:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
         if recursion.is_recursive(source) or source.function in OUTLINED:
-            return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
+            return recursion.invoke(self, source, bound(self, source, args, kwargs, node, closure), node, closure)
         if source.node in recursion.known.collected:
             return collected_generators.called(self, source, args, kwargs, node, closure)
         recursion.look_for(source, args, callers)
-        env = self.bind(source, args, kwargs, node, closure)
+        env = bound(self, source, args, kwargs, node, closure)
         if generators.is_generator(source.node):
             return GeneratorValue(source, env, closure, self.ctx.loops)
         outer, path = self.ctx.frame, self.ctx.path
@@ -482,56 +491,6 @@ class Calls:
         statements = desugar(body, node)
         annotate(statements)
         return self.statements.block(statements)
-
-    def bind(
-        self,
-        source: FunctionSource,
-        args: list[FrontValue],
-        kwargs: dict[str, FrontValue],
-        node: ast.AST,
-        closure: Closure | None,
-    ) -> dict[str, FrontValue]:
-        """Arguments bound to parameters, as Python does."""
-        parameters = source.node.args
-        if closure is not None:
-            defaults: list[FrontValue] = list(closure.defaults)
-            kw_defaults: dict[str, FrontValue | None] = {
-                p.arg: d for p, d in zip(parameters.kwonlyargs, closure.kw_defaults, strict=False)
-            }
-        else:
-            defaults, kw_defaults = self.statics.defaults(source.function)
-        positional = [*parameters.posonlyargs, *parameters.args]
-        env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
-        names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
-        extra: dict[Any, FrontValue] = {}
-        for name, value in kwargs.items():
-            if name in names:
-                if name in env:
-                    title = source.qualname
-                    self.arith.mismatch(TypeError(f"{title}() got multiple values for argument '{name}'"), node)
-                env[name] = value
-            elif parameters.kwarg is not None:
-                extra[name] = value
-            else:
-                unknown_keyword(self, source, name, node)
-        if parameters.vararg is None and len(args) > len(positional):
-            named = sum(p.arg in env for p in parameters.kwonlyargs)
-            text = too_many_arguments(len(positional) - len(defaults), len(positional), len(args), named)
-            self.arith.mismatch(TypeError(f"{source.qualname}() {text}"), node)
-        if parameters.vararg is not None:
-            env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
-        if parameters.kwarg is not None:
-            env[parameters.kwarg.arg] = self.ctx.new_object(DictValue(extra), node, "kwargs")
-        for p, default in zip(reversed(positional), reversed(defaults), strict=False):
-            env.setdefault(p.arg, default)
-        for p in parameters.kwonlyargs:
-            default = kw_defaults.get(p.arg)
-            if default is not None:
-                env.setdefault(p.arg, default)
-        for kind, group in (("positional", positional), ("keyword-only", parameters.kwonlyargs)):
-            if missing := [p.arg for p in group if p.arg not in env]:
-                self.arith.mismatch(TypeError(f"{source.qualname}() {missing_arguments(kind, missing)}"), node)
-        return env
 
     # -- what other parts ask for -------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
+from tracejit.frontend import variants
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.objects import is_users
 from tracejit.frontend.pooled_objects import has_attribute
@@ -38,6 +39,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     SliceValue,
     Static,
     SuperValue,
@@ -55,12 +57,18 @@ if TYPE_CHECKING:
 def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     cls = c.static(args[1], node, "the class")
     if isinstance(args[0], OptionalValue):
+        if isinstance(inner := args[0].value, SharedVariant):
+            is_inner = variants.asked(c, inner, lambda o: is_instance(c, o, cls))
+            is_none = Static(is_instance(c, Static(None), cls))
+            return c.expressions.choose(node, args[0].some, lambda: is_inner, lambda: is_none)
         found = [is_instance(c, x, cls) for x in (args[0].value, Static(None))]
         if found[0] is found[1]:
             return Static(found[0])
         some = Number(args[0].some, weak=True)
         return some if found[0] else c.expressions.negated(some, node)
     try:
+        if isinstance(args[0], SharedVariant):
+            return variants.asked(c, args[0], lambda o: is_instance(c, o, cls))
         return Static(is_instance(c, args[0], cls))
     except TypeError:
         text = "isinstance() arg 2 must be a type, a tuple of types, or a union"
@@ -135,6 +143,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
 @handles(getattr)
 def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
+    if isinstance(args[0], SharedVariant):
+        return variants.each(c, args[0], lambda o: _getattr(c, [o, *args[1:]], kwargs, node), node)
     if len(args) == 3 and _may_raise(c, args[0], name):
         return c.call_object(attributes.attribute_or, args, {}, node)
     if len(args) == 3 and not _has(c, args[0], name, node):
@@ -151,6 +161,8 @@ def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
     name = c.static(args[1], node, "the attribute name")
     if _may_raise(c, args[0], name):
         return c.call_object(attributes.has_attribute, args, {}, node)
+    if isinstance(args[0], SharedVariant):
+        return variants.asked(c, args[0], lambda o: _has(c, o, name, node))
     perhaps = _perhaps(args[0], name)
     c.statics.guard_has(args[0], name)
     return Static(_has(c, args[0], name, node)) if perhaps is None else Number(perhaps.bound, weak=True)
@@ -220,6 +232,8 @@ def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
             return Static(callable(value))
         case ObjectValue() | SharedObject():
             return Static(c.objects.has(args[0], "__call__"))
+        case SharedVariant():
+            return variants.asked(c, args[0], lambda o: c.objects.has(o, "__call__"))
         case x:
             return Static(isinstance(x, Closure | BoundMethod | BoundFunction | Transformed))
 
@@ -251,6 +265,8 @@ def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
 
 @handles(type)
 def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if len(args) == 1 and isinstance(args[0], SharedVariant):
+        return variants.class_of(c, args[0])
     if len(args) == 1 and (found := _class_of(c, args[0])) is not None:
         return Static(found)
     c.ctx.refuse(node, "type() of this value is outside the language", "use isinstance")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend import arrays, pooled_objects
+from tracejit.frontend import arrays, pooled_objects, variants
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.kinds import ChoiceKind, ConstantKind, NumberKind
 from tracejit.frontend.objects import is_users
@@ -36,6 +36,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     TupleValue,
     describe,
@@ -155,7 +156,7 @@ class _Copier:
                 self.memo[id(value)] = value, made
                 made.fields = self.named(fields, self.deep)
                 return made
-            case SharedObject():
+            case SharedObject() | SharedVariant():
                 self.refuse(value)
             case OptionalValue() | MaybeUnbound():
                 return dataclasses.replace(value, value=self.deep(value.value))  # type: ignore[type-var]
@@ -178,6 +179,8 @@ class _Copier:
                 return self.by_method(value)
             case ObjectValue() if is_table(value):
                 return self.by_method(value)
+            case SharedVariant():
+                return variants.each(c, value, self.shallow, self.place())
             case SharedObject():
                 own = self.own_way(value, "__copy__")
                 return pooled_objects.copied(c, value, self.place()) if own is None else own

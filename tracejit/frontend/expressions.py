@@ -56,9 +56,11 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
+    Shared,
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     SliceValue,
     Static,
     TupleValue,
@@ -388,7 +390,7 @@ class Expressions:
         env.update(changed)
         require_unshared(self.ctx, join.sources, None, node)
         tries.guard(node)
-        return made
+        return made.value if isinstance(made, MaybeUnbound) else made  # what was caught on one side left it unbound
 
     # -- subscripts -----------------------------------------------------------------------------------------------
 
@@ -516,7 +518,7 @@ class Expressions:
             case SharedList() | SharedText() if count is not None:
                 rows = self.calls.objects.items(value, node)
                 return self.known_items(rows, node, count)
-            case ObjectValue() | SharedObject():
+            case ObjectValue() | SharedObject() | SharedVariant():
                 return self.known_items(self.calls.objects.items(value, node), node, count)
             case _:
                 made = self.calls.as_operand(value)
@@ -565,7 +567,7 @@ class Expressions:
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node), sources=source)
             case GrowingList():
                 return self.lists.items(value)
-            case ObjectValue() | SharedList() | SharedObject() | SharedText():
+            case ObjectValue() | Shared():
                 return self.iterable(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.is_looped(value):
                 return self.iterable(self.calls.objects.items(value, node), node)

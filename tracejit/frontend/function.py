@@ -41,6 +41,9 @@ from tracejit.frontend.leaves import (
     ConstantLeaf as ConstantLeaf,
 )
 from tracejit.frontend.leaves import (
+    FamilyLeaf as FamilyLeaf,
+)
+from tracejit.frontend.leaves import (
     InputLeaf as InputLeaf,
 )
 from tracejit.frontend.leaves import (

@@ -40,7 +40,15 @@ from tracejit.frontend.pooled_tables import is_record
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.tables import is_table
-from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject, Static, TupleValue
+from tracejit.frontend.values import (
+    FrontValue,
+    GeneratorValue,
+    ObjectValue,
+    SharedObject,
+    SharedVariant,
+    Static,
+    TupleValue,
+)
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -442,5 +450,6 @@ def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 
 def _run_over(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a loop over an object of the user's runs over; other values unchanged."""
-    is_object = isinstance(value, ObjectValue | SharedObject | Static) and not (is_table(value) or is_record(value))
+    kinds = ObjectValue | SharedObject | SharedVariant | Static
+    is_object = isinstance(value, kinds) and not (is_table(value) or is_record(value))
     return c.objects.iterated(value, node) if is_object else value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import elements, joined_texts, made_texts, merged_lists, pooled_tables, ranges
+from tracejit.frontend import elements, joined_texts, made_texts, merged_lists, pooled_tables, ranges, variants
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
@@ -210,7 +210,7 @@ class Join:
         ):
             return self.optional(name, a, b)
         if isinstance(known, Shared) or isinstance(b, Shared):
-            return self.shared(name, *made_texts.that_meet(self, a, b))
+            return self.shared(name, *variants.that_meet(self, *made_texts.that_meet(self, a, b)))
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
         a, b = scalar_beside(self.ctx, self.then, a, b), scalar_beside(self.ctx, self.orelse, b, a)
@@ -275,6 +275,7 @@ class Join:
         if isinstance(a, Closure) or isinstance(b, Closure):
             self.refuse_closure(name)
         pooled_tables.meet(self.ctx, a, b)
+        variants.meet(self.ctx, (a, b))
         then, orelse = bindings_of_branch(self.ctx.frame.source, self.node, name)
         self.ctx.require_known(
             self.node,

@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    Family,
     FrontValue,
     GrowingList,
     ListValue,
@@ -30,9 +31,11 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     TupleValue,
     describe,
+    family_of,
     root_of,
 )
 from tracejit.ir.types import (
@@ -119,9 +122,10 @@ class SharedKind:
 
 @record
 class InstanceKind:
-    """Instances of one class, by their numbers in its pool."""
+    """Instances of one class, by their numbers in its pool; or of those of a family, where `cls` is that."""
 
     cls: type
+    family: type | None = field(default=None, compare=False)  #: that the class belongs to
 
 
 @record
@@ -203,7 +207,9 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
         case SharedList():
             return SharedKind(root_of(value))
         case SharedObject():
-            return InstanceKind(value.cls)
+            return InstanceKind(value.cls, family_of(value.pool))
+        case SharedVariant(_, pool):
+            return InstanceKind(family_of(pool) or Family, family_of(pool))
         case SharedText() | MessageValue():
             from tracejit.frontend.text_fields import is_open
 
@@ -256,6 +262,8 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return TupleKind(tuple(k for k in items if k is not None), a.cls, a.joined(b))
         case (SharedKind(), SharedKind()) | (InstanceKind(), InstanceKind()) if a == b:
             return a
+        case InstanceKind(family=family), InstanceKind() if family is not None and family is b.family:
+            return InstanceKind(family, family)
         case OptionalKind(x), OptionalKind(y):
             return _optional(join_kinds(x, y))
         case (OptionalKind(x) as whole, y) | (y, OptionalKind(x) as whole):
@@ -388,6 +396,8 @@ def describe_kind(kind: Kind) -> str:
             return f"a {cls.__name__} of {len(items)}"
         case SharedKind():
             return "a list"
+        case InstanceKind(cls) if issubclass(cls, Family):
+            return f"a {' or '.join(member.__name__ for member in cls.classes)}"
         case InstanceKind(cls):
             return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
         case OptionalKind(item):

@@ -180,10 +180,11 @@ VALUES = (
     Construct(
         "instances of the user's classes, dataclasses",
         "`__init__`, attributes, methods, properties, static and class methods, inheritance, `super()`, "
-        "special methods; in lists and dicts of any length, sorted by a key or `<`, linked to each other, known by one "
-        "name or another by the path taken: then attributes hold values of one kind each, which `__init__` sets",
-        "p = Pair(n, x)\np.a += 1\npairs = [Pair(i, x) for i in range(n)]\npairs.sort(key=lambda q: -q.a)\n"
-        "return (p + p).total(), [q.a for q in pairs]",
+        "special methods; in lists and dicts of any length, those of several classes together, sorted by a key or `<`, "
+        "linked to each other, known by one name or another by the path taken: then attributes hold values of one "
+        "kind each in a class, which `__init__` sets",
+        "p = Pair(n, x)\np.a += 1\npairs = [Pair(i, x) if i % 2 else Triple(i, x) for i in range(n)]\n"
+        "pairs.sort(key=lambda q: -q.a)\nreturn (p + p).total(), [q.a for q in pairs]",
     ),
     Construct(
         "values that may be None",

@@ -151,10 +151,18 @@ class ObjectsLeaf:
 
 
 @record
+class FamilyLeaf:
+    """The objects of several pools: the lowest bits of a number, as many as it takes, tell the pool, the others which
+    of its objects it is."""
+
+    pools: tuple[ObjectsLeaf, ...]
+
+
+@record
 class InstanceLeaf:
     """One object of a pool, by the leaf of its number; in `items` of a list, one for each."""
 
-    pool: ObjectsLeaf
+    pool: ObjectsLeaf | FamilyLeaf
     at: Leaf
 
 

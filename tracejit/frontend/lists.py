@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
-from tracejit.frontend import elements, pooled_tables
+from tracejit.frontend import elements, pooled_tables, variants
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.choices import option_index
@@ -66,6 +66,7 @@ from tracejit.frontend.values import (
     SequenceValue,
     SharedList,
     SharedObject,
+    SharedVariant,
     Size,
     SliceValue,
     Static,
@@ -109,6 +110,7 @@ def require_one_kind(
             share(ctx, (*beside, *error.lists), node)
         if error.classes:
             pooled_tables.merge(ctx, error.classes)
+            variants.merge(ctx, error.classes)
         if isinstance(error.instance, ObjectValue) and not is_table(error.instance):
             pool_instances(ctx, error.instance, node)
         elif error.instance is not None:
@@ -318,7 +320,7 @@ class Lists:
             case SharedKind(root):
                 return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
             case InstanceKind(cls):
-                return SharedObject(self.ctx.size_value(0), self.ctx.pools[cls])
+                return variants.at_number(self.ctx, cls, self.ctx.size_value(0))
             case TextKind():
                 return at_number(self.ctx, self.ctx.size_value(0), kind.is_open)
             case OptionalKind(inner):
@@ -348,7 +350,7 @@ class Lists:
             case SharedKind():
                 return item_of_shared(self.ctx, kind, take(next(classes), ()))
             case InstanceKind(cls):
-                return SharedObject(take(next(classes), ()), self.ctx.pools[cls])
+                return variants.at_number(self.ctx, cls, take(next(classes), ()))
             case TextKind():
                 return at_number(self.ctx, take(next(classes), ()), kind.is_open)
             case OptionalKind(inner):
@@ -384,8 +386,10 @@ class Lists:
                 self.ctx.storage.held.update(same_memory(self.ctx, item.storage))
                 yield self.ctx.recorded(content)
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
-            case (SharedKind(), SharedList()) | (InstanceKind(), SharedObject()):
+            case SharedKind(), SharedList():
                 yield item.at
+            case InstanceKind(cls), SharedObject() | SharedVariant():
+                yield variants.number(self.ctx, item, cls)
             case TextKind(), _:
                 yield number(self.statements.calls, item, self.ctx.frame.here or self.ctx.frame.source.node)
             case OptionalKind(inner), OptionalValue(some, value):

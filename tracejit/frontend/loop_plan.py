@@ -69,6 +69,7 @@ class Plan:
     texts: dict[Path, tuple[Kind, ...]] = field(default_factory=dict["Path", tuple["Kind", ...]])
     #: texts that an iteration puts in their memory, and whether these show floats
     kept_texts: dict[Path, bool] = field(default_factory=dict["Path", bool])
+    variants: set[Path] = field(default_factory=set["Path"])  #: objects that an iteration makes ones of other classes
     spread: set[Path] = field(default_factory=set["Path"])  #: tuples known before the loop that change
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_parts: set[tuple[object, Any]] = field(

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from tracejit.frontend import joined_texts, made_texts, pooled_tables
+from tracejit.frontend import joined_texts, made_texts, pooled_tables, variants
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
@@ -45,6 +45,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     Shared,
+    SharedObject,
     SharedText,
     Static,
     TupleValue,
@@ -233,6 +234,8 @@ class LoopLowering:
             index = self.outside(lambda: option_index(self.outer, value, options))
             self.number_carry[path] = self.carry(index, ScalarType(I64), label(path))
             return ChoiceValue(self.number_carry[path].param, options)
+        if path in self.plan.variants:
+            value = self.outside(lambda: variants.widened(self.ctx, value))
         if isinstance(value, Shared):
             self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
             return type(value)(self.number_carry[path].param, value.pool)
@@ -433,6 +436,11 @@ class LoopLowering:
             first, other = (head, end) if isinstance(head, Shared) else (end, head)
             assert isinstance(first, Shared)
             require_one_pool(self.ctx, first, other, self.node)
+            if variants.are_relatives(head, end):
+                if isinstance(head, SharedObject):
+                    self.plan.add(self.plan.variants, path)
+                    return
+                end = variants.widened(self.ctx, end)
             if not is_beside(first, other):
                 self.refuse(path, head, end)
             assert isinstance(end, Shared)
@@ -522,6 +530,7 @@ class LoopLowering:
 
     def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
         pooled_tables.meet(self.ctx, head, end)
+        variants.meet(self.ctx, (head, end))
         name, source = label(path) if path[0] == CELL else str(path[0]), self.ctx.frame.source
         before = binding_before(source, name, getattr(self.node, "lineno", 0)) or source.node
         after = binding_within(getattr(self.node, "body", []), name)

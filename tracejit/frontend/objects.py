@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
-from tracejit.frontend import choices, made_texts, pooled_objects, pooled_tables
+from tracejit.frontend import choices, made_texts, pooled_objects, pooled_tables, variants
 from tracejit.frontend.arith import SYMBOL
-from tracejit.frontend.builtin_arguments import missing_arguments, too_many_arguments
+from tracejit.frontend.binding import bound_fields
 from tracejit.frontend.names import is_numpys
+from tracejit.frontend.optionals import as_bool
 from tracejit.frontend.shared_lists import in_pool, shared_class
 from tracejit.frontend.signature import MISSING, constant_access
 from tracejit.frontend.tables import is_iterator
@@ -37,12 +38,15 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    Shared,
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     SuperValue,
     TupleValue,
+    describe,
     type_name,
 )
 from tracejit.frontend.written.iterators import indexed, stepped
@@ -136,7 +140,7 @@ class Objects:
         if issubclass(cls, functools.partial) and args:
             return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))
         if issubclass(cls, tuple) and (fields := getattr(cls, "_fields", None)) is not None:
-            bound = self.bind_fields(cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
+            bound = bound_fields(self.c, cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
         if issubclass(cls, BaseException) and not is_users(self.find(cls, "__init__")):
             return self.ctx.new_object(ObjectValue(cls, {"args": TupleValue(tuple(args))}), node)
@@ -195,7 +199,7 @@ class Objects:
                 is_list = isinstance(made_now, ListValue | GrowingList)
                 kwargs = {**kwargs, f.name: in_pool(self.c, made_now, node) if is_list else made_now}
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        bound = self.bind_fields(made.cls, every, defaults, args, kwargs, node, len(names))
+        bound = bound_fields(self.c, made.cls, every, defaults, args, kwargs, node, len(names))
         passed_on = [bound.pop(n) for n in every if n not in fields]  # an InitVar is no attribute
         for f in fields.values():
             if not f.init and f.default is not dataclasses.MISSING:
@@ -204,39 +208,6 @@ class Objects:
         after = self.find(made.cls, "__post_init__")
         if is_users(after):
             self.c.call_object(after, [made, *passed_on], {}, node)
-
-    def bind_fields(
-        self,
-        cls: type,
-        names: list[str],
-        defaults: dict[str, Any],
-        args: list[FrontValue],
-        kwargs: dict[str, FrontValue],
-        node: ast.AST,
-        positional: int | None = None,
-    ) -> dict[str, FrontValue]:
-        """Arguments of a generated `__init__` by field."""
-        title = f"{cls.__name__}.__init__()"
-        most = len(names) if positional is None else positional
-        if len(args) > most:
-            least = sum(name not in defaults for name in names[:most])
-            text = too_many_arguments(least + 1, most + 1, len(args) + 1)
-            self.c.arith.mismatch(TypeError(f"{title} {text}"), node)
-        bound = dict(zip(names, args, strict=False))
-        for name, value in kwargs.items():
-            if name in bound:
-                self.c.arith.mismatch(TypeError(f"{title} got multiple values for argument '{name}'"), node)
-            if name not in names and name not in defaults:
-                self.c.arith.mismatch(TypeError(f"{title} got an unexpected keyword argument '{name}'"), node)
-            bound[name] = value
-        for name in names:
-            if name not in bound and name in defaults:
-                bound[name] = self.c.of_object(defaults[name])
-        missing = [n for n in names if n not in bound]
-        if missing:
-            text = missing_arguments("positional", missing)
-            self.c.arith.mismatch(TypeError(f"{title} {text}"), node)
-        return {name: bound[name] for name in names}
 
     # -- attributes ---------------------------------------------------------------------------------------------
 
@@ -409,20 +380,24 @@ class Objects:
         """`x is y` where one is an object of a pool, or may be; None where neither is."""
         b = self.ctx.b
         one, other = (v.value if isinstance(v, OptionalValue) else v for v in (x, y))
-        if not isinstance(one, SharedObject) and not isinstance(other, SharedObject):
+        if not isinstance(one, SharedObject | SharedVariant) and not isinstance(other, SharedObject | SharedVariant):
             are_objects = isinstance(one, ObjectValue) and isinstance(other, ObjectValue)
             if are_objects and one is not other and not self.ctx.heap.merged.keys().isdisjoint((one, other)):
                 pooled_objects.pool_if_possible(self.ctx, (one, other))
             return None
         some = [v.some if isinstance(v, OptionalValue) else b.constant(True, ScalarType(BOOL)) for v in (x, y)]
         made = b.constant(False, ScalarType(BOOL))
-        if isinstance(one, SharedObject) and isinstance(other, SharedObject) and one.pool is other.pool:
+        if variants.are_relatives(one, other):
+            one, other = variants.widened(self.ctx, one), variants.widened(self.ctx, other)
+        if isinstance(one, Shared) and isinstance(other, Shared) and one.pool is other.pool:
             made = b.emit("logical_and", (b.emit("eq", (one.at, other.at))[0], b.emit("logical_and", some)[0]))[0]
         neither = b.emit("logical_not", (b.emit("logical_or", some)[0],))[0]
         return Number(b.emit("logical_or", (made, neither))[0], weak=True)
 
     def special(self, value: FrontValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue | None:
         """Call a special method; None where the class has no Python function of that name."""
+        if isinstance(value, SharedVariant):
+            return variants.special(self, value, name, args, node)
         cls = class_of(value)
         member = MISSING if cls is None else self.find(cls, name)
         if not is_users(member):
@@ -431,6 +406,8 @@ class Objects:
 
     def has(self, value: FrontValue, name: str) -> bool:
         """Whether the class of a value has a special method in Python, a module's one that is not `tj.nn`'s."""
+        if isinstance(value, SharedVariant):
+            return any(self.has(o, name) for o in variants.alternatives(self.ctx, value))
         cls = class_of(value)
         member = MISSING if cls is None else self.find(cls, name)
         return is_users(member) and not (hasattr(cls, "state_dict") and member.__module__.startswith("tracejit."))
@@ -446,7 +423,7 @@ class Objects:
 
     def has_operator(self, x: FrontValue) -> bool:
         """Whether operators of a value may be methods of its class."""
-        if isinstance(x, ObjectValue | SharedObject):
+        if isinstance(x, ObjectValue | SharedObject | SharedVariant):
             return True
         cls = class_of(x)
         names = (n for pair in OPERATORS.values() for n in pair)
@@ -454,6 +431,10 @@ class Objects:
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y` where one is an instance of a class."""
+        if isinstance(x, SharedVariant):
+            return variants.each(self.c, x, lambda o: self.binary(op, o, y, node), node)
+        if isinstance(y, SharedVariant):
+            return variants.each(self.c, y, lambda o: self.binary(op, x, o, node), node)
         for value, name, other in self.tried(op, x, y):
             made = self.special(value, name, [other], node)
             if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
@@ -529,6 +510,8 @@ class Objects:
 
     def truth(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """`bool(o)` as a value."""
+        if isinstance(o, SharedVariant):
+            return variants.each(self.c, o, lambda one: as_bool(self.c.expressions, self.truth(one, node), node), node)
         for name in ("__bool__", "__len__"):
             if (made := self.special(o, name, [], node)) is not None:
                 if name == "__bool__" and (kind := type_name(made)) != "bool":
@@ -542,6 +525,8 @@ class Objects:
 
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
+        if isinstance(o, SharedVariant):
+            self.ctx.refuse(node, f"a loop runs over {describe(o)}", "ask isinstance first: what each is runs alone")
         from tracejit.frontend.iterators import run_over
 
         if (made := run_over(self.c, o, node)) is not None:
@@ -561,7 +546,7 @@ class Objects:
 
     def iterated(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over a value runs over, where its class says so; else the value."""
-        is_own = isinstance(value, ObjectValue | SharedObject) or self.is_looped(value)
+        is_own = isinstance(value, ObjectValue | SharedObject | SharedVariant) or self.is_looped(value)
         return self.items(value, node) if is_own and not is_iterator(value) else value
 
 

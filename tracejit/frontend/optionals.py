@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SharedObject,
+    SharedVariant,
     Static,
     describe,
 )
@@ -83,7 +84,7 @@ def require_value(
     message: str = "unsupported operand: this is None here",
 ) -> FrontValue:
     """What may be None is used as if it were not: the value, where that is checked when it runs."""
-    if value.checked or isinstance(value.value, SharedObject):
+    if value.checked or isinstance(value.value, SharedObject | SharedVariant):
         ctx.check(value.some, error, message)
         return value.value
     from tracejit.frontend.pooled_objects import pool_if_possible
@@ -195,14 +196,28 @@ class Refinement:
 
     def refined(self, value: FrontValue | None, fact: Fact) -> FrontValue | None:
         """What a value is behind a fact; None where the fact says nothing new."""
+        if isinstance(value, SharedVariant):
+            return self.narrowed(value, fact)
         if not isinstance(value, OptionalValue):
             return None
+        if isinstance(value.value, SharedVariant) and fact.cls is not None:
+            return self.narrowed(value.value, fact) if fact.is_some else None
         if fact.cls is None:
             return value.value if fact.is_some else Static(None)
         known = self.expressions.value(fact.cls)
         if not self.expressions.calls.is_instance(value.value, known, fact.cls):
             return None
         return value.value if fact.is_some else Static(None)
+
+    def narrowed(self, value: SharedVariant, fact: Fact) -> FrontValue | None:
+        """An object of several classes where a fact leaves one of them."""
+        if fact.cls is None:
+            return None
+        from tracejit.frontend import variants
+
+        calls, asked = self.expressions.calls, fact.cls
+        known = self.expressions.value(asked)
+        return variants.narrowed(calls, value, lambda o: calls.is_instance(o, known, asked) is fact.is_some)
 
 
 # -- operations ---------------------------------------------------------------------------------------------------

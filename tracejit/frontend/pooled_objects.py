@@ -10,7 +10,7 @@ cannot be.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.errors import ScriptError
@@ -22,6 +22,7 @@ from tracejit.frontend.signature import MISSING
 from tracejit.frontend.tables import is_table
 from tracejit.frontend.values import (
     ArrayView,
+    Family,
     FrontValue,
     GrowingList,
     MaybeUnbound,
@@ -59,12 +60,12 @@ def pool_if_possible(ctx: Context, objects: Iterable[FrontValue]) -> None:
     pooled_tables.pool_if_possible(ctx, objects)
     found = [o for o in objects if isinstance(o, ObjectValue)]
     known = ctx.pools_known.classes
-    if found and not ctx.loops_to_unroll() and all(_is_own(o) and o.cls not in known for o in found):
+    if found and not ctx.loops_to_unroll() and all(is_own(o) and o.cls not in known for o in found):
         known.update((o.cls, tuple(o.fields)) for o in found)
         raise Again
 
 
-def _is_own(o: ObjectValue) -> bool:
+def is_own(o: ObjectValue) -> bool:
     """Whether an object is one of a user's class that the script made."""
     return o.access is None and not issubclass(o.cls, BaseException) and o.cls.__module__.split(".")[0] != "tracejit"
 
@@ -75,7 +76,7 @@ def pool_instances(ctx: Context, o: ObjectValue, node: ast.AST) -> NoReturn:
     title, of_caller = o.cls.__name__, "a list of objects of the caller changes in a loop or branch"
     if o.access is not None:
         ctx.require_known(node, of_caller, "make the objects in the script, or change the list outside")
-    if _is_own(o) and o.cls in ctx.pools_known.classes:
+    if is_own(o) and o.cls in ctx.pools_known.classes:
         reason = f"a {title} that is a copy, or that its own __init__ hands on, goes into a list"
         ctx.require_known(node, reason, f"make it by a call, and put it into the list then: {title}(...)")
     reason = f"a list that changes in a loop or branch holds items of one kind, not {describe(o)}"
@@ -85,17 +86,23 @@ def pool_instances(ctx: Context, o: ObjectValue, node: ast.AST) -> NoReturn:
 def note_cycle(ctx: Context, o: ObjectValue, value: FrontValue) -> None:
     """Remember an object of the script that holds itself, now that it holds a value: as long as nothing has to be known
     of all that it leads to, it can."""
-    if not isinstance(value, Number | ArrayView | Static) and _is_own(o) and any(x is o for x in led_to([value])):
+    if not isinstance(value, Number | ArrayView | Static) and is_own(o) and any(x is o for x in led_to([value])):
         ctx.pools_known.cyclic[o.cls] = tuple(o.fields)
 
 
 def make_pool(c: Calls, cls: type, node: ast.AST) -> ObjectValue:
     """An empty pool; `c.ctx.path` tells it from others."""
     path, fields = c.ctx.path, dict[str, FrontValue]()
-    for name in (_COUNT, *map(_part, c.ctx.pools_known.classes[cls])):
-        c.ctx.path = (*path, name)
-        fields[name] = c.lists.empty(node)
-    c.ctx.path = path
+    family = c.ctx.pools_known.family(cls)
+    if family is not None:
+        fields["family"] = Static(family)
+    if issubclass(cls, Family):
+        fields.update((f"pool{i}", c.ctx.pools[member]) for i, member in enumerate(cls.classes))
+    else:
+        for name in (_COUNT, *map(_part, c.ctx.pools_known.classes[cls])):
+            c.ctx.path = (*path, name)
+            fields[name] = c.lists.empty(node)
+        c.ctx.path = path
     return c.ctx.new_object(ObjectValue(Objects, {"root": Static(cls), **fields}), node)
 
 
@@ -152,6 +159,11 @@ def forget_lists(ctx: Context) -> None:
 def forget_objects(ctx: Context) -> None:
     """What lists hold that held objects of pools that are no more is found anew."""
     _forget(ctx, lambda kind: not ctx.pools_known.classes.keys() >= pooled_classes(kind))
+
+
+def forget_classes(ctx: Context, classes: Collection[type]) -> None:
+    """What lists hold that held objects of these classes is found anew."""
+    _forget(ctx, lambda kind: not pooled_classes(kind).isdisjoint(classes))
 
 
 def _forget(ctx: Context, is_gone: Callable[[Kind], bool]) -> None:

@@ -39,6 +39,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     TupleValue,
     describe,
@@ -281,7 +282,7 @@ def _leads_to_objects(value: FrontValue) -> bool:
     if isinstance(value, TupleValue):
         return any(map(_leads_to_objects, value.items))
     held = value.pool.fields["data"] if isinstance(value, SharedList) else value
-    return isinstance(held, SharedObject | SharedText) or (
+    return isinstance(held, SharedObject | SharedVariant | SharedText) or (
         isinstance(held, GrowingList) and bool(pooled_classes(held.kind))
     )
 

@@ -29,6 +29,7 @@ from tracejit.frontend.leaves import (
     ChoiceLeaf,
     ChosenLeaf,
     ConstantLeaf,
+    FamilyLeaf,
     InstanceLeaf,
     ItemsLeaf,
     Leaf,
@@ -53,6 +54,7 @@ from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
     DictValue,
+    Family,
     FrontValue,
     GrowingList,
     ListValue,
@@ -66,9 +68,11 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     TupleValue,
     describe,
+    family_of,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.reached import Truth, any_of
@@ -163,6 +167,8 @@ class Results:
                 return self.object_leaf(value, node)
             case SharedObject(at, pool):
                 return InstanceLeaf(self.objects_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
+            case SharedVariant(at, pool):
+                return InstanceLeaf(self.family_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case SharedList(at, pool):
                 return SharedLeaf(self.pool_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case SharedText(at):
@@ -319,6 +325,12 @@ class Results:
         made = self.objects[pool] = ObjectsLeaf(make, self.output(self.ctx.list_length(count)), names, items)
         return made
 
+    def family_leaf(self, pool: ObjectValue, node: ast.AST) -> FamilyLeaf:
+        """How the caller makes the objects of the classes of a family."""
+        family = family_of(pool)
+        assert family is not None
+        return FamilyLeaf(tuple(self.objects_leaf(self.ctx.pools[cls], node) for cls in family.classes))
+
     def texts_leaf(self, node: ast.AST) -> TextsLeaf:
         """How the caller makes texts that are made at run time; once for all of them."""
         if self.texts is None:
@@ -340,6 +352,9 @@ class Results:
                 return TreeLeaf(cls, tuple(range(len(items))), parts)
             case SharedKind(root):
                 return SharedLeaf(self.pool_leaf(self.ctx.pools[root], node), self.numbers_leaf(lst.storages[0], node))
+            case InstanceKind(cls) if issubclass(cls, Family):
+                members = self.family_leaf(self.ctx.pools[cls], node)
+                return InstanceLeaf(members, self.numbers_leaf(lst.storages[0], node))
             case InstanceKind(cls):
                 pool = self.objects_leaf(self.ctx.pools[cls], node)
                 return InstanceLeaf(pool, self.numbers_leaf(lst.storages[0], node))

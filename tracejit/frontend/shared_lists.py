@@ -19,6 +19,7 @@ from tracejit.frontend.pooled_objects import forget_lists, make_pool
 from tracejit.frontend.trips import Trips
 from tracejit.frontend.values import (
     ArrayView,
+    Family,
     FrontValue,
     GrowingList,
     ListValue,
@@ -62,6 +63,9 @@ class Pools:
     parents: dict[object, object] = field(default_factory=dict[object, object])
     #: classes whose instances lie in a pool, with the names of their attributes
     classes: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
+    #: classes whose objects meet (`variants.py`), those of a family under one root
+    relatives: dict[object, object] = field(default_factory=dict[object, object])
+    families: dict[object, type[Family]] = field(default_factory=dict[object, type[Family]])  #: by root
     #: classes of objects that came to hold themselves, with the names of their attributes
     cyclic: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     #: places that make arrays that change in place and that lists hold, or such lists, with the dtype of the arrays
@@ -103,6 +107,29 @@ class Pools:
         """The pools there are."""
         memories = dict.fromkeys((*self.placed.values(), *(() if self.texts is None else (str, made_texts.Open))))
         return [*(p for p in self.parents if self.parents[p] == p), *self.classes, *memories]
+
+    def family(self, cls: type) -> type[Family] | None:
+        """The family that a class belongs to, or is; None where it is in none."""
+        if issubclass(cls, Family):
+            return cls
+        return self.families[_root(self.relatives, cls)] if cls in self.relatives else None
+
+    def make_family(self, classes: Mapping[type, tuple[str, ...]]) -> bool:
+        """Let objects of these classes, which have such attributes, be of one family; whether that is new."""
+        root, changed = _unite(self.relatives, classes)
+        if not changed:
+            return False
+        for old in (root, *changed):
+            if (family := self.families.pop(old, None)) is not None:
+                del self.classes[family]
+        for cls, names in classes.items():
+            self.classes.setdefault(cls, names)
+        found = (cls for cls in self.relatives if isinstance(cls, type) and _root(self.relatives, cls) is root)
+        members = tuple(sorted(found, key=lambda cls: (cls.__module__, cls.__qualname__)))
+        made = type("Family", (Family,), {"classes": members})
+        self.families[root] = made
+        self.classes[made] = ()
+        return True
 
     def without_cycles(self) -> bool:
         """Put objects that hold themselves into pools; whether there were any that were in none."""

@@ -44,9 +44,11 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     SliceValue,
     Static,
     TupleValue,
+    describe,
     list_classes,
     type_name,
 )
@@ -339,6 +341,8 @@ def require_hashable(c: Calls, key: FrontValue, node: ast.AST) -> None:
             c.ctx.refuse(node, "the values of a dict as a key are outside the language", "tuple(d.values())")
         case ListValue() | GrowingList() | SharedList() | DictValue() | DictView():
             c.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), node)
+        case SharedVariant():
+            c.ctx.refuse(node, f"{describe(key)} is a key, or an item of a set", "a number that each has")
         case TupleValue(items):
             for item in items:
                 require_hashable(c, item, node)

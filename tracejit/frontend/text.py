@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend import list_calls, made_texts, pooled_tables, shown_arrays, tables
+from tracejit.frontend import list_calls, made_texts, pooled_tables, shown_arrays, tables, variants
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of, is_users
@@ -38,6 +38,7 @@ from tracejit.frontend.values import (
     SharedList,
     SharedObject,
     SharedText,
+    SharedVariant,
     Static,
     TupleValue,
     describe,
@@ -128,6 +129,9 @@ class Text:
                 self.show(pooled_tables.own_copy(self.c, value, self.node), conversion)
             case ObjectValue(cls) if hasattr(cls, tables.STANDS_FOR) and not spec:
                 self.table(value, conversion)
+            case SharedVariant() if not spec:
+                c, node = self.c, self.node
+                self.show(variants.each(c, value, lambda o: Text(c, node).show(o, conversion).value(), node))
             case TupleValue() | ListValue() | DictValue() | ObjectValue() | SharedObject() if not spec:
                 own = self.own_text(value, conversion)
                 if own is not None:

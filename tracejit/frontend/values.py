@@ -146,6 +146,22 @@ class SharedObject(Shared):
         return root_of(self)  # type: ignore[return-value]
 
 
+class Family:
+    """What stands for classes whose objects meet in a list, or under one name: a subclass has them."""
+
+    classes: tuple[type, ...] = ()
+
+
+@record(eq=False)
+class SharedVariant(Shared):
+    """An instance of one of the classes of a family, by a number that tells which (`variants.py`)."""
+
+    @property
+    def classes(self) -> tuple[type, ...]:
+        """The classes."""
+        return root_of(self).classes  # type: ignore[attr-defined]
+
+
 @record(eq=False)
 class SharedText(Shared):
     """A text in the memory of those that are made at run time (`made_texts.py`)."""
@@ -347,6 +363,7 @@ FrontValue: TypeAlias = (
     | GrowingList
     | SharedList
     | SharedObject
+    | SharedVariant
     | SharedText
     | DictValue
     | ObjectValue
@@ -386,6 +403,8 @@ def describe(value: FrontValue) -> str:
             return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
         case ObjectValue(cls) | SharedObject(cls=cls):
             return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
+        case SharedVariant(classes=classes):
+            return f"a {' or '.join(cls.__name__ for cls in classes)}"
         case SequenceValue():
             return "a range" if value.range is not None else "an iterator"
         case Closure(source):
@@ -446,6 +465,8 @@ def type_name(value: FrontValue) -> str:
             return kind.__name__
         case ObjectValue(cls) | SharedObject(cls=cls):
             return getattr(cls, "tracejit_stands_for", cls).__name__
+        case SharedVariant(classes=classes):
+            return " or ".join(cls.__name__ for cls in classes)
         case MaybeUnbound(_, inner):
             return type_name(inner)
         case OptionalValue(_, inner):
@@ -467,6 +488,12 @@ def root_of(value: Shared) -> object:
     root = value.pool.fields["root"]
     assert isinstance(root, Static)
     return root.value
+
+
+def family_of(pool: ObjectValue) -> type[Family] | None:
+    """The family that the objects of a pool belong to; None where their class is in none."""
+    found = pool.fields.get("family")
+    return found.value if isinstance(found, Static) else None
 
 
 def list_classes(value: FrontValue | None) -> set[int]:

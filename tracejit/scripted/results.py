@@ -18,6 +18,7 @@ from tracejit.frontend.function import (
     ChoiceLeaf,
     ChosenLeaf,
     ConstantLeaf,
+    FamilyLeaf,
     InputLeaf,
     InstanceLeaf,
     ItemsLeaf,
@@ -42,6 +43,7 @@ from tracejit.frontend.leaves import MadeTextLeaf, TextsLeaf
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import ArraySpec
 from tracejit.messages import filled, letters
+from tracejit.records import record
 
 
 def raw_array(value: Any) -> Any:
@@ -127,8 +129,10 @@ class ResultBuilder:
         cells, starts, counts = (raw_array(self.outputs[i]) for i in (memory.letters, memory.starts, memory.counts))
         return letters(cells[starts[at] : starts[at] + counts[at]], *memory.fields)
 
-    def objects_of(self, pool: ObjectsLeaf) -> list[Any]:
-        """The objects of a pool; the same ones each time."""
+    def objects_of(self, pool: ObjectsLeaf | FamilyLeaf) -> Sequence[Any]:
+        """The objects of a pool, or of several; the same ones each time."""
+        if isinstance(pool, FamilyLeaf):
+            return Interleaved([self.objects_of(p) for p in pool.pools])
         made = self.objects.get(pool)
         if made is None:
             length = int(self.outputs[pool.length])
@@ -233,6 +237,25 @@ class ResultBuilder:
 
     def part(self, value: Any) -> int:
         return int(self.outputs[value[1]]) if isinstance(value, tuple) else value
+
+
+@record
+class Interleaved(Sequence[Any]):
+    """The items of several lists, by numbers whose lowest bits tell the list, as many as it takes."""
+
+    lists: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        return max(map(len, self.lists)) << self.bits
+
+    def __getitem__(self, at: Any) -> Any:
+        own = self.lists[at & (1 << self.bits) - 1]
+        return own[at >> self.bits] if at >> self.bits < len(own) else None  # what may be None has a number as well
+
+    @property
+    def bits(self) -> int:
+        """How many bits tell the list."""
+        return (len(self.lists) - 1).bit_length()
 
 
 def item_shapes(outputs: Sequence[Any], sizes: Sequence[Any], length: int) -> Iterator[tuple[int, ...]]:
