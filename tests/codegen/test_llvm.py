@@ -118,6 +118,18 @@ def test_every_size_of_a_vector_loop_has_its_tail(dtype: DType, options: LlvmOpt
         np.testing.assert_array_equal(compiled.call([x, y])[0], x * y + x)
 
 
+def test_no_masked_instruction_is_about_eight_bytes() -> None:
+    """LLVM's own way to widen such a mask loses the lanes that are off, where the mask is kept on the stack."""
+    program = pointwise(lambda k, x, b: k.add(k.cast(x, I8), b), [F64, I8], I8)
+    text = str(print_program(program, LlvmOptions("x86-64-v4", "", 512, 8)))
+    assert "masked.load.v8f64" in text and "masked.load.v16i8" in text and "masked.store.v16i8" in text
+    assert "masked.load.v8i8" not in text and "masked.store.v8i8" not in text
+    compiled = compile_program(program)
+    for n in SIZES:
+        x, b = np.arange(float(n)) % 7, (np.arange(n) % 5).astype(np.int8)
+        np.testing.assert_array_equal(compiled.call([x, b])[0], x.astype(np.int8) + b)
+
+
 def test_long_bodies_are_printed_once_and_masked() -> None:
     program = pointwise(lambda k, x: k.tanh(k.exp(k.sin(x))), [F32], F32)
     loop = program.kernels[0].body[0]

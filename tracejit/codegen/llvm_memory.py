@@ -162,10 +162,14 @@ def _load_vector(p: ExpressionPrinter, address: Value, dtype: DType, readonly: b
     type = memory_type_text(dtype, lanes)
     if mask is None:
         return p.read(f"load {type}, ptr {address.text}, align {align_of(dtype)}", dtype, lanes, readonly, address)
+    if _is_half_a_register(lanes, dtype):
+        lanes, mask = 2 * lanes, _with_idle_lanes(p, mask)
+        type = memory_type_text(dtype, lanes)
     name = f"@llvm.masked.load.{_suffix(dtype, lanes)}.p0"
     p.declare(f"declare {type} {name}(ptr, i32, <{lanes} x i1>, {type})")
     text = f"call {type} {name}(ptr {address.text}, i32 {align_of(dtype)}, {mask.typed()}, {type} zeroinitializer)"
-    return p.read(text, dtype, lanes, readonly, address, mask)
+    loaded = p.read(text, dtype, lanes, readonly, address, mask)
+    return loaded if lanes == p.vector.lanes else _shuffle(p, loaded, loaded, range(p.vector.lanes))
 
 
 def _load_backwards(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
@@ -314,6 +318,8 @@ def store_interleaved(
 
 
 def _store_vector(p: ExpressionPrinter, address: Value, value: Value, mask: Value | None) -> None:
+    if mask is not None and _is_half_a_register(value.lanes, value.dtype):
+        value, mask = _shuffle(p, value, value, [*range(value.lanes)] * 2), _with_idle_lanes(p, mask)
     dtype, lanes = value.dtype, value.lanes
     assert isinstance(dtype, DType)
     type, metadata = memory_type_text(dtype, lanes), p.alias_metadata(dtype)
@@ -336,6 +342,21 @@ def _scatter(p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Va
     p.declare(f"declare void {name}({type}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
     given = f"{type} {value.text}, <{lanes} x ptr> {addresses.text}, i32 {align_of(dtype)}, {_active(p)}"
     p.line(f"call void {name}({given})")
+
+
+def _is_half_a_register(lanes: int, dtype: DType | Pointer) -> bool:
+    """Whether masked memory instructions are about more elements than a vector has: 8 bytes."""
+    return lanes == 8 and isinstance(dtype, DType) and dtype.bits == 8
+
+
+def _with_idle_lanes(p: ExpressionPrinter, mask: Value) -> Value:
+    """The mask of 8 lanes with 8 more that are off. LLVM would make it by an instruction (KMOVB) that it takes for a
+    copy elsewhere: where the mask is kept on the stack meanwhile, the lanes that should be off are what was there
+    before. So the bits go through a number that it knows nothing of."""
+    bits = p.pure(f"bitcast {mask.typed()} to i8", I64, 1, mask)
+    wide = p.pure(f"zext i8 {bits.text} to i16", I64, 1, bits)
+    unknown = p.pure(f'call i16 asm "", "=r,0"(i16 {wide.text})', I64, 1, wide)
+    return p.pure(f"bitcast i16 {unknown.text} to <16 x i1>", BOOL, 16, unknown)
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------
