@@ -533,3 +533,18 @@ def test_a_named_tuple_that_meets_a_plain_one_is_refused():
     for program in (joined, carried):
         with pytest.raises(tj.ScriptError, match="Point"):
             tj.script(program)(3)
+
+
+def test_lists_that_are_returned_again_and_again():
+    def program(x, n):
+        rows, values, nothing = [], [], []
+        for i in range(n):
+            rows.append((i, 2.0 * i, "a", [i, np.float32(i)], {"k": i}))
+            values.append(x[i])
+            nothing.append(())
+        return rows, {"values": values, "nothing": nothing}, len(rows)
+
+    scripted = tj.script(program)
+    for n in (2, 0, 3, 3):
+        for x in (np.arange(3.0), np.arange(6).reshape(3, 2)):
+            assert repr(scripted(x, n)) == repr(program(x, n))

@@ -1,6 +1,6 @@
 """A specialisation as guards and a result plan for the native call path (`runtime/guards.py`).
 
-What the plan cannot express (texts, lists that grew, attributes that are set) stays with the Python path.
+What the plan cannot express (texts, lists of arrays of many sizes, attributes that are set) stays with the Python path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from tracejit.frontend.function import (
     ConstantLeaf,
     Input,
     InputLeaf,
+    ItemsLeaf,
     Leaf,
+    ListLeaf,
     Lowered,
     NumberLeaf,
     OptionalLeaf,
@@ -52,7 +54,7 @@ from tracejit.runtime.specialisation import Specialisation as NativeSpecialisati
 from tracejit.scripted.entries import native_entry
 from tracejit.scripted.node import Spent, spend
 from tracejit.scripted.overlap import has_two_names, require_one_name
-from tracejit.scripted.results import leave_gradients, make_tree, read_only, set_gradients, shared_view
+from tracejit.scripted.results import leave_gradients, make_tree, make_trees, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
     from tracejit.scripted.compiler import Compiled
@@ -423,9 +425,25 @@ class Plan:
                     holds = self.number(True if flag is None else ("r", flag), leaves)
                     made = _Either(holds, self.flatten(shared, leaves), made)
                 return made
+            case ListLeaf(length, items):
+                return self.items(items, self.number(("r", length), leaves), leaves)
             case _:
                 leaves.append(self.leaf(leaf))
                 return len(leaves) - 1
+
+    def items(self, leaf: Leaf, length: int, leaves: list[g.Leaf]) -> Any:
+        """How the items of a list are made, or a part of each; its length is the leaf at `length`."""
+        match leaf:
+            case ItemsLeaf(index, weak, None) if weak or not self.made.tensors:
+                leaves.append(g.ArrayResult(index))
+                return methodcaller("tolist") if weak else list, (len(leaves) - 1,)
+            case TreeLeaf(kind, keys, children):
+                columns = tuple(self.items(c, length, leaves) for c in children)
+                return (lambda n, *columns: make_trees(kind, keys, columns, n)), (length, *columns)
+            case ConstantLeaf(value):
+                return (lambda n: [value] * n), (length,)
+            case _:
+                raise Inexpressible
 
     def view(self, leaf: ViewLeaf, leaves: list[g.Leaf]) -> Any:
         """A view of an argument."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -137,8 +138,7 @@ class ResultBuilder:
         if made is None:
             length = int(self.outputs[pool.length])
             columns = [self.items(p, length) for p in pool.parts]
-            rows = ([column[i] for column in columns] for i in range(length))
-            made = self.objects[pool] = [make_tree(pool.cls, pool.names, row) for row in rows]
+            made = self.objects[pool] = make_trees(pool.cls, pool.names, columns, length)
         return made
 
     def table(self, leaf: TableLeaf) -> Any:
@@ -169,8 +169,7 @@ class ResultBuilder:
         """The items of a list, or a part of each."""
         match leaf:
             case TreeLeaf(kind, keys, children):
-                columns = [self.items(c, length) for c in children]
-                return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
+                return make_trees(kind, keys, [self.items(c, length) for c in children], length)
             case SharedLeaf(pool, at):
                 there = len(raw_array(self.outputs[pool.starts]))  # what may be None has a number although none is
                 return [self.shared(pool, i) if i < there else None for i in self.items(at, length)]
@@ -353,6 +352,12 @@ def make_tree(kind: Callable[..., Any], keys: Sequence[Any], parts: Sequence[Any
     for key, part in zip(keys, parts, strict=True):
         object.__setattr__(made, key, part)
     return made
+
+
+def make_trees(kind: Callable[..., Any], keys: Sequence[Any], columns: Sequence[list[Any]], length: int) -> list[Any]:
+    """`length` containers from the columns of their parts."""
+    rows = zip(*columns, strict=True) if columns else itertools.repeat((), length)
+    return list(rows) if kind is tuple else [make_tree(kind, keys, row) for row in rows]
 
 
 def set_gradients(
