@@ -76,7 +76,7 @@ def watched() -> Stages:
         unlocked(name), lambda *_: shared if shared in stages.names else calls[name]
     )
     stages.watch(function, "lower_function", "front end")
-    stages.watch(pipeline, "_step", lambda graph, name: name)
+    stages.watch(pipeline, "_step", lambda graph, name, graphs: name)
     stages.watch(compiler, "lower", "loop program")
     stages.watch(printer, "print_kernel", "LLVM text")
     stages.watch(printer.EntryPrinter, "print_entry", "LLVM text")

@@ -73,20 +73,21 @@ class Renewal:
 # -- finding them ---------------------------------------------------------------------------------------------------
 
 
-def find(lowering: Lowering, ops: Sequence[Op], run: Sequence[Op], fills: dict[Value, Op]) -> Renewal | None:
-    """The renewal that a run of windows in a block is, with the groups before it; None where it is none. It takes
-    place where the first group stands."""
+def find(
+    lowering: Lowering, ops: Sequence[Op], makers: dict[Value, Op], run: Sequence[Op], fills: dict[Value, Op]
+) -> Renewal | None:
+    """The renewal that a run of windows in a block is, with the groups before it, the makers of what they get; None
+    where it is none. It takes place where the first group stands."""
     base = run[0].operands[0]
-    if lowering.in_kernel or base not in lowering.env:
+    if lowering.in_kernel or base not in lowering.env or not _may_move(lowering, base):
         return None
     values = [op.operands[1] for op in run if op.operands[1] not in fills]
-    different = set(values)
-    groups = [op for op in ops if not different.isdisjoint(op.results)]
-    inside = {r: inner for op in groups if op.name == "fused" for r, inner in _results(op)}
-    if not values or not inside.keys() >= different or not all(_is_ready(lowering, op) for op in groups):
+    if not values or not all(v in makers for v in values):
         return None
+    groups = sorted({makers[v] for v in values}, key=ops.index)
+    inside = {r: inner for op in groups for r, inner in _results(op)}
     roots = lowering.lifetimes.roots.of(base)
-    if not _may_move(lowering, base) or not _is_alone(lowering, ops, run, groups, roots[0]):
+    if not all(_is_ready(lowering, op) for op in groups) or not _is_alone(lowering, ops, run, groups, roots[0]):
         return None
     if not any(_reads_elsewhere(lowering, op, roots[0], run) for op in groups):
         return None

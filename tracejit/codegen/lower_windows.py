@@ -42,7 +42,7 @@ class WindowRuns:
         self.ops = block.ops
         if lowering.target != "cpu":
             return
-        groups = {r: op for op in block.ops if op.name == "fused" for r in op.results}
+        self.groups = {r: op for op in block.ops if op.name == "fused" for r in op.results}
         run: list[Op] = []
         for op in (*block.ops, None):
             if op is not None and _is_window(op) and (not run or self._follows(run[-1], op)):
@@ -50,7 +50,7 @@ class WindowRuns:
                 continue
             if len(run) > 1 and len(shape_of(run[0].results[0])) == 2:
                 self.runs[run[0]] = run
-            self.sweeps.update((groups[w.operands[1]], run) for w in run if w.operands[1] in groups)
+            self.sweeps.update((self.groups[w.operands[1]], run) for w in run if w.operands[1] in self.groups)
             run = [op] if op is not None and _is_window(op) else []
         for op in block.ops:
             if _is_fill(op) and self._goes_only_to_runs(op.results[0]):
@@ -98,7 +98,7 @@ class WindowRuns:
 
     def _renew(self, group: Op, run: list[Op]) -> bool:
         """Lower a group and the windows that get it as one kernel; False where it is none."""
-        renewal = lower_renewed.find(self.lowering, self.ops, run, self.fills)
+        renewal = lower_renewed.find(self.lowering, self.ops, self.groups, run, self.fills)
         if renewal is None or renewal.groups[0] is not group:
             return False
         lower_renewed.emit(self.lowering, renewal)

@@ -257,7 +257,15 @@ class BlockFusion:
     def is_split(self, members: int, before: int) -> bool:
         """Whether something outside, an op or a group found so far, depends on a member and a member on it."""
         first = (members & -members).bit_length() - 1
-        relevant = self._reaching(first) & self.rests
+        later = -1 << first
+        if self._leads_back(members, before, later):
+            return True
+        reaching = self._reaching(first)
+        return reaching != later and self._leads_back(members, before, reaching)
+
+    def _leads_back(self, members: int, before: int, among: int) -> bool:
+        """Whether what the members depend on leads to a member, by positions among these."""
+        relevant = among & self.rests
         seen = 0
         ahead = before & ~members & relevant
         while ahead:
@@ -275,15 +283,20 @@ class BlockFusion:
     def _reaching(self, first: int) -> int:
         """The positions from `first` on and those of groups that reach beyond it, themselves or by other groups: what
         may depend on an op there."""
-        reaching = -1 << first
-        waiting = list(self.by_end)
-        found = True
-        while found:
+        reaching, lowest = -1 << first, first
+        by_end, waiting = reversed(self.by_end), list[Group]()
+        group = next(by_end, None)
+        while True:
+            while group is not None and group.ops[-1] >= lowest:  # one that ends before depends on none of these
+                waiting.append(group)
+                group = next(by_end, None)
             found = [g for g in waiting if g.ops[-1] >= first or g.before & reaching]
+            if not found:
+                return reaching
             waiting = [g for g in waiting if g.ops[-1] < first and not g.before & reaching]
-            for group in found:
-                reaching |= group.members
-        return reaching
+            for other in found:
+                reaching |= other.members
+                lowest = min(lowest, other.ops[0])
 
     def late_read(self, inputs: Iterable[Value], members: int, before: int) -> Value | None:
         """An array the group would read after an op that takes its storage over."""

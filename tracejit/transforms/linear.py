@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeAlias
 
 from tracejit.ir.core import Value
@@ -162,14 +162,20 @@ class Facts:
     def at_most(self, x: Linear, outside: int) -> list[Linear]:
         """Some expressions of values that were defined before `outside`, as those of x, that x is at most, itself
         first."""
-        found = [x]
+        found = (y for y in self._near(x) if all(self.order[v] < outside for v in y.terms))
+        return list(islice(found, _SOME))
+
+    def _near(self, x: Linear) -> Iterator[Linear]:
+        """Expressions that x is at most, itself first."""
+        yield x
         for value, factor in x.terms.items():
             bound = self.bounds[value][factor > 0]
             if abs(bound) < _NEAR:
-                found.append(x.plus(Linear({value: -1}, bound), factor))
-            divided = ((divmod(factor, fact.terms[value]), fact) for fact in self._about[value][factor > 0])
-            found += [x.plus(fact, -times) for (times, rest), fact in divided if rest == 0]
-        return [y for y in found if all(self.order[v] < outside for v in y.terms)][:_SOME]
+                yield x.plus(Linear({value: -1}, bound), factor)
+            for fact in self._about[value][factor > 0]:
+                times, rest = divmod(factor, fact.terms[value])
+                if rest == 0:
+                    yield x.plus(fact, -times)
 
     def most_outside(self, x: Linear, outside: int) -> Linear | None:
         """An expression of values that were defined before `outside` that x is at most, if one is known."""

@@ -389,6 +389,9 @@ class _BlockOwner:
         self.block = block
         self.span = span
         self.last = last_uses(block, self.roots)
+        self.dying: dict[int, list[Value]] = {}
+        for root, at in self.last.items():
+            self.dying.setdefault(at, []).append(root)
         self.owned = set(owned)
         self.moved: set[Value] = set()
         self.ops: list[Op] = []
@@ -426,7 +429,7 @@ class _BlockOwner:
         if op.name == "fused":
             return [self.renamed(b) for b in op.blocks]
         if op.name == "if":
-            dying = [r for r in self.owned - self.moved if self.last.get(r) == at]
+            dying = [r for r in self.dying.get(at, ()) if r in self.owned and r not in self.moved]
             return [self.owner.block(b, dying, lent=borrowed_results(op), span=op.span) for b in op.blocks]
         return [self.owner.block(b, filter(has_storage, b.params), span=op.span) for b in op.blocks]
 

@@ -93,8 +93,10 @@ def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, ve
     stderr, `after:<name>` one of them.
     """
     verify = config.get("verify") if verify is None else verify
+    graphs = called_graphs(graph)
     for position, name in enumerate(names):
-        before, graph = graph, _step(graph, name)
+        before, graph = graph, _step(graph, name, graphs)
+        graphs = graphs if graph is before else called_graphs(graph)
         if verify and (position == 0 or graph is not before):
             verify_graph(graph, name)
         if observer is not None:
@@ -104,9 +106,8 @@ def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, ve
     return graph
 
 
-def _step(graph: Graph, name: str) -> Graph:
-    """The graph, and all it calls, after one transform."""
-    graphs = called_graphs(graph)
+def _step(graph: Graph, name: str, graphs: Sequence[Graph]) -> Graph:
+    """The graph after one transform, which all graphs that it calls, and itself, go through."""
     done = {g: find(name)(g) for g in graphs}
     changed = len(graphs) > 1 and any(new is not old for old, new in done.items())
     return relinked(done)[graph] if changed else done[graph]
