@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.programs.cases import Cases, Program, run
 from tests.programs.compare import check
 
@@ -546,3 +547,24 @@ def test_loops_over_what_their_bodies_change() -> None:
     for fn in (keys, items, values, queue):
         check(fn, 5, True)
         check(fn, 5, False)
+
+
+@pytest.mark.compiled
+def test_loops_are_not_unrolled_for_keys_that_data_tells():
+    def made(trips):
+        def walk(x):
+            steps = {0: (1, 0), 1: (0, 1)}
+            at = (0, 0)
+            for i in range(trips):
+                if x[i] in steps:
+                    down, right = steps[int(x[i]) if x[i] > 0 else 0]
+                    at = (at[0] + down, at[1] + right)
+            return at
+
+        return walk
+
+    x = np.arange(20) % 3
+    scripts = [tj.script(made(trips)) for trips in (10, 20)]
+    assert [s(x) for s in scripts] == [(4, 3), (7, 7)]
+    first, second = (s.graph.count("\n") for s in scripts)
+    assert first == second

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import arrays, list_calls, made_texts, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
+from tracejit.frontend.dependence import may_become_known
 from tracejit.frontend.dict_items import known_key
 from tracejit.frontend.values import (
     ArrayView,
@@ -181,7 +182,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         tables.grow_for_many(e.calls, container, item)
         return each(e, item, lambda o: contains(e, o, container, node), node)
     if isinstance(container, DictValue):
-        if tables.is_run_time_key(item) and not e.ctx.loops_to_unroll():
+        if tables.is_run_time_key(item) and not may_become_known(e.ctx, item):
             tables.grow_unless_given(container)
             return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
         if isinstance(item, TupleValue):

@@ -9,8 +9,10 @@ from typing import Any
 from tracejit.frontend.context import Context
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.trips import MAX_UNROLLED
+from tracejit.frontend.values import FrontValue, Number, TupleValue
 from tracejit.ir import interpreter
 from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.types import TensorType
 
 
 @dataclass(slots=True)
@@ -89,3 +91,31 @@ def few(ctx: Context, length: Value | int, node: ast.AST) -> int:
             node, f"more than {MAX_UNROLLED} rows of an array as values of their own", "index the array in a loop"
         )
     return rows
+
+
+def may_become_known(ctx: Context, *keys: FrontValue) -> bool:
+    """Whether these values could be known while compiling if the loops over few numbers around them were unrolled: not
+    where one of them is read from an array, or chosen by what is."""
+    return bool(ctx.loops_to_unroll()) and not any(_is_read(ctx, key) for key in keys)
+
+
+def _is_read(ctx: Context, key: FrontValue) -> bool:
+    if isinstance(key, TupleValue):
+        return any(_is_read(ctx, k) for k in key.items)
+    if not isinstance(key, Number):
+        return False
+    makers = {r: op for b in (*ctx.outer_builders, ctx.b) for op in b.ops for r in op.results}
+    pending, seen = [key.value], set[Value]()
+    while pending:
+        v = pending.pop()
+        op = makers.get(v)
+        if v in seen or op is None or op.name == "dim":
+            continue
+        seen.add(v)
+        if op.name == "if":
+            pending.append(op.operands[0])
+        elif not op.blocks:
+            if any(isinstance(x.type, TensorType) for x in op.operands):
+                return True
+            pending.extend(op.operands)
+    return False

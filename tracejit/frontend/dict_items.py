@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import pooled_tables, tables
 from tracejit.frontend.choices import each
+from tracejit.frontend.dependence import may_become_known
 from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
@@ -35,7 +36,8 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
         if not isinstance(spread, DictValue):
             return e.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
         pairs += ((tables.constant(k), v, value) for k, v in spread.items.items())
-    if any(tables.is_run_time_key(k) for k, _, _ in pairs) and not e.ctx.loops_to_unroll():
+    keys = [k for k, _, _ in pairs]
+    if any(map(tables.is_run_time_key, keys)) and not may_become_known(e.ctx, *keys):
         items = [TupleValue((k, v)) for k, v, _ in pairs]
         return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
     made = {known_key(e, k, written): v for k, v, written in pairs}
@@ -47,7 +49,7 @@ def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node
     if isinstance(key, ChoiceValue):
         tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: item(e, base, option, index, node), node)
-    if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
+    if tables.is_run_time_key(key) and not may_become_known(e.ctx, key):
         tables.grow_unless_given(base)
 
         def missing() -> FrontValue:
@@ -65,7 +67,7 @@ def store(
     if isinstance(key, ChoiceValue):
         tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: store(e, base, option, index, value, node), node)
-    if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
+    if tables.is_run_time_key(key) and not may_become_known(e.ctx, key):
         tables.grow_dict(base, with_texts=True)
         if base.access is not None:
             new = "a text made at run time" if type_name(key) == "str" else "a key known at run time only"
