@@ -321,11 +321,33 @@ def total(tree):
     return tree["value"] if tree["left"] is None else total(tree["left"]) + total(tree["right"])
 
 
+class Split:
+    def __init__(self, at=None, left=None, right=None, *, value=None):
+        self.at, self.left, self.right, self.value = at, left, right, value
+
+    def is_leaf(self):
+        return self.value is not None
+
+
+def split(x, depth):
+    if depth == 0 or len(x) < 2:
+        return Split(value=x.sum())
+    m = len(x) // 2
+    return Split(x[m], split(x[:m], depth - 1), split(x[m:], depth - 1))
+
+
+def leaf_of(split, v):
+    if split.is_leaf():
+        return split.value
+    return leaf_of(split.left, v) if v < split.at else leaf_of(split.right, v)
+
+
 def test_trees_that_functions_which_call_themselves_return():
     def program(x, depth):
         found = []
         halved(x, depth).walk(found)
-        return found, total(records(x, depth))
+        root = split(x, depth)
+        return found, total(records(x, depth)), np.array([leaf_of(root, v) for v in x]), leaf_of(root, 1.0) + 1
 
     check(program, np.arange(7.0), 2)
     check(program, np.arange(1.0), 2)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs.cases import Cases, Program, T, run
 from tests.programs.compare import check
-from tracejit import Tensor
+from tracejit import Tensor, script
 
 case = Cases()
 
@@ -237,3 +237,21 @@ def test_none_in_an_array_is_nan_or_false() -> None:
     for limit in (0.5, 9.0):
         check(found_in, np.full((2, 3), -1.0), np.arange(4.0), np.ones(2, dtype=bool), limit)
         check(into_integers, np.zeros((2, 3), np.int32), np.arange(4.0), limit)
+
+
+def as_arrays(n: int, first: int) -> Any:
+    values: Any = [None] * n
+    for i in range(first, n):
+        values[i] = 2.0 * i
+    return np.array(values, dtype=np.float32), np.array(values[first:]), np.array(values if n < 5 else [2.0])
+
+
+def test_lists_that_may_hold_none_as_arrays() -> None:
+    check(as_arrays, 4, 0)
+    check(as_arrays, 5, 2)
+
+
+@pytest.mark.compiled
+def test_none_beside_numbers_makes_no_array() -> None:
+    with pytest.raises(TypeError, match="an array of objects, which is outside the language"):
+        script(as_arrays)(4, 1)

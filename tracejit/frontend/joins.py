@@ -249,15 +249,14 @@ class Join:
         """Join values of which one may be None."""
 
         def parts(side: Side, x: FrontValue | None) -> tuple[Value | None, FrontValue | None]:
-            if x is None:
-                return None, None
-            if isinstance(x, OptionalValue):
-                return x.some, x.value
+            if isinstance(x, OptionalValue | None):
+                return (None, None) if x is None else (x.some, x.value)
             return side.b.constant(not is_none(x), ScalarType(BOOL)), None if is_none(x) else x
 
         (a_some, a_value), (b_some, b_value) = parts(self.then, a), parts(self.orelse, b)
+        checked = all(x.checked if isinstance(x, OptionalValue) else not is_none(x) for x in (a, b))
         some = self.yield_pair(a_some, b_some, ScalarType(BOOL), "some")
-        return OptionalValue(some, self.both(name, a_value, b_value))
+        return OptionalValue(some, self.both(name, a_value, b_value), checked)
 
     def choice(self, name: str, a: FrontValue, b: FrontValue, options: tuple[Static, ...]) -> ChoiceValue:
         """Join compile-time objects."""

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.kinds import ArrayKind, NumberKind, TupleKind, slots
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Number, Size, Static
+from tracejit.frontend.kinds import ArrayKind, NumberKind, OptionalKind, TupleKind, slots
+from tracejit.frontend.optionals import as_element
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Number, OptionalValue, Size, Static
 from tracejit.ir.core import Value
 from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType
 
@@ -43,7 +44,7 @@ def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wan
     """The items along a new first axis, arrays of the dtype they have in the list; numbers may be wanted in another
     one."""
     match lst.kind:
-        case NumberKind(dtype):
+        case NumberKind(dtype) | OptionalKind(NumberKind(dtype)):
             return _filled(c, lst, dtype, (), node, error, wanted)
         case ArrayKind(dtype, sizes):
             lengths = [_first_size(c, lst, k) if n is None else _fixed(c, n) for k, n in enumerate(sizes)]
@@ -108,6 +109,9 @@ def _filled(
     out = _undefined(c, wanted or dtype, (c.lists.length(lst), *lengths))
 
     def put(i: Value, item: FrontValue) -> None:
+        if isinstance(item, OptionalValue):
+            absent = "None beside numbers makes an array of objects, which is outside the language: give a dtype"
+            item = c.as_operand(item, absent) if wanted is None else as_element(c.indexing, item, wanted, node)
         if isinstance(item, Number):
             value = item.value if wanted is None else c.indexing.element_value(item, wanted, node)
             c.ctx.set_element(out, (i,), value)

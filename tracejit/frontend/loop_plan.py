@@ -134,8 +134,8 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
             return ListValue([replace(i, mapping, renew) for i in items], level, keys)
         case DictValue() | ObjectValue():
             return renew(value)
-        case OptionalValue(some, inner):
-            return OptionalValue(mapping.get(some, some), replace(inner, mapping, renew))
+        case OptionalValue(some, inner, checked):
+            return OptionalValue(mapping.get(some, some), replace(inner, mapping, renew), checked)
         case Shared(at, pool):
             return type(value)(mapping.get(at, at), pool)
         case ChoiceValue(index, options):

@@ -110,9 +110,9 @@ class Packer:
             case Shared(at, pool):
                 self.number(at, path)
                 return ("shared", type(value), self.pack(pool, (*path, 0)))
-            case OptionalValue(some, inner):
+            case OptionalValue(some, inner, checked):
                 self.number(some, path)
-                return ("optional", self.pack(inner, (*path, 0)))
+                return ("optional", self.pack(inner, (*path, 0)), checked)
             case ChoiceValue(index, options):
                 self.number(index, path)
                 return ("choice", tuple(StaticSpec(o.value) for o in options))
@@ -244,9 +244,9 @@ class Unpacker:
                 at, pool = next(self.numbers), self.unpack(inner)
                 assert isinstance(pool, ObjectValue)
                 return kind(at, pool)
-            case ("optional", inner):
+            case ("optional", inner, checked):
                 some = next(self.numbers)
-                return OptionalValue(some, self.unpack(inner))
+                return OptionalValue(some, self.unpack(inner), checked)
             case ("choice", options):
                 return ChoiceValue(next(self.numbers), tuple(Static(o.value) for o in options))
             case ("message", template, count):
