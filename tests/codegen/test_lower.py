@@ -11,9 +11,10 @@ from graphs import run
 
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.lower import lower
-from tracejit.codegen.text import print_program
+from tracejit.codegen.text import print_kernel, print_program
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir.parser import parse
+from tracejit.ir.types import Order
 from tracejit.transforms import pipeline
 
 RNG = np.random.default_rng(5)
@@ -309,9 +310,11 @@ def test_a_large_sum_is_folded_in_blocks() -> None:
     assert "parallel carry" in print_program(found.program)
 
 
-@pytest.mark.parametrize("order", ["C", "F", "reversed", "every second"])
+@pytest.mark.parametrize(
+    ("order", "layout"), [("C", "any"), ("F", "any"), ("F", "F"), ("reversed", "any"), ("every second", "any")]
+)
 @pytest.mark.parametrize("inout", ["", "inout "])
-def test_parameters_of_any_layout(order: str, inout: str) -> None:
+def test_parameters_of_any_layout(order: str, layout: Order, inout: str) -> None:
     x = f64(4, 6)
     views = {"C": x[:, :3], "F": np.asfortranarray(x[:, :3]), "reversed": x[::-1, 2::-1], "every second": x[:, ::2]}
     run(
@@ -325,8 +328,25 @@ def test_parameters_of_any_layout(order: str, inout: str) -> None:
       yield %t, %p, %r{", %y" if inout else ""} }}""",
         views[order],
         f64(3, 5),
-        layouts=[False, True],
+        layouts=[layout, "C"],
     )
+
+
+def test_arrays_in_fortran_order_are_read_along_their_lines() -> None:
+    """The loop over neighbours is the innermost, and the only one where it can be."""
+    graph = parse("""graph @f(%x: f64[n, m], %y: f64[n, m]) on cpu {
+      %d = sub(%x, %y) : f64[n, m]
+      %rows = sum(%d) {axes = (1,)} : f64[n]
+      %all = sum(%x) {axes = (0, 1)} : f64[]
+      yield %rows, %all }""")
+    program = lower(pipeline.run(graph, ["fuse", "ownership"]), layouts=["F", "F"])
+    rows, total = (print_kernel(kernel) for kernel in program.kernels)
+    assert "for i.1 in 0..length vector" in rows and "x[at + (start.1 + j) * n]" in rows
+    assert total.count("for ") == 2 and "x[start + " in total  # blocks of one flat axis
+    x, y = np.asfortranarray(f64(30, 40)), np.asfortranarray(f64(30, 40))
+    found = evaluate(program, [x, y])
+    np.testing.assert_allclose(found[0], (x - y).sum(1))
+    np.testing.assert_allclose(found[1], x.sum())
 
 
 def test_matmul_takes_transposed_operands_without_copies() -> None:
@@ -526,5 +546,5 @@ def test_what_was_written_before_an_error_reaches_an_array_of_any_layout() -> No
       yield %z }}"""
     x = np.zeros((3, 2)).T
     with pytest.raises(ProgramFailure):
-        evaluate(lower(pipeline.run(parse(text), ["ownership"]), layouts=[False, True]), [x, 5])
+        evaluate(lower(pipeline.run(parse(text), ["ownership"]), layouts=["any", "C"]), [x, 5])
     assert x[0, 1] == 0.5

@@ -271,7 +271,7 @@ def test_layouts():
         expected[0] = 5.0
         assert f(x) == expected.sum()
         assert np.array_equal(x, expected)
-    assert f.compiles == 2
+    assert f.compiles == 3  # C order, Fortran order, any other
 
 
 def test_the_same_array_twice():

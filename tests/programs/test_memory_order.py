@@ -74,6 +74,29 @@ def computed(a: Any) -> Any:
     )
 
 
+def of_columns(a: Any) -> Any:
+    """What is computed from arguments in Fortran order lies so where it has no name; totals are those of any order."""
+    b, c = a * 2, np.zeros((3, 4))
+    c += a - 1
+    return (
+        a + 1,
+        np.exp(a) * a,
+        a.T * 2,
+        (a - 1).sum(0) + a.max(axis=0),
+        ((b - a) ** 2).sum(1) * a.mean(axis=1),
+        [a.sum(), a.argmax(), (a * c).sum(), (a - a.mean(0)).std(), (-a).argmax(1).tolist(), a.argmin(0).tolist()],
+        a @ a.T,
+        c,
+    )
+
+
+def changed(a: Any, b: Any) -> Any:
+    a[1:] = (a * a)[:-1]
+    a += b
+    b[:, 0] = a.sum(axis=(0, 2))[:2, None]
+    return a.max(), b
+
+
 def shared(a: Any) -> Any:
     f = np.asfortranarray(a.T)
     f[0, 0] = -1
@@ -84,7 +107,17 @@ def shared(a: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("program", "x"),
-    [(made, 4), (made_like, A), (copies, A), (conversions, A), (of_rank_3, B), (turned, A), (computed, A), (shared, A)],
+    [
+        (made, 4),
+        (made_like, A),
+        (copies, A),
+        (conversions, A),
+        (of_rank_3, B),
+        (turned, A),
+        (computed, A),
+        (of_columns, np.asfortranarray(A)),
+        (shared, A),
+    ],
 )
 def test_the_order_of_memory(program: Callable[..., Any], x: Any) -> None:
     fn = check(program, x)
@@ -94,6 +127,10 @@ def test_the_order_of_memory(program: Callable[..., Any], x: Any) -> None:
 def strides(result: Any) -> list[Any]:
     """The strides of arrays; of those with one element along an axis they say nothing."""
     return [r.strides for r in result if isinstance(r, np.ndarray)]
+
+
+def test_arguments_in_fortran_order_are_changed() -> None:
+    check(changed, np.asfortranarray(B), np.asfortranarray(B) / 2)
 
 
 def weighted(a: Any) -> Any:

@@ -232,19 +232,32 @@ def test_dims_of_one_name_must_agree(entries: dict[str, int]) -> None:
 
 
 def test_strides_arrive_in_elements(entries: dict[str, int]) -> None:
-    guard = Argument(ArrayGuard(F64, ("n", "m"), contiguous=None), 0)
+    guard = Argument(ArrayGuard(F64, ("n", "m"), order=None), 0)
     f = dispatch.build_entry(native(entries["strides"], Output(I64, 1)), [guard], single(ArrayResult(0)), slow)
     x = np.zeros((6, 8))
     assert f(x).tolist() == [8, 1]
     assert f(x.T[::-2, 1::3]).tolist() == [-2, 24]
-    guard = Argument(ArrayGuard(F64, ("n", "m"), contiguous=False), 0)
+    guard = Argument(ArrayGuard(F64, ("n", "m"), order="any"), 0)
     f = dispatch.build_entry(native(entries["strides"], Output(I64, 1)), [guard], single(ArrayResult(0)), slow)
-    assert f(x) is SLOW
-    assert f(x.T).tolist() == [1, 8]
+    assert f(x) is SLOW and f(x.T) is SLOW
+    assert f(x.T[::2]).tolist() == [2, 8]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_order_of_memory_is_guarded(order: str, entries: dict[str, int]) -> None:
+    guards = [Argument(ArrayGuard(F64, ("n",)), 0), Argument(ArrayGuard(F64, ("n", "m"), order=order), 1)]
+    entry = dispatch.build_entry(native(entries["increment"], Output(F64, 1)), guards, single(ArrayResult(0)), slow)
+    x = np.zeros((6, 8), order=order)
+
+    def f(x):
+        return entry(np.zeros(len(x)), x)
+
+    assert f(x) is not SLOW
+    assert all(f(other) is SLOW for other in (x.T, x[::2], x[:, ::2]))
 
 
 def test_a_stride_that_is_no_multiple_of_the_element_misses(entries: dict[str, int]) -> None:
-    guard = Argument(ArrayGuard(np.dtype("c16"), ("n", "m"), contiguous=None), 0)
+    guard = Argument(ArrayGuard(np.dtype("c16"), ("n", "m"), order=None), 0)
     f = dispatch.build_entry(native(entries["strides"], Output(I64, 1)), [guard], single(ArrayResult(0)), slow)
     record = np.zeros((4, 4), dtype=[("a", "f8"), ("b", "c16")])
     assert f(record["b"]) is SLOW
@@ -404,7 +417,7 @@ def test_the_traceback_of_the_error_is_kept(entries: dict[str, int]) -> None:
 def write(entries: dict[str, int]) -> Callable[..., Any]:
     arguments = [
         Argument(ArrayGuard(F64, ("n",), inout=True), 0),
-        Argument(ArrayGuard(F64, (None,), contiguous=None), 1),
+        Argument(ArrayGuard(F64, (None,), order=None), 1),
     ]
     return dispatch.build_entry(native(entries["write"]), arguments, single(ConstantResult(None)), slow)
 

@@ -25,9 +25,9 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.lower_complex import Complex
-from tracejit.codegen.lower_elements import ZERO, Array, Element, load, stores
+from tracejit.codegen.lower_elements import ZERO, Array, Element, c_strides, load, stores
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType, ListType, ScalarType, TensorType, real_dtype
+from tracejit.ir.types import BOOL, I64, DType, ListType, Order, ScalarType, TensorType, real_dtype
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -38,7 +38,7 @@ def bind(lowering: Lowering, index: int, param: Value) -> InputSpec:
     inout = index in lowering.graph.inout
     if isinstance(param.type, ScalarType):
         lowering.env[param] = _scalar_input(lowering, index, param.type.dtype, param.name)
-        return InputSpec(param.name, param.type, True, inout)
+        return InputSpec(param.name, param.type, "C", inout)
     assert isinstance(param.type, TensorType), "a list cannot be a parameter"
     data = lowering.pointer(param.type, param.name)
     lowering.emit(Let(data, Input("data", index, data.type)))
@@ -46,10 +46,11 @@ def bind(lowering: Lowering, index: int, param: Value) -> InputSpec:
         if isinstance(dim, str) and dim not in lowering.sizes:
             lowering.sizes[dim] = lowering.let(Input("dim", index, I64, axis), dim)
     array = Array(data, param.type, lowering.shape(param.type))
-    if not lowering.layouts[index] and param.type.rank:
-        array = _strided_input(lowering, index, param, array)
+    order = lowering.layouts[index] if lowering.layouts else "C"
+    if order != "C" and param.type.rank:
+        array = _strided_input(lowering, index, param, array, order)
     lowering.env[param] = array
-    return InputSpec(param.name, param.type, lowering.layouts[index], inout)
+    return InputSpec(param.name, param.type, order, inout)
 
 
 def _scalar_input(lowering: Lowering, index: int, dtype: DType, name: str) -> Element:
@@ -60,11 +61,13 @@ def _scalar_input(lowering: Lowering, index: int, dtype: DType, name: str) -> El
     return lowering.k.let(load(data, ZERO, dtype, lowering.k), name)
 
 
-def _strided_input(lowering: Lowering, index: int, param: Value, array: Array) -> Array:
-    """A parameter of any layout: read through its strides, or copied where it is changed or must be dense."""
-    steps = tuple(
-        lowering.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape))
-    )
+def _strided_input(lowering: Lowering, index: int, param: Value, array: Array, order: Order) -> Array:
+    """A parameter in another order than C: read through its strides, or copied where it is changed or must be dense."""
+    if order == "F":
+        steps = tuple(reversed(c_strides(lowering.k, array.shape[::-1])))
+    else:
+        axes = range(len(array.shape))
+        steps = tuple(lowering.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in axes)
     given = Array(array.buffer, array.type, array.shape, steps)
     if index not in lowering.graph.inout and param not in lowering.uses.dense:
         return given
@@ -111,10 +114,19 @@ def written_back(lowering: Lowering) -> tuple[Stmt, ...]:
 
         def copy_all() -> None:
             for index, given in lowering.caller.items():
-                lowering.copy_into(given, lowering.array(lowering.graph.params[index]))
+                dense = lowering.array(lowering.graph.params[index])
+                if lowering.layouts[index] == "F":  # written along its lines
+                    given, dense = (_turned(lowering, x) for x in (given, dense))
+                lowering.copy_into(given, dense)
 
         _, lowering.going_home = lowering.inside(copy_all)
     return lowering.going_home
+
+
+def _turned(lowering: Lowering, array: Array) -> Array:
+    """The array with its axes in reverse."""
+    type = TensorType(array.type.dtype, array.type.shape[::-1])
+    return Array(array.buffer, type, array.shape[::-1], array.steps(lowering.k)[::-1], array.offset)
 
 
 def back_home(lowering: Lowering, carried: Sequence[Value], results: Sequence[Value]) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from tracejit.errors import Span
-from tracejit.ir.types import DType, ScalarType, TensorType
+from tracejit.ir.types import DType, Order, ScalarType, TensorType
 from tracejit.records import record
 
 #: `lanes` is `vector` with inner loops whose number of trips may differ between lanes.
@@ -347,12 +347,17 @@ class ReportSite:
 
 @record
 class InputSpec:
-    """One entry parameter. `contiguous`: C order is guaranteed (strides need not be read). `inout`: written back."""
+    """One entry parameter. `order`: strides need be read where it may be any. `inout`: written back."""
 
     name: str
     type: ScalarType | TensorType
-    contiguous: bool = True
+    order: Order = "C"
     inout: bool = False
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether C order is guaranteed."""
+        return self.order == "C"
 
 
 @record

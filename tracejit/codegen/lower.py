@@ -70,7 +70,7 @@ from tracejit.ir.aliasing import borrowed, has_storage, shared
 from tracejit.ir.core import Block, Graph, Op, Value, has_effect
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
-from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
+from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, Order, ScalarType, TensorType, Type, real_dtype
 
 #: So many rows of a matrix are turned at once where they are to be shorter than that, or than LINE bits, which a kernel
 #: handles at once; so many columns elsewhere.
@@ -81,16 +81,14 @@ Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, o
 TRUE = Const(True, BOOL)
 
 
-def lower(graph: Graph, target: str = "cpu", layouts: Sequence[bool] | None = None) -> Program:
-    """The loop program of a graph. `layouts[i]` says whether parameter i is contiguous (all are, by default)."""
+def lower(graph: Graph, target: str = "cpu", layouts: Sequence[Order] | None = None) -> Program:
+    """The loop program of a graph. `layouts[i]` is the order of parameter i in memory (C, by default)."""
     names = {g: f"{g.name}.{i}" for i, g in enumerate(called_graphs(graph)) if i}
     tables = Tables(names)
-    main = Lowering(graph, target, layouts or [True] * len(graph.params), tables).program()
+    main = Lowering(graph, target, layouts or (), tables).program()
     if not names:
         return main
-    functions = [
-        lower_calls.function(Lowering(g, target, [True] * len(g.params), tables), name) for g, name in names.items()
-    ]
+    functions = [lower_calls.function(Lowering(g, target, (), tables), name) for g, name in names.items()]
     return replace(main, functions=tuple(functions), **tables.parts())
 
 
@@ -119,7 +117,7 @@ class Tables:
 class Lowering:
     """Lowers one graph; also what lowering rules of ops use to emit code."""
 
-    def __init__(self, graph: Graph, target: str, layouts: Sequence[bool], tables: Tables | None = None) -> None:
+    def __init__(self, graph: Graph, target: str, layouts: Sequence[Order], tables: Tables | None = None) -> None:
         self.graph = graph
         self.tables = tables or Tables()
         self.target = target

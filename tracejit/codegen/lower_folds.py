@@ -36,7 +36,7 @@ class FoldGroup:
         """Emit the loops; gives one total per reduction."""
         kernel = self.kernel
         self.index.update(dict.fromkeys(kernel.axes, ZERO))
-        groups = kernel.space.groups(kernel.axes)
+        groups = kernel.space.groups(kernel.folded_axes())
         return self.spread(groups) if groups and kernel.may_spread() else self.nest(groups)
 
     def nest(self, groups: list[list[int]]) -> list[Element]:
@@ -47,7 +47,7 @@ class FoldGroup:
         group, inner = groups[0], groups[1:]
         start, extent = (ZERO, kernel.extent(group)) if self.block is None else self.block
         self.block = None
-        is_last = group[-1] == kernel.space.proper(range(len(kernel.space.sizes)))[-1]
+        is_last = group[-1] == kernel.space.proper(kernel.order)[-1]
         is_vector = not inner and is_last and not code.in_vector and not kernel.plain
         axis: Axis = "vector" if is_vector else "serial"
         with code.fold(extent, self._folds(), axis, schedule.loop_name(group)) as body:
@@ -151,7 +151,7 @@ class ColumnTiles:
     def emit(self) -> None:
         """For each block of columns: neutral totals, then tile by tile."""
         kernel, code, k = self.kernel, self.kernel.code, self.kernel.k
-        (columns,), (rows,) = kernel.space.groups(self.kept), kernel.space.groups(kernel.axes)
+        (columns,), (rows,) = kernel.space.groups(self.kept), kernel.space.groups(kernel.folded_axes())
         width, height = kernel.extent(columns), kernel.extent(rows)
         axis: Axis = "parallel" if kernel.may_spread() else "serial"
         with code.loop(schedule.blocks(code, width, schedule.COLUMNS), axis, "block") as block:
@@ -192,4 +192,4 @@ class ColumnTiles:
         return index
 
     def _column(self, index: dict[int, Expr]) -> tuple[Expr, ...]:
-        return tuple(index[a] for a in self.kept)
+        return tuple(index[a] for a in sorted(self.kept))

@@ -15,6 +15,7 @@ can be written straight into memory that the kernel reads (`Target.places`).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,7 +24,7 @@ from itertools import pairwise
 from typing import Any
 
 from tracejit.codegen import lower_spills, mathlib, schedule
-from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
+from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
@@ -108,19 +109,22 @@ class KernelLowering:
         self.begin(frozenset())
         self.spills = lower_spills.find(self)
 
-    def begin(self, merged: frozenset[int]) -> None:
-        """Start with empty code; `merged` axes of the common space become one loop."""
+    def begin(self, merged: frozenset[int], order: Sequence[int] = ()) -> None:
+        """Start with empty code; `merged` axes of the common space become one loop, `order` has its axes from the
+        outermost to the innermost where that is not theirs."""
         self.code = Code()
         self.k = self.code.k
         self.elements = Elements(self.code, self.ops, self.outer, self.size)
         self.elements.fold = self.fold_on_demand
         self.axis_of: dict[Var, int] = {}
+        self.formed: list[tuple[bool, dict[int | None, Expr] | None]] = []
         self.pending = list(self.targets)
         self.written_at: dict[Value, Index] = {}
         first = self.folded[0].operands[0] if self.folded else self.targets[0].value
         self.space = Space(self.elements.sizes_of(first), merged)
         self.space_shape = shape_of(first)
         self.axes: tuple[int, ...] = self.folded[0].attrs["axes"] if self.folded else ()
+        self.order: Sequence[int] = order or range(len(self.space.sizes))
 
     def run(self) -> tuple[Stmt, ...]:
         """The kernel's statements."""
@@ -128,9 +132,10 @@ class KernelLowering:
             parallel, self.parallel, self.is_final = self.parallel, False, False
             self.build()
             self.settle()
+            self.order = order = self.order_in_memory()
             merged, turned = self.mergeable(), self.turned_axis()
             self.parallel, self.is_final = parallel, True
-            self.begin(merged)
+            self.begin(merged, order)
             self.turned = turned
         self.build()
         return tuple(self.code.scopes[0].stmts)
@@ -159,9 +164,9 @@ class KernelLowering:
         if escaped & self.elements.address_names or not self._one_nest():
             return frozenset()
         fixed = {self.axis_of[v] for v in escaped if v in self.axis_of}
-        forms = [self.form(access.address) for access in self.elements.accesses]
+        forms = [form for _, form in self.forms()]
         forms += [self.form(t.array.address(self.k, self.written_at[t.value])) for t in self.targets]
-        proper = self.space.proper(range(len(self.space.sizes)))
+        proper = self.space.proper(self.order)
         return frozenset(
             a
             for a, b in pairwise(proper)
@@ -170,17 +175,38 @@ class KernelLowering:
             and all(form is not None and self._continues(form, a, b) for form in forms)
         )
 
+    def order_in_memory(self) -> Sequence[int]:
+        """The axes from the outermost to the innermost: as most arrays over the whole space lie, if results do."""
+        axes = self.space.proper(self.order)
+        if self.nested or len(axes) < 2 or not self._one_nest():
+            return self.order
+        forms = [form for is_store, form in self.forms() if not is_store]
+        reads = Counter(_by_steps(form, axes) for form in forms)
+        whole = [t for t in self.targets if t.shape == self.space_shape]
+        forms = [self.form(t.array.address(self.k, self.written_at[t.value])) for t in whole]
+        writes = Counter(_by_steps(form, axes) for form in forms)
+        best, count = next(((o, n) for o, n in reads.most_common() if o), ((), 0))
+        if count <= reads[tuple(axes)] or writes.keys() - {best}:
+            return self.order
+        return [a for a in self.order if a not in axes] + list(best)
+
     def turned_axis(self) -> tuple[int, Expr] | None:
         """An axis along which an array is read densely that is read in strides along the last one, and the stride that
         must be 1 for that."""
-        *others, last = self.space.proper(range(len(self.space.sizes))) or [0]
+        *others, last = self.space.proper(self.order) or [0]
         if self.folded or self.nested or not others or not self._one_nest():
             return None
-        forms = [self.form(access.address) for access in self.elements.accesses if not access.is_store]
+        forms = [form for is_store, form in self.forms() if not is_store]
         strided = [f for f in forms if f is not None and not _is_loaded_in_vectors(f.get(last, ZERO))]
         steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
         known = next(((a, step) for a, step in steps if step == ONE), None)
         return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
+
+    def forms(self) -> list[tuple[bool, dict[int | None, Expr] | None]]:
+        """For each access whether it is a store, and its form."""
+        if len(self.formed) < len(self.elements.accesses):
+            self.formed = [(access.is_store, self.form(access.address)) for access in self.elements.accesses]
+        return self.formed
 
     def form(self, address: Expr) -> dict[int | None, Expr] | None:
         """An address as its steps along the axes of the common space and (under None) the rest."""
@@ -246,7 +272,7 @@ class KernelLowering:
         """Loops over narrow strips along the last axis, the axis `turned` innermost in each: lines of memory that are
         crossed by a row are in the nearest cache for the next rows, which want their neighbouring elements. Where the
         step is not 1 there is one strip, and blocks are single rows: threads can share few rows too."""
-        axes = range(len(self.space.sizes))
+        axes = self.order
         *groups, last = self.space.groups(axes)
         rows = next(g for g in groups if turned in g)
         outer = [g for g in groups if g is not rows]
@@ -308,8 +334,7 @@ class KernelLowering:
         if shape != self.space_shape:
             self.space = Space(self.elements.sizes_of(ready[0].value))
         index: dict[int, Expr] = {}
-        axes = range(len(shape))
-        turned = self.turned if shape == self.space_shape else None
+        axes, turned = (self.order, self.turned) if shape == self.space_shape else (range(len(shape)), None)
         if turned is None:
             with self.loops(axes, index, vector=True, parallel=True):
                 self.write(ready, self.at(index))
@@ -335,9 +360,9 @@ class KernelLowering:
 
     def fold_nest(self) -> None:
         """The nest of a group with reductions: kept axes outside, folds and writes inside."""
-        kept = [a for a in range(len(self.space.sizes)) if a not in self.axes]
-        proper, folded = self.space.proper(kept), self.space.proper(self.axes)
-        columns = bool(proper) and bool(folded) and proper[-1] > folded[-1]
+        kept = [a for a in self.order if a not in self.axes]
+        proper, folded = self.space.proper(kept), self.space.proper(self.folded_axes())
+        columns = bool(proper) and bool(folded) and self.space.proper(self.order)[-1] == proper[-1]
         if columns and self.is_tiled(kept):
             sums = {op.results[0] for op in self.folded}
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
@@ -371,11 +396,11 @@ class KernelLowering:
 
     def rows_nest(self, kept: Sequence[int], columns: bool) -> None:
         """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
-        kept_shape = tuple(self.space_shape[a] for a in kept)
+        kept_shape = tuple(self.space_shape[a] for a in sorted(kept))
         index: dict[int, Expr] = {}
         self.elements.spilled.clear()  # each version of the nest keeps them anew
         with self.loops(kept, index, vector=columns, parallel=True):
-            outer = tuple(index[a] for a in kept)
+            outer = tuple(index[a] for a in sorted(kept))
             for level in range(1, max(self.levels[op.results[0]] for op in self.folded) + 1):
                 mates = self.mates(level)
                 if mates and (mates[0].results[0], outer) not in self.elements.memo:
@@ -384,15 +409,19 @@ class KernelLowering:
             self.write(self.take(lambda t: t.shape == kept_shape and t.shape != self.space_shape), outer)
             rest = self.take(lambda t: t.shape == self.space_shape)
             if rest:
-                with self.loops(self.axes, index, vector=True, parallel=True):
+                with self.loops(self.folded_axes(), index, vector=True, parallel=True):
                     self.write(rest, self.at(index))
 
     def is_tiled(self, kept: Sequence[int]) -> bool:
         """Whether columns are folded tile by tile: one loop over columns, one over rows, of which there may be many."""
-        groups = self.space.groups(kept), self.space.groups(self.axes)
+        groups = self.space.groups(kept), self.space.groups(self.folded_axes())
         if not self.is_final or any(len(g) != 1 for g in groups) or not ColumnTiles.possible(self):
             return False
         return not schedule.is_small([self.space.sizes[a] for a in groups[1][0]], schedule.FEW_ROWS)
+
+    def folded_axes(self) -> list[int]:
+        """The axes that reductions fold, from the outermost to the innermost."""
+        return [a for a in self.order if a in self.axes]
 
     def identity(self, op: Op) -> Element:
         """What a reduction starts from; f16 and bf16 are folded in f32."""
@@ -425,10 +454,11 @@ class KernelLowering:
             if self.is_uniform():
                 self.fold_group(self.mates(self.levels[op.results[0]]), index, [])
                 return self.elements.memo[op.results[0], index]
-            common, axes = self.space, self.axes
+            common = self.space, self.axes, self.order
             self.space, self.axes = Space(self.elements.sizes_of(op.operands[0])), op.attrs["axes"]
+            self.order = range(len(self.space.sizes))
             self.fold_group([op], index, [])
-            self.space, self.axes = common, axes
+            self.space, self.axes, self.order = common
         return self.elements.memo[op.results[0], index]
 
     def fold_group(self, mates: list[Op], outer: Index, targets: list[Target]) -> None:
@@ -439,6 +469,22 @@ class KernelLowering:
             dtype = op.results[0].type.dtype  # type: ignore[union-attr]
             named = self.k.let(self.k.cast(total, dtype), op.results[0].name)
             self.elements.memo[op.results[0], outer] = named
+
+
+def _by_steps(form: dict[int | None, Expr] | None, axes: Sequence[int]) -> tuple[int, ...]:
+    """The axes from the longest step of an address to that of 1; () where that is not known, or some are not in it."""
+    if form is None or not all(form.get(a, ZERO) != ZERO for a in axes):
+        return ()
+    steps = {a: _length(form[a]) for a in axes}
+    found = tuple(sorted(axes, key=steps.__getitem__, reverse=True))
+    return found if form[found[-1]] == ONE else ()
+
+
+def _length(step: Expr) -> tuple[int, int]:
+    """How a step compares with others: by the number of run-time factors, and what is known of their product."""
+    factors = list(_factors(step))
+    known = [int(f.value.real) for f in factors if isinstance(f, Const)]
+    return len(factors) - len(known), math.prod(known)
 
 
 def _is_loaded_in_vectors(step: Expr) -> bool:

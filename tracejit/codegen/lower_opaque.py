@@ -103,6 +103,14 @@ class Emitter:
         """Copy elements between arrays of one shape."""
         self.lowering.copy_into(target, source)
 
+    def is_line(self, array: Array, axis: int) -> bool:
+        """Whether elements that follow each other along an axis are known to be neighbours."""
+        return array.steps(self.k)[axis] == ONE
+
+    def with_lines(self, array: Array, axes: Sequence[int]) -> Array:
+        """The array, or a copy in C order where it has no lines along any of these axes."""
+        return array if any(self.is_line(array, axis) for axis in axes) else self.lowering.contiguous(array)
+
     def part(self, array: Array, axis: int, start: Expr, size: Expr) -> Array:
         """The part of an array from `start` along an axis."""
         steps = array.steps(self.k)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracejit.ir.aliasing import has_storage, is_flat
+from tracejit.ir.aliasing import has_storage
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.types import ScalarType, TensorType
@@ -46,7 +46,7 @@ def _takes_strides(op: Op, i: int) -> bool:
         return True
     lower = op.defn.lower
     if isinstance(lower, Pointwise):
-        return op.name != "vread" and not is_flat(op)
+        return op.name != "vread" and lower.view != "flat"
     if isinstance(lower, Opaque):
         return lower.strided
     return isinstance(lower, Reduction | Contraction)

@@ -221,7 +221,7 @@ def print_program(program: Program) -> str:
     """The text of a whole program: interface, entry, kernels, errors and print templates."""
     lines = [f"program {program.name} {{"]
     for i, spec in enumerate(program.inputs):
-        marks = ("" if spec.contiguous else " strided") + (" inout" if spec.inout else "")
+        marks = {"C": "", "F": " columns", "any": " strided"}[spec.order] + (" inout" if spec.inout else "")
         lines.append(f"  input {i} {spec.name}: {spec.type}{marks}")
     lines += [f"  output {i}: {spec.type}" for i, spec in enumerate(program.outputs)]
     for i, error in enumerate(program.errors):

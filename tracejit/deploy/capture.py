@@ -109,7 +109,7 @@ def _scripted(fn: Any) -> tuple[ScriptedFunction, list[Any]]:
 def _contiguous(spec: Any) -> Any:
     """The library makes strided inputs contiguous before the program sees them."""
     if isinstance(spec, ArraySpec):
-        return ArraySpec(spec.dtype, spec.dims, True, spec.tensor, spec.requires_grad, True, spec.device)
+        return ArraySpec(spec.dtype, spec.dims, "C", spec.tensor, spec.requires_grad, True, spec.device)
     return spec
 
 

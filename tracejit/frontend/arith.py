@@ -214,9 +214,9 @@ class Arithmetic:
     def typed(self, name: str, node: ast.AST, *operands: FrontValue, **attrs: Any) -> FrontValue:
         """An elementwise op under NumPy's promotion and broadcasting. Its result lies as the operands do."""
         self.ctx.at(node)
-        axes = common_axes(self.ctx, node, operands)
-        pairs = [self.operand(by_rows(x, axes), node) for x in operands]
         try:
+            axes = common_axes(self.ctx, node, operands)
+            pairs = [self.operand(by_rows(x, axes), node) for x in operands]
             made = coerce.apply(self.ctx.b, name, *(p[0] for p in pairs), weak=tuple(p[1] for p in pairs), **attrs)
         except (TypeError, ValueError, OverflowError) as error:
             self.mismatch(error, node)

@@ -136,6 +136,7 @@ class Context:
     loop_memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
     #: classes whose memory the caller did not lay out in C order: reshaping them copies
     strided: set[int] = field(default_factory=set[int])
+    by_columns: set[int] = field(default_factory=set[int])  #: those of them that lie in Fortran order
     #: classes that copy, on one path only, what is a view of these classes in Python
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes that copy what Python shares where a condition known at run time only holds
@@ -150,8 +151,7 @@ class Context:
     parts: dict[int, Part] = field(default_factory=dict[int, "Part"])
     #: classes of tensors that the script made and that ask for gradients
     asking: set[int] = field(default_factory=set[int])
-    #: classes of arguments
-    arguments: set[int] = field(default_factory=set[int])
+    arguments: set[int] = field(default_factory=set[int])  #: classes of arguments
     #: classes that are memory of an argument in some iterations of a loop: a whole new content is stored there
     settled: set[int] = field(default_factory=set[int])
     #: whether a read-only one is written all the same

@@ -428,7 +428,7 @@ class Lowering:
         if self.ctx.device != "cpu":
             raise NeedsItems
         columns = [
-            self.array_input(name, access.step("numbers", key), ArraySpec(dtype, (None,), True, tensor=False))
+            self.array_input(name, access.step("numbers", key), ArraySpec(dtype, (None,), "C", tensor=False))
             for key, dtype in zip(spec.columns, spec.dtypes, strict=True)
         ]
         return self.statics.numbers_of_outside(columns, spec.in_tuples, access)
@@ -477,6 +477,8 @@ class Lowering:
         elements.note_input(self.ctx, storage, spec.tensor)
         if not spec.contiguous:
             self.ctx.strided.add(storage)
+        if spec.order == "F":
+            self.ctx.by_columns.add(storage)
         if not spec.writeable:
             self.ctx.readonly.add(storage)
         nothing = None if zeros is None else self.ctx.whole_view(self.ctx.storage.new(zeros))

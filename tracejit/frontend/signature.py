@@ -18,7 +18,7 @@ import numpy as np
 
 from tracejit.devices import is_writeable
 from tracejit.eager.tensor import Tensor
-from tracejit.ir.types import BY_NUMPY_NAME, DType
+from tracejit.ir.types import BY_NUMPY_NAME, DType, Order
 from tracejit.records import record
 
 
@@ -97,11 +97,16 @@ class ArraySpec:
 
     dtype: DType
     dims: tuple[int | None, ...]
-    contiguous: bool
+    order: Order
     tensor: bool
     requires_grad: bool = False
     writeable: bool = True
     device: str = "cpu"
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the elements lie in C order."""
+        return self.order == "C"
 
 
 @record
@@ -190,10 +195,12 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
         raise TypeError(f"tracejit has no dtype {array.dtype}")
     dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
     flags = getattr(array, "flags", None)
-    contiguous = bool(flags.c_contiguous) if flags is not None else True
     device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
     native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
-    return ArraySpec(dtype, dims, contiguous and native, tensor, requires_grad, is_writeable(array), device)
+    order: Order = "C" if flags is None or (native and flags.c_contiguous) else "any"
+    if native and device == "cpu" and order != "C" and flags.f_contiguous:  # type: ignore[union-attr]
+        order = "F"
+    return ArraySpec(dtype, dims, order, tensor, requires_grad, is_writeable(array), device)
 
 
 class OwnContainer(TypeError):

@@ -14,16 +14,22 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import inverse, permuted
 from tracejit.frontend.values import ArrayView, FrontValue, Size, TupleValue
+from tracejit.ops import coerce
 
 
 def common_axes(ctx: Context, node: ast.AST, operands: Sequence[FrontValue]) -> tuple[int, ...]:
     """The axes, as those of memory by rows, of all arrays among the operands that have an order, if they are known to
-    fit each other; () where results lie by rows, as all do among Tensors."""
+    fit each other or are checked here; () where results lie by rows, as all do among Tensors."""
     arrays = [x for x in operands if isinstance(x, ArrayView) and x.rank]
-    first = next(filter(_is_turned, arrays), None)
-    if ctx.tensors or first is None or not all(_lies_like(ctx, x, first) for x in arrays):
+    axes = next(filter(None, (_axes(ctx, x) for x in arrays)), ())
+    if ctx.tensors or not axes:
         return ()
-    return first.via[1] if _is_taken_at_once(ctx, node) else ()
+    first = next(x for x in arrays if _axes(ctx, x))
+    if not all(_lies_like(ctx, x, first) for x in arrays) or not _is_taken_at_once(ctx, node):
+        return ()
+    shapes = [[n if isinstance(n, int) else ctx.handle(n) for n in x.lengths] for x in arrays]
+    coerce.broadcast_shapes(ctx.b, shapes)
+    return axes
 
 
 #: What takes an array and gives it no name.
@@ -48,17 +54,27 @@ def _is_taken_at_once(ctx: Context, node: ast.AST) -> bool:
     return isinstance(outer, ast.Lambda) and outer is whole and ctx.frame.caller is None
 
 
-def _is_turned(x: ArrayView) -> bool:
-    return bool(x.via) and x.via[0] == "transpose"
+def _axes(ctx: Context, x: ArrayView) -> tuple[int, ...]:
+    """The axes of an array as those of memory by rows; () where they are the same, or that is not known."""
+    is_turned = bool(x.via) and x.via[0] == "transpose"
+    if x.storage in ctx.by_columns and (is_turned or x.is_whole):
+        axes = tuple(x.rank - 1 - k for k in (x.via[1] if is_turned else range(x.rank)))
+        return () if axes == tuple(range(x.rank)) else axes
+    return x.via[1] if is_turned and x.storage not in ctx.strided else ()
 
 
 def _lies_like(ctx: Context, x: ArrayView, first: ArrayView) -> bool:
     """Whether an operand lies in the order of another, or has none, and need not be stretched at run time."""
-    sizes = list(map(key, first.lengths[first.rank - x.rank :]))
-    if x.rank == first.rank and x.via == first.via and x.storage not in ctx.strided:
-        return list(map(key, x.lengths)) == sizes
+    sizes = first.lengths[first.rank - x.rank :]
+    if x.rank == first.rank and _axes(ctx, x) == _axes(ctx, first):
+        return all(_is_fixed(ctx, n, size) for n, size in zip(x.lengths, sizes, strict=True))
     long = [k for k, n in enumerate(x.lengths) if not _is_unit(n)]
-    return x.rank <= first.rank and len(long) < 2 and all(key(x.lengths[k]) == sizes[k] for k in long)
+    return x.rank <= first.rank and len(long) < 2 and all(_is_fixed(ctx, x.lengths[k], sizes[k]) for k in long)
+
+
+def _is_fixed(ctx: Context, a: Size, b: Size) -> bool:
+    """Whether two sizes are one or certainly an error."""
+    return key(a) == key(b) or (ctx.sizes.at_least(a, 2) and ctx.sizes.at_least(b, 2))
 
 
 def _is_unit(n: Size) -> bool:

@@ -8,12 +8,20 @@ Nothing here imports an array library: `DType.numpy_name` is the bridge.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.ir.core import Value
+
+#: How the elements of an array lie in memory: in C order, in Fortran order, or as its strides say.
+Order: TypeAlias = Literal["C", "F", "any"]
+
+
+def rows_first(count: int) -> tuple[Order, ...]:
+    """C order for so many arrays."""
+    return ("C",) * count
 
 
 @record(eq=False)

@@ -68,28 +68,29 @@ def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *,
 def extremum_place(better: str) -> Callable[..., Any]:
     """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan.
 
-    Along the last axis (contiguous as a rule) vector loops find the first block that has it, then its place there.
-    Along another one, and where lines are short, neighbouring lines are the lanes, and each lane carries its best
-    element and where it was.
+    Along an axis whose elements are neighbours, the last one as a rule, vector loops find the first block that has it,
+    then its place there. Along another one, and where lines are short, neighbouring lines are the lanes, and each lane
+    carries its best element and where it was.
     """
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out, size = e.new(results[0]), x.shape[axis]
+        x = e.with_lines(x, (axis, *without_axis(range(len(x.shape)), axis)[-1:]))
 
         def nest(place: Callable[..., Expr], vector: bool = False) -> None:
             with e.loops(without_axis(x.shape, axis), parallel=True, vector=vector) as outer:
                 found = place(e, better, size, lambda i: wide(e, e.load(x, insert_axis(outer, axis, i))))
                 e.store(out, outer, found)
 
-        is_last = axis == len(x.shape) - 1
+        in_line = e.is_line(x, axis)
         with e.kernel():
-            if is_last and len(x.shape) > 1 and e.in_order:
+            if in_line and len(x.shape) > 1 and e.in_order:
                 is_short = e.k.let(e.k.le(size, SHORT), "is_short")
                 with e.when(is_short):
                     nest(_place_by_lane, vector=True)
                 with e.when(e.k.logical_not(is_short)):
                     nest(_place_in_line)
-            elif is_last:
+            elif in_line:
                 nest(_place_in_line)
             else:
                 nest(_place_by_lane, vector=True)

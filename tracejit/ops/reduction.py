@@ -218,6 +218,7 @@ for _name, _best in (("argmax", "largest"), ("argmin", "smallest")):
         vjp="its result is an integer",
         lower=Opaque(
             loops.extremum_place("gt" if _name == "argmax" else "lt"),
+            strided=True,
             nodes=nodes.extremum_place("ArgMax" if _name == "argmax" else "ArgMin"),
         ),
         samples=lambda rng: (

@@ -179,9 +179,11 @@ class _Prepared:
         given = np.asarray(x, dtype) if isinstance(spec.type, ScalarType) or not isinstance(x, np.ndarray) else x
         if given.dtype.newbyteorder("=") != dtype or given.ndim != spec.type.rank:
             raise TypeError(f"{spec.name}: expected {spec.type}, got an array of {given.dtype} with {given.ndim} axes")
-        fits = given.flags.c_contiguous if spec.contiguous else all(s % given.itemsize == 0 for s in given.strides)
+        fits = all(s % given.itemsize == 0 for s in given.strides)
+        if spec.order != "any":
+            fits = given.flags.c_contiguous if spec.order == "C" else given.flags.f_contiguous
         own = fits and given.flags.aligned and given.dtype.isnative
-        self.array: Array = given if own else given.astype(dtype, order="C")
+        self.array: Array = given if own else given.astype(dtype, order="F" if spec.order == "F" else "C")
         self.given: Array | None = given if self.array is not given and spec.inout else None
         self.shape = (c_int64 * max(given.ndim, 1))(*given.shape)
         self.strides = (c_int64 * max(given.ndim, 1))(*(s // given.itemsize for s in self.array.strides))

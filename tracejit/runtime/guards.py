@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tracejit.ir.types import Order
 from tracejit.records import record
 
 
@@ -19,14 +20,14 @@ class ArrayGuard:
     """An ndarray, or an instance of the Tensor class `tensor`.
 
     `dims`: an int is exactly that size, a name is a size of at least 2 shared by all dims of that name, None is
-    any size. `contiguous` asks for C order, or where it is False for another one, the strides of which are passed
-    on, as they are where it is None: any order. `inout` asks for a writeable array that shares no memory with another
-    argument, and bumps a Tensor's version. `requires_grad` is what the Tensor's must be; None is either.
+    any size. `order` asks for C order, Fortran order, or where it is "any" for neither, the strides of which are
+    passed on, as they are where it is None: whatever it is. `inout` asks for a writeable array that shares no memory
+    with another argument, and bumps a Tensor's version. `requires_grad` is what the Tensor's must be; None is either.
     """
 
     dtype: np.dtype[Any]
     dims: tuple[int | str | None, ...]
-    contiguous: bool | None = True
+    order: Order | None = "C"
     inout: bool = False
     tensor: type | None = None
     requires_grad: bool | None = False

@@ -166,14 +166,13 @@ class Specialisation:
     def _array_value(self, value: tables.ValueTable, guard: ArrayGuard) -> None:
         value.dtype = self._pin(guard.dtype)
         value.rank = len(guard.dims)
-        value.flags = (
-            tables.ALIGNED | (tables.C_CONTIGUOUS if guard.contiguous else 0) | (tables.WRITEABLE if guard.inout else 0)
-        )
-        value.asked_flags = value.flags | (0 if guard.contiguous is None else tables.C_CONTIGUOUS)
+        dense = {"C": tables.C_CONTIGUOUS, "F": tables.F_CONTIGUOUS}.get(guard.order or "", 0)
+        value.flags = tables.ALIGNED | dense | (tables.WRITEABLE if guard.inout else 0)
+        value.asked_flags = value.flags | (tables.C_CONTIGUOUS | tables.F_CONTIGUOUS if guard.order == "any" else 0)
         value.axes = self._array(tables.AxisTable, [self._axis(dim) for dim in guard.dims])
         value.shift = guard.dtype.itemsize.bit_length() - 1
         value.inout = guard.inout
-        if not guard.contiguous:
+        if guard.order in ("any", None):
             value.strided, value.storage = 1, self._room(8 * len(guard.dims))
         if guard.tensor is None:
             value.kind = KINDS["array"]

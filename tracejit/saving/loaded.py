@@ -215,7 +215,7 @@ class LoadedFunction(ScriptedFunction):
         arguments: Sequence[Any],
     ) -> Specialisation:
         entry, lowered = self.chosen(specs, aliases, arguments)
-        layouts = "".join("c" if getattr(i.spec, "contiguous", True) else "s" for i in lowered.inputs)
+        layouts = ",".join(getattr(i.spec, "order", "C") for i in lowered.inputs)
         nothing = Reachable(())
         is_kept = lowered.graph.device == "cpu"
         own = Kept(nothing, nothing.key("loaded", entry.content, layouts)) if is_kept else None

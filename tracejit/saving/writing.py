@@ -365,7 +365,7 @@ _CHANGES: dict[str, tuple[Callable[[ArraySpec], ArraySpec], ...]] = {
         lambda spec, on=on: dataclasses.replace(spec, requires_grad=on and spec.tensor and spec.dtype.is_inexact)
         for on in (False, True)
     ),
-    LAYOUT: tuple(lambda spec, on=on: dataclasses.replace(spec, contiguous=on) for on in (False, True)),
+    LAYOUT: tuple(lambda spec, order=order: dataclasses.replace(spec, order=order) for order in ("any", "C")),
 }
 
 

@@ -21,7 +21,7 @@ from tracejit.codegen.text import print_program
 from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.opdef import MATRICES
-from tracejit.ir.types import Dim, TensorType
+from tracejit.ir.types import Dim, Order, TensorType, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
@@ -78,7 +78,7 @@ class Compiled:
     graph: Graph
     final: Graph
     program: Program
-    layouts: tuple[bool, ...]
+    layouts: tuple[Order, ...]
 
     @property
     def interface(self) -> Program:
@@ -188,9 +188,9 @@ def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
     return simplified, pipeline.run(simplified, pipeline.level2(graph.device), stages), stages
 
 
-def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:
+def compile_graph(graph: Graph, layouts: Sequence[Order] | None = None) -> Compiled:
     """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
-    layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
+    layouts = tuple(layouts) if layouts is not None else rows_first(len(graph.params))
     prepare_products(graph)
     with compiling(lambda: _place(graph)):
         simplified, final, stages = transformed(graph)

@@ -88,7 +88,7 @@ def _guard(spec: InputSpec, kind: type) -> g.Guard | None:
     """The guard of an input that the graph takes as it is; None where it would have to be converted."""
     dtype = numpy_dtype(spec.type.dtype)
     if issubclass(kind, np.ndarray) or not isinstance(spec.type, ScalarType):
-        return g.ArrayGuard(dtype, (None,) * spec.type.rank, spec.contiguous or None, spec.inout)
+        return g.ArrayGuard(dtype, (None,) * spec.type.rank, None if spec.order == "any" else spec.order, spec.inout)
     if kind is dtype.type:
         return g.BoxedGuard(kind)
     guard, own = _PYTHON_NUMBERS.get(kind, (None, None))

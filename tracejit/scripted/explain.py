@@ -28,7 +28,7 @@ from tracejit.frontend.signature import (
 )
 from tracejit.ir.core import Graph, Op, walk
 from tracejit.ir.printer import called_graphs
-from tracejit.ir.types import ScalarType
+from tracejit.ir.types import Order, ScalarType
 from tracejit.scripted import copies
 from tracejit.transforms import fuse
 
@@ -81,14 +81,17 @@ def _guards(fn: ScriptedFunction, made: Specialisation) -> Iterator[str]:
         yield f"guard: {access.text(names)} is {spec_text(spec)}"
 
 
+_ORDERS: dict[Order, str] = {"C": "", "F": ", in Fortran order", "any": ", any strides"}
+
+
 def spec_text(spec: Spec) -> str:
     """A spec in words."""
     match spec:
-        case ArraySpec(dtype, dims, contiguous, tensor):
+        case ArraySpec(dtype, dims, order, tensor):
             kind = "Tensor" if tensor else "array"
             sizes = ", ".join("2.." if d is None else str(d) for d in dims)
             grad = ", asks for a gradient" if spec.requires_grad else ""
-            return f"{kind} {dtype.numpy_name}[{sizes}]{'' if contiguous else ', any strides'}{grad}, on {spec.device}"
+            return f"{kind} {dtype.numpy_name}[{sizes}]{_ORDERS[order]}{grad}, on {spec.device}"
         case NumberSpec(dtype, weak, least):
             bound = "" if least is None else f", at least {least}"
             return f"{'a Python number' if weak else 'a NumPy scalar'}, {dtype.numpy_name}{bound}"

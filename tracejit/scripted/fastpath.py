@@ -310,7 +310,7 @@ class Plan:
         guard = g.ArrayGuard(
             numpy_dtype(spec.dtype),
             tuple(n if n is not None else f"{id(input)}.{k}" for k, n in enumerate(spec.dims)),
-            contiguous=spec.contiguous,
+            order=spec.order,
             inout=access in self.inout,
             tensor=Tensor if spec.tensor else None,
             requires_grad=spec.requires_grad,

@@ -37,7 +37,7 @@ from tracejit.frontend.signature import (
 )
 from tracejit.frontend.source import FunctionSource, function_source, things_read
 from tracejit.frontend.subset import check_subset
-from tracejit.ir.types import is_differentiable
+from tracejit.ir.types import Order, is_differentiable
 from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable, is_decided
@@ -71,9 +71,9 @@ class Specialisation:
     )
 
     @property
-    def layouts(self) -> tuple[bool, ...]:
-        """Which graph parameters are in C order."""
-        return tuple(not isinstance(i.spec, ArraySpec) or i.spec.contiguous for i in self.lowered.inputs)
+    def layouts(self) -> tuple[Order, ...]:
+        """The orders in memory of graph parameters."""
+        return tuple(i.spec.order if isinstance(i.spec, ArraySpec) else "C" for i in self.lowered.inputs)
 
     @cached_property
     def compiled(self) -> Compiled:

@@ -24,7 +24,7 @@ from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.reached import telling_paths
-from tracejit.ir.types import is_differentiable
+from tracejit.ir.types import Order, is_differentiable, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
@@ -42,12 +42,12 @@ class DifferentiableGraph:
         self,
         source: Graph,
         wanted: Sequence[int],
-        layouts: Sequence[bool] | None = None,
+        layouts: Sequence[Order] | None = None,
         kept: Kept | None = None,
     ) -> None:
         self.source = source
         self.wanted = tuple(wanted)
-        self.layouts = tuple(layouts) if layouts is not None else (True,) * len(source.params)
+        self.layouts = tuple(layouts) if layouts is not None else rows_first(len(source.params))
         self.n_user = len(source.result_types) - len(source.inout)
         self._kept = kept
 
@@ -128,7 +128,7 @@ class DifferentiableGraph:
         """Forward and backward in one graph: parameters and cotangents to the cotangents of the wanted parameters."""
         graph = pullback_graph(self.graph, self.wanted, self.cotangent_results)
         inexact = [i for i, p in enumerate(graph.params) if is_differentiable(p.type)]
-        layouts = (*self.layouts, *(True,) * len(self.cotangent_results))
+        layouts = (*self.layouts, *rows_first(len(self.cotangent_results)))
         return DifferentiableGraph(graph, inexact, layouts)
 
     @property

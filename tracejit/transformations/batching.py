@@ -160,11 +160,7 @@ class BatchedFunction(Transformation):
                 return _with_children(spec, access, lambda a: self._sliced(parts[a], a, axes))
             case ArraySpec() if access in axes:
                 dims = spec.dims[: axes[access]] + spec.dims[axes[access] + 1 :]
-                return (
-                    dataclasses.replace(spec, dims=dims, contiguous=True)
-                    if dims
-                    else NumberSpec(spec.dtype, weak=False)
-                )
+                return dataclasses.replace(spec, dims=dims, order="C") if dims else NumberSpec(spec.dtype, weak=False)
             case _:
                 return spec
 

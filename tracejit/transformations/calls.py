@@ -31,7 +31,7 @@ from tracejit.frontend.function import (
     TreeLeaf,
 )
 from tracejit.frontend.signature import Access, step_kind, tree_children
-from tracejit.ir.types import is_differentiable
+from tracejit.ir.types import is_differentiable, rows_first
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation
 from tracejit.scripted.node import raw_value
@@ -163,7 +163,7 @@ def _forward(found: Specialisation, wanted: tuple[int, ...]) -> Compiled:
     made = _FORWARD.setdefault(found, {})
     if wanted not in made:
         graph = jvp_graph(simplify(found.lowered.graph)[0], wanted)
-        made[wanted] = compile_graph(graph, (*found.layouts, *(True for _ in wanted)))
+        made[wanted] = compile_graph(graph, (*found.layouts, *rows_first(len(wanted))))
     return made[wanted]
 
 
