@@ -300,9 +300,34 @@ def _mask_samples(rng: Any) -> list[Sample]:
     ]
 
 
+def _mask_places_infer(mask: Value) -> tuple[Value, ...]:
+    require_dtype(mask, (BOOL,), "mask_places")
+    if tensor_type(mask, "mask_places").rank != 1:
+        raise ShapeMismatch(f"mask_places: {mask} is no vector")
+    count = Value(ScalarType(I64), "n")
+    return count, Value(TensorType(I64, (count,)), "places")
+
+
+def _mask_places_eager(xp: Any, mask: Any) -> tuple[Any, Any]:
+    found = xp.flatnonzero(mask).astype("int64")
+    return xp.int64(found.shape[0]), found
+
+
+mask_places = op(
+    "mask_places",
+    ("mask",),
+    doc="The indices at which a vector of truth values holds; before them their count.",
+    infer=_mask_places_infer,
+    eager=_mask_places_eager,
+    vjp="its result is an integer",
+    lower=Opaque(loops.mask_places, nodes=nodes.mask_places),
+    samples=lambda rng: [Sample((draw(rng, 0, 1, (n,), "bool"),)) for n in (0, 7, 150)],
+)
+
 mask_read = op(
     "mask_read",
     ("x", "mask"),
+    simplify=simplify.mask_read,
     doc="The elements (or sub-arrays) where the mask over x's leading axes holds, in C order; before them their count.",
     infer=_mask_read_infer,
     eager=_mask_read_eager,

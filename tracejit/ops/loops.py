@@ -236,9 +236,22 @@ def _rows(e: Emitter, x: Array, mask: Array) -> tuple[Expr, Expr]:
     return e.k.product(mask.shape), e.k.let(e.k.product(x.shape[len(mask.shape) :]), "row")
 
 
+def mask_places(e: Emitter, results: Sequence[Any], mask: Array) -> tuple[Expr, Array]:
+    """Count, allocate, then write where the mask holds."""
+    return _read(e, results, mask, e.k.const(1, I64), lambda at: at)
+
+
 def mask_read(e: Emitter, results: Sequence[Any], x: Array, mask: Array) -> tuple[Expr, Array]:
     """Count, allocate, then copy what the mask holds."""
-    total, row = _rows(e, x, mask)
+    return _read(e, results, mask, _rows(e, x, mask)[1], lambda at: e.load_flat(x, at))
+
+
+def _read(
+    e: Emitter, results: Sequence[Any], mask: Array, row: Expr, element: Callable[[Expr], Expr]
+) -> tuple[Expr, Array]:
+    """The number of elements of a mask that hold, and `element(place in the whole)` of each of the `row` elements that
+    belong to one."""
+    total = e.k.product(mask.shape)
     count = e.scratch(TensorType(I64, ()), "count")
     with e.kernel():
         with e.fold(total, e.k.const(0, I64), combine="add") as fold:
@@ -249,14 +262,14 @@ def mask_read(e: Emitter, results: Sequence[Any], x: Array, mask: Array) -> tupl
     out = e.new(results[1], room=1 if is_dense else 0)
     with e.kernel():
         if is_dense:
-            _picked(e, total, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
+            _picked(e, total, mask, lambda at, to: e.store_flat(out, to, element(at)))
         else:
-            _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
+            _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(out, to, element(at)))
     return number, out
 
 
-#: So many elements of a mask are looked at together.
-_BLOCK = 64
+#: So many elements of a mask are looked at together, and so many are moved in a turn.
+_BLOCK, _STEPS = 64, 4
 
 
 def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], None]) -> None:
@@ -264,11 +277,14 @@ def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], N
     next over the one before where it did not hold: nothing else is jumped over, which could be foretold wrongly. The
     place in the selection may be that behind its last."""
 
-    def line(start: Expr, size: Expr, found: Expr) -> Expr:
-        with e.fold(size, found) as fold:
-            at = e.k.let(e.k.add(start, fold.index), "at")
-            move(at, fold.carried[0])
-            fold.following = [e.k.add(fold.carried[0], e.k.cast(e.load_flat(mask, at), I64))]
+    def line(start: Expr, turns: Expr, found: Expr, steps: int) -> Expr:
+        with e.fold(turns, found) as fold:
+            first, found = e.k.add(start, e.k.mul(fold.index, steps)), fold.carried[0]
+            for step in range(steps):
+                at = e.k.let(e.k.add(first, step), "at")
+                move(at, found)
+                found = e.k.let(e.k.add(found, e.k.cast(e.load_flat(mask, at), I64)), "found")
+            fold.following = [found]
         return fold.results[0]
 
     count = e.k.let(e.k.floordiv(total, _BLOCK), "blocks")
@@ -276,10 +292,10 @@ def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], N
         start = e.k.let(e.k.mul(blocks.index, _BLOCK), "start")
         with e.fold(e.k.const(_BLOCK, I64), e.k.const(False, BOOL), combine="logical_or") as some:
             some.following = [e.load_flat(mask, e.k.add(start, some.index))]
-        size = e.k.select(some.results[0], e.k.const(_BLOCK, I64), e.k.const(0, I64))
-        blocks.following = [line(start, size, blocks.carried[0])]
+        turns = e.k.select(some.results[0], e.k.const(_BLOCK // _STEPS, I64), e.k.const(0, I64))
+        blocks.following = [line(start, turns, blocks.carried[0], _STEPS)]
     start = e.k.mul(count, _BLOCK)
-    line(start, e.k.sub(total, start), blocks.results[0])
+    line(start, e.k.sub(total, start), blocks.results[0], 1)
 
 
 def mask_write(e: Emitter, results: Sequence[Any], x: Array, mask: Array, value: Array) -> Array:

@@ -185,6 +185,12 @@ def mask_read(t: Translation, results: Sequence[Any], x: Handle, mask: Handle) -
     return m.size(held, 0), m.node("GatherND", x, held, rank=x.rank - mask.rank + 1)
 
 
+def mask_places(t: Translation, results: Sequence[Any], mask: Handle) -> tuple[Handle, Handle]:
+    """How many elements of a vector hold, and where."""
+    held = t.model.flat(t.model.node("NonZero", mask, dtype=I64, rank=2))
+    return t.model.size(held, 0), held
+
+
 def mask_write(t: Translation, results: Sequence[Any], x: Handle, mask: Handle, value: Handle) -> Handle:
     """Values written where the mask holds."""
     return t.model.node("ScatterND", x, _held(t.model, mask), value)

@@ -87,6 +87,13 @@ def reshape(b: Any, x: Any, shape: Sequence[Any]) -> Any:
     return None if inner is None else b.reshape(inner.operands[0], shape)
 
 
+def mask_read(b: Any, x: Any, mask: Any) -> Any:
+    """Of the indices themselves: they need not be in memory."""
+    if b.rank(x) != 1 or b.made_by(x, "iota") is None or b.dtype(x) != I64:
+        return None
+    return tuple(result.value for result in b.mask_places(mask))
+
+
 def transpose(b: Any, x: Any, *, perm: tuple[int, ...]) -> Any:
     """That keeps the order; of something that was transposed before."""
     if perm == tuple(range(len(perm))):
