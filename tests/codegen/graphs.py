@@ -15,6 +15,7 @@ from tracejit.codegen.lower import lower
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.parser import parse
+from tracejit.ir.types import Order
 from tracejit.ir.verifier import verify
 from tracejit.transforms import pipeline
 
@@ -36,7 +37,7 @@ class Run:
         return sum(op.name == "copy" for op in walk(self.graph.body))
 
 
-def run(text: str, *inputs: Any, transforms: Sequence[str] = LEVEL2, layouts: Sequence[bool] | None = None) -> Run:
+def run(text: str, *inputs: Any, transforms: Sequence[str] = LEVEL2, layouts: Sequence[Order] | None = None) -> Run:
     """Run a graph both ways and compare; `inout` inputs of the lowered run end as the interpreter's last results."""
     source = parse(text)
     verify(source)

@@ -368,11 +368,12 @@ def test_batched_and_integer_products() -> None:
         f64(2, 3, 4, 5),
         f64(2, 3, 5, 2),
     )
-    run(
-        "graph @f(%a: i64[n, m], %b: i64[m, k]) on cpu { %c = matmul(%a, %b) : i64[n, k]  yield %c }",
-        RNG.integers(0, 9, (3, 4)),
-        RNG.integers(0, 9, (4, 5)),
-    )
+    integers = "graph @f(%a: i64[n, m], %b: i64[m, k]) on cpu { %c = matmul(%a, %b) : i64[n, k]  yield %c }"
+    a, b = RNG.integers(0, 9, (3, 4)), RNG.integers(0, 9, (4, 5))
+    (by_columns,) = run(integers, a, b).program.kernels
+    assert "for j in 0..k vector" in print_kernel(by_columns)
+    (by_terms,) = run(integers, a, np.asfortranarray(b), layouts=["C", "F"]).program.kernels
+    assert "for i.1 in 0..m vector" in print_kernel(by_terms)
 
 
 def test_complex_arrays() -> None:

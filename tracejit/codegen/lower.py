@@ -18,6 +18,7 @@ from tracejit.codegen import (
     lower_calls,
     lower_lanes,
     lower_opaque,
+    lower_products,
     lower_reports,
     lower_views,
     placement,
@@ -408,7 +409,7 @@ class Lowering:
         elif isinstance(lower, Pointwise | Reduction):
             self.compute(op, (op,), op.results)
         elif isinstance(lower, Contraction):
-            self.env[op.results[0]] = lower_opaque.contraction(self, op, lower)
+            self.env[op.results[0]] = lower_products.contraction(self, op, lower)
         else:
             assert isinstance(lower, Opaque)
             lower_opaque.opaque(self, op, lower)

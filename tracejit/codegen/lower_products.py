@@ -1,0 +1,141 @@
+"""Products of matrices and other sums of products: calls of `gemm` for f32 and f64, loops for all else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracejit.codegen.loop_ir import Call, Expr, For, If, Offset, Var
+from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element
+from tracejit.codegen.lower_opaque import Emitter
+from tracejit.codegen.support_sharing import PRODUCT_WORK
+from tracejit.ir.core import Op
+from tracejit.ir.opdef import Contraction
+from tracejit.ir.types import F32, F64, I64
+
+if TYPE_CHECKING:
+    from tracejit.codegen.lower import Lowering
+
+
+def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
+    """A sum of products: a library call for matrices of f32 and f64, loops for all else."""
+    left, right = (lowering.array(v) for v in op.operands)
+    result = lowering.new_result(op.results[0])
+    dtype = result.type.dtype
+    if lower.spec == "...ij,...jk->...ik" and dtype in (F32, F64):
+        _gemm(lowering, left, right, result)
+    else:
+        _product_loops(Emitter(lowering, op), lower.spec, left, right, result)
+    return result
+
+
+def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
+    """`gemm` once per index of the leading axes: products too small to be shared among threads are shared out."""
+    left, right = _with_unit_stride(lowering, left), _with_unit_stride(lowering, right)
+    sizes = (*result.shape[-2:], left.shape[-1])
+    leading = {a: size for a, size in enumerate(result.shape[:-2]) if size != ONE}
+
+    def call(index: Mapping[int, Expr]) -> None:
+        places = [index.get(a, ZERO) for a in range(len(result.shape) - 2)]
+        args: list[Expr] = []
+        for array in (left, right, result):
+            at = array.address(lowering.k, (*places, ZERO, ZERO))
+            buffer = array.buffer if at == ZERO else Offset(array.buffer, lowering.let(at, "at"), array.buffer.type)  # type: ignore[arg-type]
+            steps = [lowering.let(s, "step") for s in array.steps(lowering.k)[-2:]]
+            args += (buffer, *(steps[:1] if array is result else steps))
+        lowering.emit(Call(f"gemm_{result.type.dtype}", (*sizes, *args)))
+
+    indices = {a: Var("ijkl"[a % 4], I64) for a in leading}
+    _, in_turn = lowering.inside(lambda: call(indices))
+    for a in reversed(indices):
+        in_turn = (For(indices[a], leading[a], in_turn),)
+    if not leading or not lowering.parallel or lowering.in_kernel or lowering.target != "cpu":
+        lowering.emit(*in_turn)
+        return
+    product = Var("product", I64)
+    _, shared_out = lowering.inside(lambda: call(_unravelled(lowering, product, leading)))
+    is_small = lowering.k.lt(lowering.k.product(sizes), PRODUCT_WORK)
+    count = lowering.let(lowering.k.product(leading.values()), "products")
+    lowering.emit(If(is_small, (For(product, count, shared_out, "parallel"),), in_turn))
+
+
+def _unravelled(lowering: Lowering, flat: Expr, sizes: dict[int, Expr]) -> dict[int, Expr]:
+    """The index along each axis of a number that counts through all of them, the last one fastest."""
+    k, index = lowering.k, dict[int, Expr]()
+    for a in reversed(sizes):
+        line = lowering.let(k.quotient(flat, sizes[a]), "line")
+        index[a] = lowering.let(k.sub(flat, k.mul(line, sizes[a])), "ijkl"[a % 4])
+        flat = line
+    return index
+
+
+def _with_unit_stride(lowering: Lowering, array: Array) -> Array:
+    """The array, or a copy where neither rows nor columns are known to be dense, as the library needs it."""
+    if ONE in array.steps(lowering.k)[-2:]:
+        return array
+    return lowering.contiguous(array)
+
+
+def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Array) -> None:
+    inputs, output = spec.split("->")
+    names = [
+        _letters(s, len(a.shape)) for s, a in zip((*inputs.split(","), output), (left, right, result), strict=True)
+    ]
+    sizes = {
+        n: s
+        for letters, a in zip(names, (left, right, result), strict=True)
+        for n, s in zip(letters, a.shape, strict=True)
+    }
+    summed = [n for n in dict.fromkeys((*names[0], *names[1])) if n not in names[2]]
+    in_lanes = bool(names[2]) and _goes_along(e, names, (left, right, result), names[2][-1])
+    in_parts = not in_lanes and bool(summed) and _goes_along(e, names[:2], (left, right), summed[-1])
+    with e.kernel(), e.loops([sizes[n] for n in names[2]], parallel=True, vector=in_lanes) as outer:
+        index = dict(zip(names[2], outer, strict=True))
+        total = _sum(e, summed, sizes, index, lambda: _product(e, names, index, left, right), in_parts)
+        e.store(result, outer, e.k.cast(total, result.type.dtype))
+
+
+def _goes_along(e: Emitter, names: Sequence[list[str]], arrays: Sequence[Array], axis: str) -> bool:
+    """Whether a loop over an axis of real arrays is a vector: those that have the axis have lines along it."""
+    have = [(a, letters.index(axis)) for letters, a in zip(names, arrays, strict=True) if axis in letters]
+    is_long = all(a.shape[at] != ONE for a, at in have)
+    return e.in_order and is_long and all(not a.type.dtype.is_complex and e.is_line(a, at) for a, at in have)
+
+
+def _product(e: Emitter, names: list[list[str]], index: dict[str, Expr], left: Array, right: Array) -> Element:
+    a, b = (e.load(x, [index[n] for n in letters]) for x, letters in ((left, names[0]), (right, names[1])))
+    wide = _accumulator(left)
+    return e.k.mul(e.k.cast(a, wide), e.k.cast(b, wide))
+
+
+def _accumulator(array: Array) -> Any:
+    dtype = array.type.dtype
+    return F32 if dtype.is_float and dtype.bits == 16 else dtype
+
+
+def _sum(
+    e: Emitter,
+    summed: list[str],
+    sizes: dict[str, Expr],
+    index: dict[str, Expr],
+    element: Callable[[], Element],
+    in_parts: bool,
+) -> Element:
+    """The sum over axes; `in_parts`: the innermost is a vector of partial sums."""
+    if not summed:
+        return element()
+    probe = e.lowering.array(e.op.operands[0])
+    zero = e.k.const(0, _accumulator(probe))
+    is_vector = in_parts and len(summed) == 1
+    with e.fold(sizes[summed[0]], zero, combine="add" if is_vector else None) as fold:
+        index[summed[0]] = fold.index
+        term = _sum(e, summed[1:], sizes, index, element, in_parts)
+        fold.following = [term if is_vector else e.k.add(fold.carried[0], term)]
+    return fold.results[0]
+
+
+def _letters(spec: str, rank: int) -> list[str]:
+    """The axes of one operand; the dots stand for as many leading axes as the rank needs."""
+    letters = list(spec.replace("...", ""))
+    batch = [f"batch{i}" for i in range(rank - len(letters))] if "..." in spec else []
+    return [*batch, *letters]
