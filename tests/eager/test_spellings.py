@@ -220,3 +220,27 @@ def test_methods_as_functions() -> None:
         product, (first, rest), rows, _ = call(x)
         assert (first.tolist(), rest.tolist(), rows.shape) == ([1.0], [2.0, 3.0], (2, 3))
         assert tj.autograd.grad(product.sum(), x)[0].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (lambda x: tj.roll(x, shifts=(1, 2), dims=(0, 1)), lambda a: np.roll(a, (1, 2), (0, 1))),
+        (lambda x: x.roll(shifts=1), lambda a: np.roll(a, 1)),
+        (lambda x: tj.tile(x, dims=(2, 1)), lambda a: np.tile(a, (2, 1))),
+        (lambda x: x.transpose(dim0=0, dim1=1), lambda a: a.T),
+        (lambda x: tj.diag(input=x, diagonal=1), lambda a: np.diag(a, 1)),
+        (lambda x: tj.nn.functional.pad(input=x, pad=(1, 0)), lambda a: np.pad(a, ((0, 0), (1, 0)))),
+    ],
+)
+def test_names_of_arguments(call: Any, wanted: Any) -> None:
+    a = data(3, 4)
+    for function in (call, tj.script(call)):
+        np.testing.assert_array_equal(function(tj.tensor(a)).numpy(), wanted(a))
+
+
+@pytest.mark.parametrize("call", [lambda x: tj.roll(x), lambda x: tj.tile(x)])
+def test_a_missing_argument_is_an_error(call: Any) -> None:
+    for function in (call, tj.script(call)):
+        with pytest.raises(TypeError):
+            function(tj.tensor(data(3, 4)))

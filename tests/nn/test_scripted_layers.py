@@ -21,6 +21,7 @@ def array(*shape: int, seed: int = 0) -> tj.Tensor:
 MASK = tj.tensor(np.triu(np.ones((5, 5), bool), 1))
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
     "convolution": (lambda: nn.Conv2d(2, 4, 3, padding=1, stride=2, groups=2), (array(3, 2, 6, 5),)),
+    "same size": (lambda: nn.Conv2d(2, 3, 3, padding="same"), (array(3, 2, 6, 5),)),
     "reflected": (lambda: nn.Conv1d(2, 3, 3, padding="same", padding_mode="reflect"), (array(3, 2, 6),)),
     "transposed": (lambda: nn.ConvTranspose2d(2, 4, 3, 2, 1, 1), (array(3, 2, 4, 3),)),
     "pools": (lambda: nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2, 1)), (array(3, 2, 8, 6),)),

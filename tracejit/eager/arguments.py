@@ -24,6 +24,7 @@ KEYWORDS = {
     "sizes": "shape",
     "split_size": "split_size_or_sections",
     "steps": "num",
+    "diagonal": "k",
 }
 
 

@@ -120,8 +120,9 @@ def permute(x: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tensor:
 permute_dims = permute
 
 
-def transpose(x: Any, *axes: Any) -> Tensor:
-    """PyTorch's `transpose(i, j)` exchanges two axes; NumPy's reverses all axes, or takes a whole permutation."""
+def transpose(x: Any, *axes: Any, dim0: int | None = None, dim1: int | None = None) -> Tensor:
+    """PyTorch's `transpose(dim0, dim1)` exchanges two axes; NumPy's reverses all axes, or takes a whole permutation."""
+    axes = (*axes, *(axis for axis in (dim0, dim1) if axis is not None))
     x = as_tensor(x)
     if not axes or axes == (None,):
         return _permuted(x, range(x.ndim)[::-1])
@@ -205,16 +206,17 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     return _strided(x, shown)
 
 
-def diag(x: Any, diagonal_offset: int = 0) -> Tensor:
+@spelled
+def diag(x: Any, k: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with this diagonal."""
     x = as_tensor(x)
     if x.ndim == 2:
-        return diagonal(x, diagonal_offset)
+        return diagonal(x, k)
     if x.ndim != 1:
         raise ValueError(f"diag takes one or two axes, got shape {x.shape}")
-    n = x.shape[0] + abs(diagonal_offset)
-    rows = np.arange(x.shape[0]) + max(-diagonal_offset, 0)
-    columns = np.arange(x.shape[0]) + max(diagonal_offset, 0)
+    n = x.shape[0] + abs(k)
+    rows = np.arange(x.shape[0]) + max(-k, 0)
+    columns = np.arange(x.shape[0]) + max(k, 0)
     zero = builder_for((x,)).full(0, (n * n,), TENSORS.dtype(x))
     return TENSORS.reshape(TENSORS.scatter_set(zero, rows * n + columns, x, axis=0), (n, n))
 
@@ -341,9 +343,9 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
 # -- repeating and padding: the forms that scripts do not share ------------------------------------------------
 
 
-def tile(x: Any, *reps: Any) -> Tensor:
+def tile(x: Any, *reps: Any, dims: Any = None) -> Tensor:
     """The tensor repeated as a block along each axis; counts are separate or one tuple."""
-    return functions()["tile"](as_tensor(x), sizes(reps))
+    return functions()["tile"](as_tensor(x), sizes(reps if dims is None else (dims,)))
 
 
 @spelled
@@ -363,6 +365,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     return repeat_interleave(x, repeats, axis)
 
 
+@spelled
 def pad(x: Any, pad: int | Sequence[Any], mode: str = "constant", value: Any = 0) -> Tensor:
     """PyTorch's `pad`: pairs (before, after) from the last axis backward; negative ones cut. Filled with `value`.
 

@@ -324,9 +324,10 @@ def _permute(c: Calls, a: Arguments) -> FrontValue:
     return permuted(x, tuple(axes))
 
 
-@define("transpose", "x *order axes=None")
+@define("transpose", "x *order axes=None dim0=None dim1=None")
 def _transpose(c: Calls, a: Arguments) -> FrontValue:
     """Two separate axes of a Tensor are exchanged (PyTorch), of an array they are an order (NumPy)."""
+    a.rest += [a[name] for name in ("dim0", "dim1") if not a.is_none(name)]
     if len(a.rest) == 2 and c.ctx.tensors:
         x = a.array()
         i, j = (normal_axis(a, c.static(r, a.node, "an axis"), x.rank) for r in a.rest)

@@ -171,8 +171,8 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
         case "Sizes":
             if isinstance(value, TupleValue | ListValue):
                 return tuple(_sizes(calls, v, node) for v in value.items)
-            is_listed = isinstance(value, Static) and isinstance(value.value, tuple | list)
-            return calls.static(value, node, "a shape") if is_listed else _size(calls, value, node)
+            is_known = isinstance(value, Static) and isinstance(value.value, tuple | list | str)  # padding="same"
+            return calls.static(value, node, "a shape") if is_known else _size(calls, value, node)
         case "Device":
             require_device(calls.ctx, str(calls.static(value, node, "a device")), node)
             return None

@@ -194,8 +194,11 @@ for _name, _axis in (("hsplit", 1), ("vsplit", 0)):
 
 
 @function(kinds=("function", "method", "numpy"), rank_0="array")
-def tile(b: Any, x: Operand, reps: Sizes) -> Any:
+def tile(b: Any, x: Operand, reps: Sizes = None, *, dims: Sizes = None) -> Any:
     """x repeated as a whole `reps[i]` times along each axis."""
+    reps = reps if dims is None else dims
+    if reps is None:
+        raise TypeError("tile() missing a required argument: 'reps'")
     x, times = array(b, x), sizes_of(reps)
     for n in times:
         at_most_size(b, 0, n, "negative sizes are not allowed: {1}")
@@ -221,10 +224,12 @@ def repeat(b: Any, x: Operand, repeats: Size, axis: int | None = None) -> Any:
 
 
 @function(rank_0="array")
-def roll(b: Any, x: Operand, shift: Sizes, axis: Any = None, *, shifts: Sizes = None, dims: Any = None) -> Any:
+def roll(b: Any, x: Operand, shift: Sizes = None, axis: Any = None, *, shifts: Sizes = None, dims: Any = None) -> Any:
     """x with elements moved by `shift` places along an axis (of the flattened array by default), round the end."""
     x = array(b, x)
     axis, shift = (axis if dims is None else dims), (shift if shifts is None else shifts)
+    if shift is None:
+        raise TypeError("roll() missing a required argument: 'shift'")
     if axis is None:
         return b.reshape(roll(b, flat(b, x), shift, 0), b.shape(x))
     axes, moves = sizes_of(axis), sizes_of(shift)
