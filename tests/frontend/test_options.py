@@ -76,6 +76,24 @@ def test_scripted_functions_are_pickled_by_name() -> None:
     assert copy.copy(scaled) is scaled
 
 
+class Gain:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    @tj.script
+    def of(self, x: Any) -> Any:
+        return x * self.factor
+
+
+def test_scripted_methods_are_pickled_and_compared_as_methods_are() -> None:
+    scale = Gain(3.0)
+    for made in (pickle.loads(pickle.dumps(scale.of)), copy.copy(scale.of), copy.deepcopy(scale.of)):
+        assert made(2.0) == 6.0
+    assert scale.of == scale.of
+    assert len({scale.of, scale.of}) == 1
+    assert scale.of != Gain(3.0).of
+
+
 def _plus_one(fn: Any) -> Any:
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

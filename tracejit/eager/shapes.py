@@ -345,7 +345,8 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
 
 def tile(x: Any, *reps: Any, dims: Any = None) -> Tensor:
     """The tensor repeated as a block along each axis; counts are separate or one tuple."""
-    return functions()["tile"](as_tensor(x), sizes(reps if dims is None else (dims,)))
+    given = reps if dims is None else (dims,)
+    return functions()["tile"](as_tensor(x), sizes(given) if given else None)
 
 
 @spelled

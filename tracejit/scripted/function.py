@@ -7,6 +7,7 @@ new, and runs it through the tape where gradients are asked for.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
@@ -540,6 +541,23 @@ class BoundScript:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.script, name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BoundScript)
+            and self.script is other.script
+            and self.__tracejit_self__ is other.__tracejit_self__
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.script), id(self.__tracejit_self__)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as methods are: the instance, and the name of the method."""
+        return getattr, (self.__tracejit_self__, self.script.__name__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundScript:
+        return BoundScript(self.script, copy.deepcopy(self.__tracejit_self__, memo))
 
     def graph_for(self, *args: Any, **kwargs: Any) -> str:
         """The graph for these arguments, as IR text; nothing is run."""
