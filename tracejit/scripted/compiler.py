@@ -37,25 +37,33 @@ pipeline.load((*SIMPLIFY, *pipeline.LEVEL2))
 
 
 @contextmanager
-def compiling(place: Callable[[], Span | None]) -> Iterator[None]:
-    """No search for garbage cycles: compiling makes many objects and hardly any cycle. What is nested deeper than
-    Python's recursion limit allows is a `ScriptError` at the place."""
+def without_collection() -> Iterator[None]:
+    """No search for garbage cycles: compiling makes many objects and hardly any cycle."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
-    except RecursionError:
-        if _depth() > sys.getrecursionlimit() // 2:  # callers have left little room
-            raise
-        raise ScriptError(
-            "expressions or statements are nested too deeply to be compiled under Python's recursion limit of "
-            f"{sys.getrecursionlimit()}",
-            place(),
-            instead="split the longest expression or chain of elif, or call sys.setrecursionlimit before",
-        ) from None
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def compiling(place: Callable[[], Span | None]) -> Iterator[None]:
+    """No search for garbage cycles. What is nested deeper than Python's recursion limit allows is a `ScriptError` at
+    the place."""
+    with without_collection():
+        try:
+            yield
+        except RecursionError:
+            if _depth() > sys.getrecursionlimit() // 2:  # callers have left little room
+                raise
+            raise ScriptError(
+                "expressions or statements are nested too deeply to be compiled under Python's recursion limit of "
+                f"{sys.getrecursionlimit()}",
+                place(),
+                instead="split the longest expression or chain of elif, or call sys.setrecursionlimit before",
+            ) from None
 
 
 def _depth() -> int:

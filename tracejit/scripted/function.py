@@ -43,7 +43,14 @@ from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable, is_decided
 from tracejit.scripted.calls import inputs_of, run
-from tracejit.scripted.compiler import Compiled, compile_graph, compiling, prepare_calls, prepare_engine
+from tracejit.scripted.compiler import (
+    Compiled,
+    compile_graph,
+    compiling,
+    prepare_calls,
+    prepare_engine,
+    without_collection,
+)
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
@@ -293,7 +300,7 @@ class ScriptedFunction(FastCallable):
 
     def specialise(self, arguments: Sequence[Any]) -> Specialisation:
         """The specialisation for these arguments, lowered now if there is none."""
-        with self._lock:
+        with self._lock, without_collection():
             while True:
                 try:
                     return self._specialise(arguments)
