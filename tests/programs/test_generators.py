@@ -330,6 +330,45 @@ def test_generators_that_call_themselves():
     check(program, [1])
 
 
+class Sorted:
+    """A tree that is told to take a value, and that loops run over."""
+
+    def __init__(self, value):
+        self.value, self.low, self.high = value, None, None
+
+    def insert(self, value):
+        if value < self.value:
+            if self.low is None:
+                self.low = Sorted(value)
+            else:
+                self.low.insert(value)
+        elif self.high is None:
+            self.high = Sorted(value)
+        else:
+            self.high.insert(value)
+
+    def __iter__(self):
+        if self.low is not None:
+            yield from self.low
+        yield self.value
+        if self.high is not None:
+            yield from self.high
+
+
+def test_a_tree_that_inserts_by_a_method_and_is_run_over():
+    def program(values):
+        tree, total = Sorted(values[0]), 0
+        for v in values[1:]:
+            tree.insert(v)
+        for v in tree:
+            total = total * 3 + v
+        return total, list(tree), [v + 1 for v in tree], sum(tree.high)
+
+    check(program, [3, 1, 2, 5])
+    check(program, [1, 0, 0])  # the high part is None
+    check(program, [1, 2])
+
+
 def test_a_generator_that_calls_itself_while_what_it_reads_changes_is_refused():
     def program(values):
         tree = None

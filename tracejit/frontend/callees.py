@@ -17,6 +17,7 @@ from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.elements import Elements
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.heap import Contents
+from tracejit.frontend.nested_objects import Nesting
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
 from tracejit.frontend.passed_errors import Passed, passing
 from tracejit.frontend.pooled_objects import pool_if_possible
@@ -107,8 +108,7 @@ class Instance:
     values: dict[int, Any] = field(default_factory=dict[int, Any])  #: hidden arrays by identity
     attributes: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])  #: of outer objects, that are read
     refused_write: bool = False
-    #: of each kind of objects in the result, how many it had last, and how often there were more than before
-    nested: dict[object, tuple[int, int]] = field(default_factory=dict[object, "tuple[int, int]"])
+    nested: Nesting = field(default_factory=Nesting)  #: objects in the result
 
     @property
     def callee(self) -> Graph:
@@ -317,23 +317,15 @@ class Body:
         return graph, interface
 
     def note_nested(self, made: Sequence[Mutable]) -> None:
-        """Objects that hold what a call gave, and so hold more of their kind each time (the nodes of a tree), lie in a
-        pool: their types would never settle."""
-        kinds = [o.cls if isinstance(o, ObjectValue) else tuple(o.contents) for o in made]
-        for kind in dict.fromkeys(kinds):
-            count, grown = self.instance.nested.get(kind, (0, 0))
-            now = kinds.count(kind)
-            grown += now > count
-            self.instance.nested[kind] = now, grown
-            if now > count and grown > 2:
-                found = [o for o, k in zip(made, kinds, strict=True) if k == kind]
-                pool_if_possible(self.ctx, found)
-                self.ctx.refuse(
-                    self.instance.source.node,
-                    f"{self.instance.source.name!r}, which calls itself, returns {describe(found[0])} that may hold "
-                    "others without end",
-                    "put the objects into a list, and let them hold places in it",
-                )
+        """Objects that hold what a call gave, and so hold more of their kind each time, lie in a pool."""
+        for found in self.instance.nested.ever_more(made):
+            pool_if_possible(self.ctx, found)
+            self.ctx.refuse(
+                self.instance.source.node,
+                f"{self.instance.source.name!r}, which calls itself, returns {describe(found[0])} that may hold "
+                "others without end",
+                "put the objects into a list, and let them hold places in it",
+            )
 
     def merged(self, made: Sequence[Mutable], given: Sequence[Mutable]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Which objects of the result may be which of the arguments."""

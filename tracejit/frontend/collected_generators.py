@@ -34,11 +34,17 @@ def collect(ctx: Context, value: GeneratorValue, node: ast.AST) -> NoReturn:
     """Lower again with a generator's calls as lists, where that cannot be told."""
     assert ctx.recursion is not None
     source = value.source
-    if isinstance(source.node, ast.FunctionDef) and value.closure is None and _is_pure(source.node):
+    if is_possible(value):
         ctx.recursion.known.collected.add(source.node)
         raise Again
     reason = f"the generator {source.name!r} calls itself, and does more than to yield"
     ctx.refuse(node, reason, "use a list as a stack")
+
+
+def is_possible(value: GeneratorValue) -> bool:
+    """Whether nothing tells when the items of a generator are made."""
+    node = value.source.node
+    return isinstance(node, ast.FunctionDef) and value.closure is None and _is_pure(node)
 
 
 def called(
@@ -92,16 +98,19 @@ def _is_used_up(frame: Frame, call: ast.AST) -> bool:
     """Whether a function takes the items of a call as they come, and does nothing meanwhile that could tell."""
     fn = frame.source.node
     parent = next((n for n in ast.walk(fn) if any(x is call for x in ast.iter_child_nodes(n))), None)
-    match parent:
-        case ast.Call(ast.Name(name)) if name in _HARMLESS:
-            pass
-        case ast.Call(ast.Attribute(_, name)) if name in _ADDING:
-            pass
-        case ast.For() | ast.comprehension() | ast.YieldFrom() | ast.Starred():
-            pass
-        case _:
-            return False
+    if not _takes_items(parent) and not _takes_items(call):  # the call that takes the items of an object
+        return False
     return all(_keeps(part, over, frame.env) for part, over in _meanwhile(fn) if any(x is call for x in ast.walk(over)))
+
+
+def _takes_items(node: ast.AST | None) -> bool:
+    match node:
+        case ast.Call(ast.Name(name)):
+            return name in _HARMLESS
+        case ast.Call(ast.Attribute(_, name)):
+            return name in _ADDING
+        case _:
+            return isinstance(node, ast.For | ast.comprehension | ast.YieldFrom | ast.Starred)
 
 
 def _meanwhile(fn: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:

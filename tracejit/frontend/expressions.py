@@ -555,6 +555,8 @@ class Expressions:
         """Something a `for` loop can run over."""
         value = made_texts.kept(self.calls, value, node) if isinstance(value, MessageValue) else value
         match value:
+            case OptionalValue():
+                return self.iterable(optionals.there_to_run_over(self.ctx, value), node)
             case GeneratorValue():
                 self.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
             case SequenceValue():

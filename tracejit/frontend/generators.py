@@ -36,6 +36,7 @@ from tracejit.frontend.desugar import (
     jumps_out,
     suppresses,
 )
+from tracejit.frontend.optionals import there_to_run_over
 from tracejit.frontend.pooled_tables import is_record
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode, FunctionSource
@@ -44,6 +45,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GeneratorValue,
     ObjectValue,
+    OptionalValue,
     SharedObject,
     SharedVariant,
     Static,
@@ -120,7 +122,8 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
         ctx.refuse(
             s.iter, "a generator runs once, in the loop where it is made, in a script", "call the function again"
         )
-    if ctx.generators.count(node) == _DEEPEST:
+    is_own = getattr(s.iter, OF_GENERATOR, (None,))[0] is value.source  # the loop stands in the generator itself
+    if ctx.generators.count(node) == (2 if is_own and collected_generators.is_possible(value) else _DEEPEST):
         collected_generators.collect(ctx, value, s.iter)
     value.used = True
     prefix = f"$generator{id(s.node)}."
@@ -451,5 +454,7 @@ def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 def _run_over(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a loop over an object of the user's runs over; other values unchanged."""
     kinds = ObjectValue | SharedObject | SharedVariant | Static
+    if isinstance(value, OptionalValue) and isinstance(value.value, kinds):
+        value = there_to_run_over(c.ctx, value)
     is_object = isinstance(value, kinds) and not (is_table(value) or is_record(value))
     return c.objects.iterated(value, node) if is_object else value

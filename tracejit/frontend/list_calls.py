@@ -12,6 +12,7 @@ from tracejit.frontend.generators import all_items
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import columns, stacked
 from tracejit.frontend.merged_lists import may_change, require_own
+from tracejit.frontend.optionals import there_to_run_over
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
@@ -75,7 +76,7 @@ def method(
     """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
     args = [c.kept(a) for a in args]
     if name == "extend":
-        args = [c.as_operand(all_items(c, a, node)) for a in args]
+        args = [c.as_operand(all_items(c, there_to_run_over(c.ctx, a), node)) for a in args]
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
     most = {"pop": 1, "index": 3}.get(name, wanted)
     if not wanted <= len(args) <= most:

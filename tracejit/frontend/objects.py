@@ -22,7 +22,7 @@ from tracejit.frontend import choices, made_texts, pooled_objects, pooled_tables
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.binding import bound_fields
 from tracejit.frontend.names import is_numpys
-from tracejit.frontend.optionals import as_bool
+from tracejit.frontend.optionals import as_bool, there_to_run_over
 from tracejit.frontend.shared_lists import in_pool, shared_class
 from tracejit.frontend.signature import MISSING, constant_access
 from tracejit.frontend.tables import is_iterator
@@ -546,6 +546,7 @@ class Objects:
 
     def iterated(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over a value runs over, where its class says so; else the value."""
+        value = there_to_run_over(self.ctx, value)
         is_own = isinstance(value, ObjectValue | SharedObject | SharedVariant) or self.is_looped(value)
         return self.items(value, node) if is_own and not is_iterator(value) else value
 

@@ -97,6 +97,12 @@ def require_value(
     )
 
 
+def there_to_run_over(ctx: Context, value: FrontValue) -> FrontValue:
+    """What a loop is to run over: a TypeError where it is None."""
+    absent = "'NoneType' object is not iterable"
+    return require_value(ctx, value, message=absent) if isinstance(value, OptionalValue) else value
+
+
 def as_element(indexing: Indexing, value: FrontValue, dtype: DType, node: ast.AST) -> FrontValue:
     """What NumPy puts into an array for a value that is None, perhaps at run time only: nan, or False; into integers, a
     TypeError. It is none for arrays of PyTorch's."""

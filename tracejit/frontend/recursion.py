@@ -20,8 +20,10 @@ from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.kinds import pooled_classes
+from tracejit.frontend.nested_objects import Nesting
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
 from tracejit.frontend.passed_errors import Passed, passed_on, seen
+from tracejit.frontend.pooled_objects import pool_if_possible
 from tracejit.frontend.restarts import LengthVaries, NeedsStatic
 from tracejit.frontend.scopes import names_read
 from tracejit.frontend.shared_lists import Pools
@@ -98,6 +100,7 @@ class Recursion:
         self.known = known
         self.instances: dict[object, Instance] = {}
         self.active: list[Instance] = []
+        self.given: dict[FunctionNode, Nesting] = {}  #: objects in the arguments of functions
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -138,6 +141,8 @@ class Recursion:
                 f"{describe(error.value)} cannot be an argument of {source.name!r}, which calls itself",
                 "pass the arrays and numbers it is made of",
             )
+        for found in self.given.setdefault(source.node, Nesting()).ever_more(packer.objects):
+            pool_if_possible(ctx, found)
         instance = self.instance(calls, source, tuple(env), shape, enclosing, packer)
         try:
             self.settle(instance, calls, node)

@@ -42,7 +42,7 @@ from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
 from tracejit.frontend.merged_lists import may_change
-from tracejit.frontend.optionals import require_value
+from tracejit.frontend.optionals import require_value, there_to_run_over
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.shared_lists import over_container, over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
@@ -413,7 +413,7 @@ class Statements:
     # -- loops -----------------------------------------------------------------------------------------------------
 
     def for_loop(self, s: ForLoop) -> None:
-        over = one_by_one(self.calls, s.iter) or self.expressions.value(s.iter)
+        over = one_by_one(self.calls, s.iter) or there_to_run_over(self.ctx, self.expressions.value(s.iter))
         is_changing = (found := self.ctx.recursion) is not None and s.node in found.known.changing
         walked = over_container(self.calls, s, over, is_changing)
         runs_over = over if walked is not None else self.calls.objects.iterated(over, s.iter)
