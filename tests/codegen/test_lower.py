@@ -372,6 +372,10 @@ def test_batched_and_integer_products() -> None:
     a, b = RNG.integers(0, 9, (3, 4)), RNG.integers(0, 9, (4, 5))
     (by_columns,) = run(integers, a, b).program.kernels
     assert "for j in 0..k vector" in print_kernel(by_columns)
+    pairs = "graph @f(%a: c128[n, m], %b: c128[m, k]) on cpu { %c = matmul(%a, %b) : c128[n, k]  yield %c }"
+    x, y = f64(9, 20) + 1j * f64(9, 20), f64(20, 15) + 1j * f64(20, 15)
+    for left, right in ((x, y), (x[:2], y), (np.asfortranarray(x), y[:, ::2]), (x, np.asfortranarray(y))):
+        run(pairs, left, right, layouts=["any", "any"])
     (by_terms,) = run(integers, a, np.asfortranarray(b), layouts=["C", "F"]).program.kernels
     assert "for i.1 in 0..m vector" in print_kernel(by_terms)
 

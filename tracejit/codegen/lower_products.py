@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.codegen.loop_ir import Call, Expr, For, If, Offset, Var
+from tracejit.codegen.loop_ir import Call, Expr, For, Free, If, Offset, Var
+from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element
 from tracejit.codegen.lower_opaque import Emitter
 from tracejit.codegen.support_sharing import PRODUCT_WORK
 from tracejit.ir.core import Op
 from tracejit.ir.opdef import Contraction
-from tracejit.ir.types import F32, F64, I64
+from tracejit.ir.types import F32, F64, I64, TensorType, real_dtype
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
+
+#: Complex products of at least so many rows, with so many elements on the right, are products of real matrices.
+ROWS, ELEMENTS = 8, 256
 
 
 def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
@@ -24,9 +28,41 @@ def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
     dtype = result.type.dtype
     if lower.spec == "...ij,...jk->...ik" and dtype in (F32, F64):
         _gemm(lowering, left, right, result)
+    elif dtype.is_complex and len(result.shape) == 2 and lowering.target == "cpu" and not lowering.in_kernel:
+        _complex_gemm(lowering, op, left, right, result)
     else:
         _product_loops(Emitter(lowering, op), lower.spec, left, right, result)
     return result
+
+
+def _complex_gemm(lowering: Lowering, op: Op, left: Array, right: Array, result: Array) -> None:
+    """A product of complex matrices as one of real ones: pairs of real numbers, as they lie, times the matrices
+    `[[re, im], [-im, re]]` of the elements on the right. Where there are few, by loops."""
+    k, real = lowering.k, real_dtype(result.type.dtype)
+    (rows, columns), depth = result.shape, left.shape[-1]
+
+    def by_gemm() -> None:
+        pairs = left if left.contiguous else lowering.copy(left, "dense")
+        height, width = (lowering.let(k.mul(size, 2), "size") for size in (depth, columns))
+        type = TensorType(real, (None, None))
+        blocks = Array(lowering.pointer(type, "blocks"), type, (height, width))
+        lowering.allocate(blocks)
+        e = Emitter(lowering, op)
+        with e.kernel(), e.loops((depth, columns), parallel=True, vector=True) as (i, j):
+            x = e.load(right, (i, j))
+            assert isinstance(x, Complex)
+            row, column = e.k.mul(i, 2), e.k.mul(j, 2)
+            for down, across, part in ((0, 0, x.re), (0, 1, x.im), (1, 0, e.k.neg(x.im)), (1, 1, x.re)):
+                e.store(blocks, (e.k.add(row, down), e.k.add(column, across)), part)
+        steps = (height, ONE, blocks.buffer, width, ONE, result.buffer, width)
+        lowering.emit(Call(f"gemm_{real}", (rows, width, height, pairs.buffer, *steps)), Free(blocks.buffer))
+        if pairs is not left:
+            lowering.emit(Free(pairs.buffer))
+
+    is_much = k.logical_and(k.ge(rows, ROWS), k.ge(k.mul(depth, columns), ELEMENTS))
+    _, then = lowering.inside(by_gemm)
+    _, orelse = lowering.inside(lambda: _product_loops(Emitter(lowering, op), "ij,jk->ik", left, right, result))
+    lowering.emit(If(lowering.let(is_much, "is_much"), then, orelse))
 
 
 def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
@@ -88,7 +124,8 @@ def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Arr
     }
     summed = [n for n in dict.fromkeys((*names[0], *names[1])) if n not in names[2]]
     in_lanes = bool(names[2]) and _goes_along(e, names, (left, right, result), names[2][-1])
-    in_parts = not in_lanes and bool(summed) and _goes_along(e, names[:2], (left, right), summed[-1])
+    is_real = not result.type.dtype.is_complex  # the parts of pairs would have to be told apart in the end
+    in_parts = is_real and not in_lanes and bool(summed) and _goes_along(e, names[:2], (left, right), summed[-1])
     with e.kernel(), e.loops([sizes[n] for n in names[2]], parallel=True, vector=in_lanes) as outer:
         index = dict(zip(names[2], outer, strict=True))
         total = _sum(e, summed, sizes, index, lambda: _product(e, names, index, left, right), in_parts)
@@ -96,10 +133,10 @@ def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Arr
 
 
 def _goes_along(e: Emitter, names: Sequence[list[str]], arrays: Sequence[Array], axis: str) -> bool:
-    """Whether a loop over an axis of real arrays is a vector: those that have the axis have lines along it."""
+    """Whether a loop over an axis is a vector: the arrays that have it have lines along it."""
     have = [(a, letters.index(axis)) for letters, a in zip(names, arrays, strict=True) if axis in letters]
     is_long = all(a.shape[at] != ONE for a, at in have)
-    return e.in_order and is_long and all(not a.type.dtype.is_complex and e.is_line(a, at) for a, at in have)
+    return e.in_order and is_long and all(e.is_line(a, at) for a, at in have)
 
 
 def _product(e: Emitter, names: list[list[str]], index: dict[str, Expr], left: Array, right: Array) -> Element:
