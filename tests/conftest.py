@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.programs import derivatives
 from tracejit import config
+
+# Compiled code goes from one run of the tests to the next by a folder of theirs, beside the user's.
+os.environ.setdefault("TRACEJIT_CACHE_DIR", str(config.get("cache_dir").with_name("tracejit-tests")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

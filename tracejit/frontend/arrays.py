@@ -87,7 +87,6 @@ def function(
 
 #: Methods of NumPy's scalars that arrays have not.
 _OF_SCALARS = ("is_integer",)
-
 _OUTSIDE = "write it with available functions, or call it outside the script"
 
 
@@ -110,7 +109,8 @@ def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.
     in_place_name = name.endswith("_") and not name.startswith("_")
     if name in METHODS or in_place_name or is_available(name) or written_method(calls, base, name) is not None:
         return
-    calls.ctx.refuse(node, f"the attribute {name!r} of {describe(base)} is not available in a script", _OUTSIDE)
+    instead = "leave it out: NumPy's functions take tensors in scripts" if name == "numpy" else _OUTSIDE
+    calls.ctx.refuse(node, f"the attribute {name!r} of {describe(base)} is not available in a script", instead)
 
 
 def method(

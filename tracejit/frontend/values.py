@@ -537,4 +537,7 @@ def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
         return "a handler for each class, and arguments of one kind"
     if name.startswith("$"):
         return "return one kind of value on every path"
+    numbers = [isinstance(x, Number) or (isinstance(x, Static) and isinstance(x.value, int | float)) for x in (a, b)]
+    if any(numbers) and any(isinstance(x, ArrayView) for x in (a, b)):
+        return "make it an array from the start (zeros, full), or use two names"
     return "give it one kind of value, or use two names"
