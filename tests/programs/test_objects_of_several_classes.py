@@ -139,7 +139,8 @@ def classes_that_a_loop_finds(n):
             case Circle(r=r):
                 total += r
             case Square(s=s):
-                total += s * 100
+                k.s += 1  # the subject's own name is known to be a Square, too
+                total += s * 100 + k.s
     return total, here, kept[-1] is here, getattr(here, "s", -1)
 
 

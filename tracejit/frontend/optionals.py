@@ -1,7 +1,8 @@
 """Values that may be None at run time, and what a condition says about them.
 
 Where None meets a value the name becomes an `OptionalValue`. Behind `x is None`, `x is not None`, `isinstance(x, T)`,
-the truth of `x`, and `and`, `or` and `not` of these, the name is one of the two again: `refined`.
+the truth of `x`, and `and`, `or` and `not` of these, the name is one of the two again, as is each other name of the
+same value (the subject of a `match`): `refined`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
@@ -151,8 +153,9 @@ class Refinement:
                 found = self.ctx.frame.env.get(name)
                 made = self.refined(found, fact)
                 if found is not None and made is not None:
-                    self.ctx.frame.env[name] = made
-                    yield lambda: self.undo_name(name, made, found)
+                    for alias in [n for n, value in self.ctx.frame.env.items() if value is found]:
+                        self.ctx.frame.env[alias] = made
+                        yield partial(self.undo_name, alias, made, found)
             case ast.Attribute(base, "grad") if (held := self.gradient(base, fact)) is not None:
                 truths = self.ctx.sizes.truths
                 truths[held] = fact.is_some
