@@ -21,6 +21,7 @@ import pytest
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.source import function_source
+from tracejit.frontend.trees import nodes_in, parts_of
 from tracejit.scripted import script
 
 
@@ -143,8 +144,8 @@ class Pair:
 
     def described(self, x):
         """Text
-of several
-    lines."""
+        of several
+            lines."""
         return x * self.scale
 
     @staticmethod
@@ -194,13 +195,17 @@ def test_annotations_and_defaults_do_not_matter():
 
 
 def test_future_annotations(tmp_path):
-    made = module(tmp_path, "with_future", "from __future__ import annotations\ndef f(x: Unknown) -> Missing:\n    return x\n")
+    made = module(
+        tmp_path, "with_future", "from __future__ import annotations\ndef f(x: Unknown) -> Missing:\n    return x\n"
+    )
     assert body(made.f) == "return x"
 
 
 def test_edited_file_is_told(tmp_path):
     made = module(tmp_path, "edited", "def f(x):\n    return x + 1\n\ndef g(x):\n    return x + 2\n")
-    (tmp_path / "edited.py").write_text("# a new first line\n\ndef g(x):\n    return x + 2\n\ndef f(x):\n    return x + 99\n")
+    (tmp_path / "edited.py").write_text(
+        "# a new first line\n\ndef g(x):\n    return x + 2\n\ndef f(x):\n    return x + 99\n"
+    )
     linecache.checkcache()
     assert body(made.g) == "return x + 2"
     with pytest.raises(ScriptError, match="no longer matches") as caught:
@@ -384,3 +389,10 @@ def test_what_is_nested_deeper_than_the_compiler_can_go_is_refused(tmp_path: Pat
         assert caught.value.filename == made.__file__ and caught.value.lineno is not None
     with pytest.warns(RuntimeWarning, match="runs as plain Python"):
         assert script(made.ladder_300, cache=False, fallback=True)(np.full(2, 5.5)) == 5.0
+
+
+def test_nodes_are_those_of_ast_walk_without_contexts():
+    tree = ast.parse(Path(__file__).read_text())
+    assert nodes_in(tree) == [n for n in ast.walk(tree) if not isinstance(n, ast.expr_context)]
+    for node in nodes_in(tree):
+        assert parts_of(node) == [n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr_context)]

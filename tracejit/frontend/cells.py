@@ -12,6 +12,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+from tracejit.frontend.trees import nodes_in
 from tracejit.frontend.written.cells import Cell
 
 _REWRITTEN = "_tracejit_cells"
@@ -25,7 +26,7 @@ def rewritten(node: Any) -> Any:
     found = getattr(node, _REWRITTEN, None)
     if found is None:
         found = node
-        if any(isinstance(n, ast.Nonlocal) for n in ast.walk(node)):
+        if any(isinstance(n, ast.Nonlocal) for n in nodes_in(node)):
             found = fresh(node)
             _own_cells(found)
         setattr(node, _REWRITTEN, found)

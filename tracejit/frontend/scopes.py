@@ -31,6 +31,7 @@ from tracejit.frontend.desugar import (
     WithBlock,
     suppresses,
 )
+from tracejit.frontend.trees import nodes_in, parts_of
 
 #: The attributes of a syntax node that remember the names it binds, reads, and reads in functions that stand in it.
 _BOUND, _READ, _CLOSED = "_tracejit_bound", "_tracejit_read", "_tracejit_closed"
@@ -63,7 +64,7 @@ def _names_read(node: ast.AST) -> frozenset[str]:
             shared = {n for s in body for inner in ast.walk(s) if isinstance(inner, ast.Nonlocal) for n in inner.names}
             return _reads_of([*node.decorator_list, *_defaults(arguments)]) | (_reads_of(body) - own) | shared
         case _:
-            return _reads_of(ast.iter_child_nodes(node))
+            return _reads_of(parts_of(node))
 
 
 def _reads_of(nodes: Iterable[ast.AST]) -> frozenset[str]:
@@ -110,7 +111,7 @@ def _names_bound(node: ast.AST) -> frozenset[str]:
             targets = [g.target for g in node.generators]
             return frozenset().union(*(names_bound(n) for n in _comprehended(node) if n not in targets))
         case _:
-            return frozenset().union(*map(names_bound, ast.iter_child_nodes(node)))
+            return frozenset().union(*map(names_bound, parts_of(node)))
 
 
 def assigned(statements: Iterable[Statement]) -> set[str]:
@@ -230,7 +231,7 @@ def _read_by_closures(node: ast.AST) -> frozenset[str]:
     """Names that functions in a node read; remembered on it."""
     known: frozenset[str] | None = node.__dict__.get(_CLOSED)
     if known is None:
-        closures = (n for n in ast.walk(node) if isinstance(n, ast.Lambda | ast.FunctionDef))
+        closures = (n for n in nodes_in(node) if isinstance(n, ast.Lambda | ast.FunctionDef))
         known = node.__dict__[_CLOSED] = frozenset().union(*map(names_read, closures))
     return known
 

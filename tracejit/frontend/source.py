@@ -28,6 +28,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend.cells import rewritten
 from tracejit.frontend.patterns import Rewriter
 from tracejit.frontend.private_names import with_private_names
+from tracejit.frontend.trees import nodes_in
 from tracejit.records import record
 
 FunctionNode = ast.FunctionDef | ast.Lambda
@@ -146,7 +147,8 @@ class _Part:
     def without_matches(self, node: _Node) -> _Node:
         """A function of this part, its `match` statements as `if`s: they are replaced when it is first asked for."""
         if node not in self._without_matches:
-            self._without_matches[node] = Rewriter().visit(node)
+            has_matches = any(isinstance(inner, ast.Match) for inner in nodes_in(node))
+            self._without_matches[node] = Rewriter().visit(node) if has_matches else node
         return self._without_matches[node]
 
     @functools.cached_property

@@ -8,6 +8,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.cells import own_nodes
 from tracejit.frontend.desugar import jumps_out
 from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.trees import nodes_in
 
 _PASSED = "_tracejit_passed"
 
@@ -31,11 +32,11 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
     passed: set[bool] = source.node.__dict__.setdefault(_PASSED, set())
     if may_yield in passed:
         return
-    nodes = list(ast.walk(source.node))
-    found = [node for node in nodes if type(node) in _REFUSED and not _is_read_only(node, source.node)]
-    if not may_yield and any(isinstance(node, ast.Yield | ast.YieldFrom) for node in nodes):
+    inside = nodes_in(source.node)
+    found = [node for node in inside if type(node) in _REFUSED and not _is_read_only(node, source.node)]
+    if not may_yield and any(isinstance(node, ast.Yield | ast.YieldFrom) for node in inside):
         found += [node for node in own_nodes(source.node) if isinstance(node, ast.Yield | ast.YieldFrom)]
-    for node in nodes:
+    for node in inside:
         if isinstance(node, ast.Try):
             _check_try(source, node, may_yield)
     if found:
