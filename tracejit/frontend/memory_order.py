@@ -61,6 +61,8 @@ def copied(c: Calls, x: ArrayView, axes: tuple[int, ...], dtype: DType | None = 
 def in_order(c: Calls, x: ArrayView, axes: tuple[int, ...]) -> ArrayView:
     """The array itself where it lies so, else a copy. Nobody may write either where that is known at run time only."""
     strided = x.storage in c.ctx.strided
+    if x.storage in c.ctx.by_columns and x.is_whole and axes == tuple(reversed(range(x.rank))):
+        return x
     inner = permuted(x, axes)
     if not strided and c.ctx.same_lengths(inner.strides, c.ctx.contiguous_strides(inner.lengths)):
         return x
