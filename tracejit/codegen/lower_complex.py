@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracejit.codegen.loop_ir import Expr
-from tracejit.ir.types import C64, C128, F32, DType
+from tracejit.ir.types import C64, C128, F32, I64, DType
 from tracejit.records import record
 
 Builder = Any
@@ -258,10 +258,25 @@ def _atanh(k: Builder, x: Complex) -> Complex:
     )
 
 
+def _whole_power(k: Builder, x: Complex, exponent: Expr) -> Complex:
+    """x to an integer below 128 in size, by squares: the products of NumPy and CPython, in their order."""
+    one = k.const(1.0, x.type)
+    made, square, left = one, x, k.let(k.abs(exponent))
+    for bit in range(7):
+        is_odd = k.ne(k.bitand(k.shr(left, bit), 1), 0)
+        made = _let(k, k.select(is_odd, _mul(k, made, square), made))
+        square = _let(k, _mul(k, square, square))
+    return k.select(k.lt(exponent, 0), _div(k, one, made), made)
+
+
 def _pow(k: Builder, x: Complex, y: Complex) -> Complex:
-    """exp(y log x); 1 for a zero exponent; of a zero base 0 where the exponent has a positive real part, else nan."""
+    """Products for a whole exponent below 100, else exp(y log x); 1 for a zero exponent; of a zero base 0 where the
+    exponent has a positive real part, else nan."""
     x, y = _let(k, x), _let(k, y)
-    power = _exp(k, _mul(k, y, _log(k, x)))
+    is_small = k.logical_and(k.eq(y.im, 0.0), k.lt(k.abs(y.re), 100.0))
+    is_whole = k.let(k.logical_and(is_small, k.eq(k.trunc(y.re), y.re)))
+    products = _whole_power(k, x, k.let(k.cast(k.select(is_whole, y.re, k.const(1.0, y.re.type)), I64)))
+    power = k.select(is_whole, products, _exp(k, _mul(k, y, _log(k, x))))
     zero_base = k.logical_and(k.eq(x.re, 0.0), k.eq(x.im, 0.0))
     zero_exponent = k.logical_and(k.eq(y.re, 0.0), k.eq(y.im, 0.0))
     real, one = y.re.type, k.const(1.0, x.type)
