@@ -760,3 +760,10 @@ def test_a_recorded_pullback_needs_its_arguments_as_they_were() -> None:
     x += 1
     with pytest.raises(RuntimeError, match="changed in place"):
         pullback(tj.tensor(np.ones(2)))
+
+
+def test_floats_that_are_known_have_a_tangent_of_zero() -> None:
+    def fn(x):
+        return "a", x.sum(), 2.0, [3, 1j]
+
+    assert tj.jvp(fn, (np.ones(2),), (np.ones(2),))[1] == (None, 2.0, 0.0, [None, 0j])

@@ -7,6 +7,7 @@ Golub and Van Loan, Matrix Computations, sections 8.5 and 8.6.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -294,8 +295,9 @@ def _hestenes(
             return e.k.select(tall, found, e.k.conj(found)) if dtype.is_complex else found
 
         peak = peak_of(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
-        note(e, flag, e.k.logical_not(e.k.isfinite(peak)))
-        scale = e.k.let(e.k.select(e.k.gt(peak, 0), peak, e.k.const(1, peak.type)), "scale")
+        note(e, flag, e.k.isnan(peak))
+        scale = e.k.select(e.k.gt(peak, 0), peak, e.k.const(1, peak.type))
+        scale = e.k.let(e.k.select(e.k.isinf(peak), e.k.const(math.nan, peak.type), scale), "scale")  # as LAPACK
         with e.loops((k, lines.shape[-1])) as (i, j):
             e.store(lines, (*batch, i, j), e.k.div(element(i, j), e.k.cast(scale, dtype)))
         identity(e, other, batch)

@@ -271,7 +271,7 @@ class _Call:
                 return None
             case ConstantLeaf(value):
                 leaves, structure = pytree.flatten(value)
-                return structure.unflatten(None for _ in leaves)
+                return structure.unflatten(type(x)(0) if isinstance(x, float | complex) else None for x in leaves)
             case _:
                 return self._tangent_of(leaf, slopes, given)
 

@@ -167,7 +167,8 @@ def imag(val: Any) -> Any:
 @written(np.i0)
 def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind of order 0, as an array."""
-    return np.asarray(bessel_of(x))
+    x = np.asarray(x)
+    return np.where(np.isinf(x), np.nan, bessel_of(x))  # NumPy divides one infinity by another
 
 
 @written(np.unwrap)
