@@ -392,3 +392,35 @@ def test_copies_of_transposed_matrices_of_all_shapes(dtype):
             found = turned(part)
             assert found.flags.c_contiguous and found.dtype == x.dtype
             np.testing.assert_array_equal(found, part.T)
+
+
+def rows_change_places(x, at, v):
+    n = x.shape[0]
+    for k in range(1, n):
+        x[[k, at[k]], :k] = x[[at[k], k], :k]
+        x[at[:2], k:] += 1.0
+        x[1:, at[:2]] = x[1:, at[1:3]] * 0.5
+        x[::-1, 1:].T[at[:2] % 2] = v
+    y = x[1]
+    y[at] = y[at[::-1]]
+    return x
+
+
+@pytest.mark.compiled
+def test_places_in_a_part_of_an_array_are_written_without_a_copy_of_the_part():
+    at = np.array([2, -1, 0, 1, 1])
+    assert number_of_copies(rows_change_places, rng().random((5, 5)), at, 2.0) == 0
+
+
+def test_places_in_a_part_of_an_array():
+    x = rng().random((10, 10))
+    for at in (np.array([2, -1, 0, 1, 1]), np.array([0, 7, 0, 1, 1])):
+        for part in (x[:5, :5], x[::2, 1::2], x[:5, :5].T, np.asfortranarray(x[:5, :5]), x[:5, :5] * 1j):
+            check(rows_change_places, part, at, 2.0)
+
+
+def test_a_derivative_through_places_in_a_part():
+    def loss(x, v):
+        return (rows_change_places(x * 1.0, np.array([2, -1, 0, 1, 1]), v) ** 2).sum()
+
+    assert tj.check(loss, rng().random((5, 5)), 2.0)

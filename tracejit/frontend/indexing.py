@@ -10,7 +10,7 @@ import ast
 import dataclasses
 from collections.abc import Sequence
 
-from tracejit.frontend import elements
+from tracejit.frontend import elements, scattering
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.choices import as_number
 from tracejit.frontend.context import Context
@@ -54,7 +54,7 @@ class _Fancy:
 
 
 @record
-class _Places:
+class Places:
     """Places in a view: `index` counts along `count` of its axes, from `axis` on, taken as one."""
 
     view: ArrayView
@@ -286,7 +286,7 @@ class Indexing:
         places = [k for k, item in enumerate(items) if self.is_integer(item) or not is_view_index([item])]
         return places != list(range(places[0], places[-1] + 1))
 
-    def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> _Places:
+    def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> Places:
         """The places that the array indices name together."""
         ctx = self.ctx
         axes = sorted(fancy.arrays)
@@ -302,7 +302,7 @@ class Indexing:
         at = 0 if fancy.front else along[0]
         rest = [k for k in range(view.rank) if k not in along]
         turned = permuted(view, (*rest[:at], *along, *rest[at:]))
-        return _Places(turned, at, len(along), ctx.load(index))
+        return Places(turned, at, len(along), ctx.load(index))
 
     def places_of(self, view: ArrayView, axis: int, index: ArrayView, node: ast.AST) -> list[ArrayView]:
         """An array index as checked places, one array per axis it consumes; a mask as those of its true elements."""
@@ -320,16 +320,16 @@ class Indexing:
             found.append(ctx.fresh(picked))
         return found
 
-    def moved(self, view: ArrayView, axis: int, fancy: _Fancy) -> _Places:
+    def moved(self, view: ArrayView, axis: int, fancy: _Fancy) -> Places:
         """The view with the axes of its only array index in front where NumPy has them there."""
         count = self.axes_of(fancy.arrays[axis])
         if not fancy.front or axis == 0:
-            return _Places(view, axis, count, None)
+            return Places(view, axis, count, None)
         along = list(range(axis, axis + count))
         rest = [k for k in range(view.rank) if k not in along]
-        return _Places(permuted(view, (*along, *rest)), 0, count, None)
+        return Places(permuted(view, (*along, *rest)), 0, count, None)
 
-    def flat_mask(self, at: _Places, mask: ArrayView, node: ast.AST) -> _Places:
+    def flat_mask(self, at: Places, mask: ArrayView, node: ast.AST) -> Places:
         """A mask over some axes, as the places of its true elements."""
         ctx, b = self.ctx, self.ctx.b
         self.check_mask(mask, at.view, at.axis, node)
@@ -415,7 +415,7 @@ class Indexing:
         axis, mask = next(iter(fancy.arrays.items()))
         if len(fancy.arrays) == 1 and mask.dtype == BOOL and self.arith.is_number(value):
             return self.write_masked(target, axis, mask, value, node)
-        return self.scatter(target, fancy, value, node)
+        return scattering.write(self, self.flat_index(target, fancy, node), value, node)
 
     def element_value(self, value: FrontValue, dtype: DType, node: ast.AST) -> Value:
         """A number converted to an array's dtype for one element (NumPy's `unsafe` casting of assignments)."""
@@ -555,20 +555,6 @@ class Indexing:
             cond = b.emit("broadcast", (cond, *sizes), {"exact": True})[0]
         new = b.emit("broadcast", (self.element_value(value, view.dtype, node), *sizes))[0]
         ctx.store(view, b.emit("select", (cond, new, ctx.load(view)))[0])
-
-    def scatter(self, view: ArrayView, fancy: _Fancy, value: FrontValue, node: ast.AST) -> None:
-        """`x[array] = value`: later duplicates win, as in NumPy."""
-        ctx, b = self.ctx, self.ctx.b
-        at = self.flat_index(view, fancy, node)
-        assert at.index is not None
-        source = self.merged(at.view, at.axis, at.count)
-        lengths = ctx.dim_sizes(source)
-        want = [*lengths[: at.axis], *ctx.dim_sizes(at.index), *lengths[at.axis + 1 :]]
-        content = self.content_for(value, want, view.dtype, node)
-        made = b.emit("scatter_set", (source, at.index, content), {"axis": at.axis})[0]
-        if made.type.shape != tuple(key(n) for n in at.view.lengths):  # type: ignore[union-attr]
-            made = b.emit("reshape", (made, *map(ctx.size_value, at.view.lengths)))[0]
-        ctx.store(at.view, made)
 
 
 def _is_full(item: Index) -> bool:
