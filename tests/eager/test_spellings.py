@@ -244,3 +244,23 @@ def test_a_missing_argument_is_an_error(call: Any) -> None:
     for function in (call, tj.script(call)):
         with pytest.raises(TypeError):
             function(tj.tensor(data(3, 4)))
+
+
+def test_views_whose_sizes_are_known_at_run_time_only() -> None:
+    def windows(x: Any) -> Any:
+        n, length, width = x.shape
+        y = x.view(n, length // 2, 2, width).view(n, length, width)
+        y[0, 0] = 7.0
+        return x.reshape(-1, 2, width).view(-1, 2 * width)
+
+    def turned(x: Any) -> Any:
+        return x.transpose(0, 1).view(-1)
+
+    for shape in ((2, 6, 4), (1, 4, 3)):
+        found, wanted = tj.tensor(data(*shape)), tj.tensor(data(*shape))
+        np.testing.assert_array_equal(tj.script(windows)(found).numpy(), windows(wanted).numpy())
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+    for function in (turned, tj.script(turned)):
+        np.testing.assert_array_equal(function(found).numpy(), found.numpy().ravel())
+        with pytest.raises(RuntimeError, match="use reshape"):
+            function(tj.tensor(data(2, 6, 4)))

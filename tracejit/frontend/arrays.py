@@ -28,7 +28,7 @@ from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, i
 from tracejit.frontend.memory_size import require_bytes
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape, shown_size
-from tracejit.frontend.slices import may_be_view, permuted, restrided
+from tracejit.frontend.slices import may_be_view, permuted, require_view, restrided
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue, describe, type_name
 from tracejit.frontend.write_checks import MaybeView
@@ -296,8 +296,7 @@ def _view(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     made = function(c, "reshape", [x, *a.rest], {}, a.node)
     if isinstance(made, ArrayView) and made.storage != x.storage:
-        text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
-        c.ctx.check_false("RuntimeError", text)
+        require_view(c.ctx, made)
     return made
 
 

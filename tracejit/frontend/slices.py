@@ -122,7 +122,7 @@ def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[S
     while old and new and key(old[-1][0]) == key(lengths[new[-1]]):
         strides[new.pop()] = old.pop()[1]
     for (_, outer), (n, inner) in pairwise(old):
-        if key(outer) != key(sizes.mul(b, n, inner)):
+        if key(outer) != key(sizes.mul(b, inner, n)):  # as strides of C order are made
             return None
     step: Size = old[-1][1] if old else 1
     for k in reversed(new):
@@ -166,6 +166,16 @@ def may_be_view(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> Value
             fits = b.emit("logical_or", (fits, other))[0]
         shared = b.emit("logical_and", (shared, fits))[0]
     return shared
+
+
+def require_view(ctx: Context, made: ArrayView) -> None:
+    """A RuntimeError where another shape of a tensor, which is a copy here, has to be one."""
+    text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
+    found = ctx.maybe_views.get(made.storage)
+    if found is None:
+        ctx.check_false("RuntimeError", text)
+    else:
+        ctx.check(found.shared, "RuntimeError", text)
 
 
 def _inner_sizes(ctx: Context, lengths: Sequence[Size]) -> list[Size]:
