@@ -401,6 +401,7 @@ def rows_change_places(x, at, v):
         x[at[:2], k:] += 1.0
         x[1:, at[:2]] = x[1:, at[1:3]] * 0.5
         x[::-1, 1:].T[at[:2] % 2] = v
+        x[1:-1, ::2].T[at[:3] % 2, at[1:4] % 3] = x[at[:3], 0]
     y = x[1]
     y[at] = y[at[::-1]]
     return x

@@ -19,7 +19,7 @@ def write(indexing: Indexing, at: Places, value: FrontValue, node: ast.AST) -> N
     """Write a value at places."""
     ctx, b, view = indexing.ctx, indexing.ctx.b, at.view
     assert at.index is not None
-    if at.count == 1 and _is_part_of_known_memory(ctx, view):
+    if _is_part_of_known_memory(ctx, view):
         return _write_part(indexing, at, value, node)
     source = indexing.merged(view, at.axis, at.count)
     lengths = ctx.dim_sizes(source)
@@ -42,18 +42,22 @@ def _write_part(indexing: Indexing, at: Places, value: FrontValue, node: ast.AST
     the part."""
     ctx, b, view, axis = indexing.ctx, indexing.ctx.b, at.view, at.axis
     assert at.index is not None
-    named = ctx.dim_sizes(at.index)
-    shape = [*view.lengths[:axis], *named, *view.lengths[axis + 1 :]]
+    behind, named = axis + at.count, ctx.dim_sizes(at.index)
+    shape = [*view.lengths[:axis], *named, *view.lengths[behind:]]
     content = indexing.content_for(value, shape, view.dtype, node)
-    column = [*[1] * axis, *named, *[1] * (view.rank - axis - 1)]
-    place = ctx.handle(at.index) * ctx.handle(ctx.size_value(view.strides[axis]))
-    place = place + ctx.handle(ctx.size_value(view.offset))
+    strides, lengths = ([ctx.handle(ctx.size_value(n)) for n in found] for found in (view.strides, view.lengths))
+    place, rest = ctx.handle(ctx.size_value(view.offset)), ctx.handle(at.index)
+    for k in range(behind - 1, axis, -1):
+        place = place + b.mod(rest, lengths[k]) * strides[k]
+        rest = b.floordiv(rest, lengths[k])
+    place = place + rest * strides[axis]
+    column = [*[1] * axis, *named, *[1] * (view.rank - behind)]
     place = ctx.handle(b.emit("reshape", (place.value, *map(ctx.size_value, column)))[0])
     place = ctx.handle(b.emit("broadcast", (place.value, *map(ctx.size_value, shape)), {"exact": True})[0])
     sizes = [ctx.handle(ctx.size_value(n)) for n in shape]
     others = [*range(axis), *range(axis + len(named), len(shape))]
-    for k, stride in zip(others, (*view.strides[:axis], *view.strides[axis + 1 :]), strict=True):
-        place = place + b.iota(sizes, axis=k, dtype=I64) * ctx.handle(ctx.size_value(stride))
+    for k, stride in zip(others, (*strides[:axis], *strides[behind:]), strict=True):
+        place = place + b.iota(sizes, axis=k, dtype=I64) * stride
     whole = ctx.whole_view(view.storage)
     count: Size = 1
     for n in whole.lengths:
