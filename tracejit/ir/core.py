@@ -58,10 +58,10 @@ class Op:
     results: tuple[Value, ...]
     blocks: tuple[Block, ...] = ()
     span: Span | None = None
+    name: str = field(init=False, repr=False)  #: the definition's; transforms ask for it more than for all else
 
-    @property
-    def name(self) -> str:
-        return self.defn.name
+    def __post_init__(self) -> None:
+        self.name = self.defn.name  # type: ignore[misc]
 
     def block(self, label: str) -> Block:
         """The nested block of that label."""
