@@ -122,6 +122,26 @@ def test_views_of_dicts():
         check(fn, {"x": 1})
 
 
+def items_in_a_set_of_pairs(d, n):
+    pairs = set()
+    for i in range(n):
+        pairs.add((("x", i), ("y", i)))
+    return d.items() in pairs
+
+
+def values_in_a_set_of_pairs(d, n):
+    pairs = set()
+    for i in range(n):
+        pairs.add((i, i + 1))
+    return d.values() in pairs
+
+
+def test_views_of_dicts_beside_keys_known_at_run_time():
+    check(items_in_a_set_of_pairs, {"x": 1, "y": 1}, 2)
+
+
 def test_values_of_dicts_as_keys_are_refused():
     with pytest.raises(tj.ScriptError, match="the values of a dict as a key"):
         tj.script(lambda d: {d.values(): 1})({"x": 1})
+    with pytest.raises(tj.ScriptError, match="the values of a dict as a key"):
+        tj.script(values_in_a_set_of_pairs)({"x": 1, "y": 2}, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import heapq
 from dataclasses import dataclass
 from typing import Any
@@ -236,6 +237,53 @@ def rows(n):
     return [s.area() for row in table for s in row], table[-1]
 
 
+@functools.singledispatch
+def cost(x, k=1):
+    return -1.0
+
+
+@cost.register
+def _(x: float, k=1):
+    return x * 10 + k
+
+
+@cost.register
+def _(x: Circle, k=1):
+    return x.r * 2.0
+
+
+@cost.register(Square)
+def _(x, k=1):
+    return x.s * 100.0 + k
+
+
+@cost.register(list)
+def _(x, k=1):
+    return sum(cost(y) for y in x)
+
+
+@cost.register(type(None))
+def _(x, k=1):
+    return 7.0
+
+
+def chosen_by_class(n):
+    """Functions that are chosen by the class of their first argument."""
+    costs = [cost(s, k=3) for s in made(n)]
+    return costs, cost(n * 0.5), cost([0.5, Circle(n)]), cost(Cube(n) if n > 6 else None), cost("text"), cost(n)
+
+
+def test_what_is_registered_later_is_seen():
+    @functools.singledispatch
+    def show(x):
+        return 1
+
+    program = tj.script(lambda n: show(n) + n)
+    assert program(2) == 3
+    show.register(int, lambda x: 10)
+    assert program(2) == 12
+
+
 @pytest.mark.parametrize(
     ("program", "calls"),
     [
@@ -246,6 +294,7 @@ def rows(n):
         (expression, ((12, 1.5), (23, 0.5))),
         (events, ((5,), (8,))),
         (rows, ((4,), (7,))),
+        (chosen_by_class, ((5,), (8,))),
     ],
 )
 def test_programs(program: Any, calls: tuple[tuple[Any, ...], ...]):

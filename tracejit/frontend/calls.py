@@ -20,6 +20,7 @@ from tracejit.frontend import (
     class_calls,
     collected_generators,
     creation,
+    dispatching,
     elements,
     generators,
     iterators,
@@ -357,6 +358,8 @@ class Calls:
             return module_parts.parts(self, fn, args, kwargs, node)
         if isinstance(fn, types.MethodType):
             return self.call_object(fn.__func__, [Static(fn.__self__), *args], kwargs, node)
+        if dispatching.is_dispatching(fn):
+            return dispatching.dispatched(self, fn, args, kwargs, node)
         if isinstance(fn, types.FunctionType) and not is_numpys(fn):
             return self.inline(self.source_of(fn, node), args, kwargs, node, None)
         if isinstance(fn, type):

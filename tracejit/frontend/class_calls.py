@@ -82,7 +82,7 @@ def is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
     if isinstance(x, Static):
         c.statics.guard_class(x.value)
         return isinstance(x.value, cls)
-    kind = _class_of(c, x)
+    kind = class_of(c, x)
     is_bound = isinstance(x, BoundFunction)  # a method, or what `functools.partial` made
     unknown = _may_be_of_iterators if kind is None else {types.MethodType, functools.partial}.__contains__
     if (kind is None or is_bound) and any(map(unknown, _parts(cls))):
@@ -104,7 +104,7 @@ def _may_be_of_iterators(cls: Any) -> bool:
     return is_abstract or cls in named
 
 
-def _class_of(c: Calls, x: FrontValue) -> type | None:
+def class_of(c: Calls, x: FrontValue) -> type | None:
     """The Python class of a value."""
     match x:
         case Static(value):
@@ -257,7 +257,7 @@ def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
                 c.ctx.refuse(node, f"some of {describe(x)} have {name!r}, others not", "ask before one is chosen")
             return found.pop()
         case _:
-            kind = None if isinstance(x, Closure | BoundFunction) else _class_of(c, x)
+            kind = None if isinstance(x, Closure | BoundFunction) else class_of(c, x)
             if kind is None:
                 c.ctx.refuse(node, f"the attributes of {describe(x)} are not known in a script", "read what it has")
             return hasattr(kind, name)
@@ -267,6 +267,6 @@ def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
 def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if len(args) == 1 and isinstance(args[0], SharedVariant):
         return variants.class_of(c, args[0])
-    if len(args) == 1 and (found := _class_of(c, args[0])) is not None:
+    if len(args) == 1 and (found := class_of(c, args[0])) is not None:
         return Static(found)
     c.ctx.refuse(node, "type() of this value is outside the language", "use isinstance")

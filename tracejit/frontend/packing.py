@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     Closure,
     DictValue,
+    DictView,
     FrontValue,
     GrowingList,
     ListValue,
@@ -99,6 +100,8 @@ class Packer:
                 return self.pack(self.ctx.number(obj), path)
             case Static(obj):
                 return ("static", StaticSpec(obj))
+            case DictView(items, kind=kind):
+                return ("dict view", kind, self.each(items, path))
             case TupleValue(items, cls):
                 return ("tuple", cls, self.each(items, path))
             case ListValue(items, _, keys):
@@ -221,6 +224,8 @@ class Unpacker:
                 return self.protected(self.part(self.storages(at), [self.size() for _ in range(depth)]), readonly)
             case ("view", at, dtype, rank, dense, readonly):
                 return self.protected(self.view(self.storages(at), dtype, rank, dense), readonly)
+            case ("dict view", kind, items):
+                return DictView(self.each(items), kind=kind)
             case ("tuple", cls, items):
                 return TupleValue(self.each(items), cls)
             case ("list", keys, items):

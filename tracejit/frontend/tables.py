@@ -212,6 +212,7 @@ def _set_entry(calls: Calls, node: ast.AST, lst: FrontValue, index: FrontValue, 
 
 
 def _fields_of(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
+    require_hashable(calls, key, node)
     return calls.objects.as_tuple(key, node) if hashes_fields(key) else key
 
 
