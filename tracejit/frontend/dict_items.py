@@ -36,8 +36,8 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
         if not isinstance(spread, DictValue):
             return e.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
         pairs += ((tables.constant(k), v, value) for k, v in spread.items.items())
-    keys = [k for k, _, _ in pairs]
-    if any(map(tables.is_run_time_key, keys)) and not may_become_known(e.ctx, *keys):
+    found = [k for k, _, _ in pairs]
+    if any(map(tables.is_run_time_key, found)) and not may_become_known(e.ctx, *found):
         items = [TupleValue((k, v)) for k, v, _ in pairs]
         return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
     made = {known_key(e, k, written): v for k, v, written in pairs}
