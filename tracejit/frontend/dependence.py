@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,16 +97,21 @@ def few(ctx: Context, length: Value | int, node: ast.AST) -> int:
 def may_become_known(ctx: Context, *keys: FrontValue) -> bool:
     """Whether these values could be known while compiling if the loops over few numbers around them were unrolled: not
     where one of them is read from an array, or chosen by what is."""
-    return bool(ctx.loops_to_unroll()) and not any(_is_read(ctx, key) for key in keys)
+    return bool(ctx.loops_to_unroll()) and not _are_read(ctx, [*_numbers(keys)])
 
 
-def _is_read(ctx: Context, key: FrontValue) -> bool:
-    if isinstance(key, TupleValue):
-        return any(_is_read(ctx, k) for k in key.items)
-    if not isinstance(key, Number):
-        return False
+def _numbers(keys: Iterable[FrontValue]) -> Iterator[Value]:
+    for key in keys:
+        if isinstance(key, TupleValue):
+            yield from _numbers(key.items)
+        elif isinstance(key, Number):
+            yield key.value
+
+
+def _are_read(ctx: Context, pending: list[Value]) -> bool:
+    """Whether one of these is read from an array, or chosen by what is."""
     makers = {r: op for b in (*ctx.outer_builders, ctx.b) for op in b.ops for r in op.results}
-    pending, seen = [key.value], set[Value]()
+    seen = set[Value]()
     while pending:
         v = pending.pop()
         op = makers.get(v)

@@ -80,6 +80,8 @@ _YIELDS = "_tracejit_yields"
 
 #: Loops over one generator may stand in each other so deep; deeper, it is taken to call itself.
 _DEEPEST = 6
+#: So deep where the loop stands in the generator, and its items may be made at once: it calls itself.
+_DEEPEST_OWN = 2
 
 
 class _Body(ast.stmt):
@@ -122,8 +124,8 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
         ctx.refuse(
             s.iter, "a generator runs once, in the loop where it is made, in a script", "call the function again"
         )
-    is_own = getattr(s.iter, OF_GENERATOR, (None,))[0] is value.source  # the loop stands in the generator itself
-    if ctx.generators.count(node) == (2 if is_own and collected_generators.is_possible(value) else _DEEPEST):
+    is_own = getattr(s.iter, OF_GENERATOR, (None,))[0] is value.source and collected_generators.is_possible(value)
+    if ctx.generators.count(node) == (_DEEPEST_OWN if is_own else _DEEPEST):
         collected_generators.collect(ctx, value, s.iter)
     value.used = True
     prefix = f"$generator{id(s.node)}."

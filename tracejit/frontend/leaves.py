@@ -150,10 +150,15 @@ class ObjectsLeaf:
     parts: tuple[Leaf, ...]
 
 
+def class_bits(count: int) -> int:
+    """How many of the lowest bits of an object's number tell which of so many classes it is of."""
+    return (count - 1).bit_length()
+
+
 @record
 class FamilyLeaf:
-    """The objects of several pools: the lowest bits of a number, as many as it takes, tell the pool, the others which
-    of its objects it is."""
+    """The objects of several pools: the lowest bits of a number (`class_bits`) tell the pool, the others which of its
+    objects it is."""
 
     pools: tuple[ObjectsLeaf, ...]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.context import Again, Context
+from tracejit.frontend.leaves import class_bits
 from tracejit.frontend.pooled_objects import forget_classes, forget_objects, is_own
 from tracejit.frontend.tables import STANDS_FOR
 from tracejit.frontend.values import (
@@ -76,16 +77,11 @@ def at_number(ctx: Context, cls: type, at: Value) -> SharedObject | SharedVarian
     return (SharedVariant if issubclass(cls, Family) else SharedObject)(at, ctx.pools[cls])
 
 
-def _bits(family: type[Family]) -> int:
-    """How many of the lowest bits of a number tell the class."""
-    return (len(family.classes) - 1).bit_length()
-
-
 def number(ctx: Context, value: SharedObject | SharedVariant, cls: type) -> Value:
     """The number of an object in the pool of its class, or of the family that this belongs to."""
     if isinstance(value, SharedVariant) or not issubclass(cls, Family):
         return value.at
-    b, bits = ctx.b, _bits(cls)
+    b, bits = ctx.b, class_bits(len(cls.classes))
     shifted = b.emit("shl", (value.at, ctx.size_value(bits)))[0]
     return b.emit("bitor", (shifted, ctx.size_value(cls.classes.index(value.cls))))[0]
 
@@ -116,13 +112,13 @@ def that_meet(join: Join, a: FrontValue | None, b: FrontValue | None) -> tuple[F
 
 def _index(b: Builder, value: SharedVariant) -> Value:
     """Which of its classes an object is of."""
-    mask = (1 << (len(value.classes) - 1).bit_length()) - 1
+    mask = (1 << class_bits(len(value.classes))) - 1
     return b.emit("bitand", (value.at, b.constant(mask, ScalarType(I64))))[0]
 
 
 def _of_class(ctx: Context, value: SharedVariant, cls: type) -> SharedObject:
     """An object that is known to be of one of its classes."""
-    bits = ctx.size_value((len(value.classes) - 1).bit_length())
+    bits = ctx.size_value(class_bits(len(value.classes)))
     return SharedObject(ctx.b.emit("shr", (value.at, bits))[0], ctx.pools[cls])
 
 

@@ -40,7 +40,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
 )
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
-from tracejit.frontend.leaves import MadeTextLeaf, TextsLeaf
+from tracejit.frontend.leaves import MadeTextLeaf, TextsLeaf, class_bits
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import ArraySpec
 from tracejit.messages import filled, letters
@@ -240,7 +240,7 @@ class ResultBuilder:
 
 @record
 class Interleaved(Sequence[Any]):
-    """The items of several lists, by numbers whose lowest bits tell the list, as many as it takes."""
+    """The items of several lists, by numbers whose lowest bits tell the list."""
 
     lists: Sequence[Sequence[Any]]
 
@@ -254,7 +254,7 @@ class Interleaved(Sequence[Any]):
     @property
     def bits(self) -> int:
         """How many bits tell the list."""
-        return (len(self.lists) - 1).bit_length()
+        return class_bits(len(self.lists))
 
 
 def item_shapes(outputs: Sequence[Any], sizes: Sequence[Any], length: int) -> Iterator[tuple[int, ...]]:
