@@ -371,7 +371,26 @@ def arrays_of_a_list(x, n):
     items[1].sum().backward()
 
 
+def items_of_straight_code(x, n):
+    ys = [(x * x).sum()]
+    if n > 0:
+        ys.append((x * x * x).sum())
+    ys.append((x * n).sum())
+    for y in ys:
+        y.backward()
+
+
+def items_that_all_share(x, n):
+    h = x * x
+    ys = [(h * x).sum()]
+    if n > 0:
+        ys.append((h * h).sum())
+    for y in ys:
+        y.backward()
+
+
 CASES = [
+    *((f, (n,)) for f in (items_of_straight_code, items_that_all_share) for n in (0, 1)),
     (arrays_of_a_list, (3,)),
     (by_what_each_trip_begins_with, (3,)),
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
@@ -511,9 +530,58 @@ def an_item_of_another_list(x, n):
     ys[1].backward()
 
 
+def items_of_two_lists(x, n):
+    ys, zs = [], []
+    for i in range(n):
+        ys.append((x * x * i).sum())
+        zs.append(ys[-1] if n > 5 else (x * i).sum())
+    ys[1].backward()
+    zs[1].backward()
+
+
+def one_item_in_two_lists(x, n):
+    ys, zs = [], []
+    for i in range(n):
+        y = (x * x * i).sum()
+        ys.append(y)
+        zs.append(y)
+    ys[1].backward()
+    zs[1].backward()
+
+
+def items_twice_in_a_list(x, n):
+    ys = losses(x, n)
+    zs = ys + ys
+    zs[1].backward()
+    zs[n + 1].backward()
+
+
+def items_of_one_item_on_one_path(x, n):
+    ys, zs = losses(x, n), []
+    for i in range(n):
+        z = ys[1] * i if n > 1 else (x * i).sum()
+        zs.append(z)
+    zs[0].backward()
+    zs[1].backward()
+
+
+def an_item_that_may_be_another(x, n):
+    a, b = (x * x).sum(), (x * 2).sum()
+    ys = [a]
+    if n > 1:
+        ys.append(b)
+    a.backward()
+    ys[1].backward()
+
+
 @pytest.mark.parametrize(
     "fn",
     [
+        items_of_two_lists,
+        one_item_in_two_lists,
+        items_twice_in_a_list,
+        items_of_one_item_on_one_path,
+        an_item_that_may_be_another,
         one_of_what_was_summed,
         one_of_two_items,
         items_made_of_each_other,

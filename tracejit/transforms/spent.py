@@ -7,16 +7,18 @@ tell that of values in straight code. What an `if` or a `loop` gives was made of
 and trip by trip: where that matters, they give truth values more (`truths.py`). A value that was made in an earlier
 trip is none that is made in this one, though the same op made both.
 
-A list was made of all its items. Of two items, only what was made outside of the loops that filled their list counts
-as common.
+A list was made of what all its items were made of, and of the list before its last item was added and that item: what
+only some items were made of is not known to be spent, and a second `backward()` through it is refused. Whether two
+items of one list have something in common is asked apart (`may_share`), as is which are spent (`spent_items.py`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, inputs_of, walk
 from tracejit.ir.opdef import Pointwise
@@ -48,7 +50,18 @@ def telling_spent(body: Block) -> Block:
     spending = Spending(body)
     asked = {place.op: spending.answer(place) for place in _questions(body)}
     spending.network.settle()
+    for place in _questions(body):
+        if not spending.network.is_sure(asked[place.op]):
+            raise NotDifferentiable("gradient", UNSURE, gradient_of(place.op, place.block.ops[place.at :]).span)
     return Block(body.params, spending.network.rebuilt(ops, asked), body.results, body.label)
+
+
+UNSURE = (
+    "it goes through items of a list, and an earlier backward() went through items that may be the same or have parts "
+    "in common with them: take the gradient of their sum, or pass retain_graph=True"
+)
+
+_ALL = -1  #: every op: of an empty list
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,8 @@ def _questions(block: Block, around: _Place | None = None) -> Iterator[_Place]:
 
 @dataclass(frozen=True, slots=True)
 class _Merge:
-    """A value that an `if` or a `loop` gives, or that a loop carries: its number among these."""
+    """A value that an `if` or a `loop` gives, or that a loop carries, or a list with one item more: its number among
+    these."""
 
     op: Op
     is_param: bool
@@ -91,8 +105,14 @@ class _Merge:
     bit: int
     is_list: bool
 
+    @property
+    def is_addition(self) -> bool:
+        return self.op.name not in ("if", "loop")
+
     def value(self, side: int) -> Value:
-        """What it is by the branch taken; what it is at first, and after a trip."""
+        """What it is by the branch taken; what it is at first, and after a trip; the list before and the item."""
+        if self.is_addition:
+            return self.op.operands[-1 if side else 0]
         if self.op.name == "if":
             return self.op.blocks[side].results[self.index]
         return self.op.block("body").results[1 + self.index] if side else self.op.operands[2 + self.index]
@@ -109,12 +129,13 @@ class _Made:
         self.reads: dict[int, Op] = {}  #: those that read items of lists
         self.merges: dict[int, _Merge] = {}
         self.merged = 0  #: the bits of these
-        self.start: dict[Op, int] = {}  #: how many bits there were before a branch or a loop
+        self.sure: dict[Value, int] = {}  #: what all items of a list were made of; ALL of one that has none
+        self.start: dict[Op, int] = {}  #: how many bits there were before a branch, a loop or an addition to a list
         self.marks: dict[Value, int] = {}  #: the bits of inputs of gradients
         for op in walk(body):
             if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
                 self.marks.update(dict.fromkeys(gradient_parts(op)[2], 0))
-        self.index: dict[Op, tuple[Block, int]] = {}  #: the block of a branch or a loop, and its number there
+        self.index: dict[Op, tuple[Block, int]] = {}  #: the block of such an op, and its number there
         self.define(body.params, 0)
         self.ops(body)
         self.counting = self.with_ops()  #: the bits of such ops, and of merged values that they made
@@ -136,53 +157,76 @@ class _Made:
                 self.start[op], self.index[op] = self.count, (block, at)
                 (self.branches if op.name == "if" else self.loop)(op)
                 continue
+            if _adds(op):
+                self.start[op], self.index[op] = self.count, (block, at)
+                made = [self.of.get(v, 0) for v in (op.operands[0], op.operands[-1])]
+                self.merge(op.results[0], op, False, 0, made, self.sure_of(op.operands[0]) & made[1])
+                continue
             made = 0
             for v in sources(op):
                 made |= self.of.get(v, 0)
+            if op.name == "list_new":
+                self.sure[op.results[0]] = _ALL
+            elif op.name == "list_pop":
+                self.define(op.results[:1], made)
+                self.sure[op.results[0]] = self.sure_of(op.operands[0])
             if made and _is_node(op):
-                if op.name == "list_get":
+                if op.name in ("list_get", "list_pop"):
                     self.reads[self.count] = op
                 self.below[self.count] = made
                 bit = self.bit()
                 self.nodes |= bit
                 made |= bit
-            self.define(op.results, made)
+            self.define(op.results[op.name == "list_pop" :], made)
 
     def branches(self, op: Op) -> None:
         for block in op.blocks:
             self.ops(block)
         for i, r in enumerate(op.results):
-            self.merge(r, op, False, i, [self.of.get(block.results[i], 0) for block in op.blocks])
+            sure = _ALL
+            for block in op.blocks:
+                sure &= self.sure_before(block.results[i], op)
+            self.merge(r, op, False, i, [self.of.get(block.results[i], 0) for block in op.blocks], sure)
 
     def loop(self, op: Op) -> None:
         body = op.block("body")
-        following = [0] * len(op.results)
+        following, sure = [0] * len(op.results), [_ALL] * len(op.results)
         while True:
             self.count = self.start[op]
             self.nodes, self.merged = self.before(self.nodes, op), self.before(self.merged, op)
             for i, (p, init) in enumerate(zip(body.params[1:], op.operands[2:], strict=True)):
-                self.merge(p, op, True, i, [self.of.get(init, 0), following[i]])
+                self.merge(p, op, True, i, [self.of.get(init, 0), following[i]], self.sure_before(init, op) & sure[i])
             self.ops(body)
             found = [self.of.get(v, 0) for v in body.results[1:]]
-            pairs = list(zip(found, following, strict=True))
-            following = found
-            if all(bool(a) == bool(b) and self.before(a, op) == self.before(b, op) for a, b in pairs):
+            pairs, before = list(zip(found, following, strict=True)), sure
+            following, sure = found, [self.sure_before(v, op) for v in body.results[1:]]
+            if sure == before and all(
+                bool(a) == bool(b) and self.before(a, op) == self.before(b, op) for a, b in pairs
+            ):
                 break
         for i, (r, init) in enumerate(zip(op.results, op.operands[2:], strict=True)):
-            self.merge(r, op, False, i, [self.of.get(init, 0), following[i]])
+            self.merge(r, op, False, i, [self.of.get(init, 0), following[i]], self.sure_before(init, op) & sure[i])
 
-    def merge(self, value: Value, op: Op, is_param: bool, index: int, made: Sequence[int]) -> None:
-        """Note a value that is one of several, which were made of these."""
-        every = 0
+    def merge(self, value: Value, op: Op, is_param: bool, index: int, made: Sequence[int], sure: int) -> None:
+        """Note a value that is one of several, which were made of these; of a list what all items were made of."""
+        every, is_list = 0, isinstance(value.type, ListType)
         if is_differentiable(value.type) and any(made):
-            is_list = isinstance(value.type, ListType)
             number, every = self.count, self.bit()
             self.merges[number] = _Merge(op, is_param, index, every, is_list)
             self.merged |= every
-            if is_list:
-                for each in made:
-                    every |= self.before(each, op)
+            if is_list and sure != _ALL:
+                every |= sure
         self.define((value,), every)
+        if is_list:
+            self.sure[value] = sure
+
+    def sure_of(self, value: Value) -> int:
+        """What all items of a list were made of."""
+        return self.sure.get(value, self.of.get(value, 0))
+
+    def sure_before(self, value: Value, op: Op) -> int:
+        sure = self.sure_of(value)
+        return sure if sure == _ALL else self.before(sure, op)
 
     def with_ops(self) -> int:
         found, before = self.nodes, 0
@@ -219,6 +263,7 @@ class Spending:
         self.network = Network()
         self.events: dict[Block, list[int]] = {}
         self.asked: dict[tuple[int, ...], Facts] = {}
+        self.lists: dict[int, int] = {}  #: by what something was made of, the lists of whose items it may be made
 
     def answer(self, place: _Place) -> Facts:
         """What is true if what a gradient goes through was spent before."""
@@ -267,6 +312,10 @@ class Spending:
             if latest is None:
                 break
             place, op = latest, latest.op
+            if _adds(op):
+                made = self.made.before(made, op) | self.of(merges[0], 0) | self.of(merges[0], 1)
+                made &= self.made.counting
+                continue
             if op.name == "gradient":
                 found |= self.common(made, self.through(op), (inputs, self.inputs(op)))
                 continue
@@ -319,24 +368,25 @@ class Spending:
             found = found.union(
                 *(self.common_with(m, other, inputs) for m in ours if other),
                 *(self.common_with(m, one, inputs) for m in theirs if one),
-                *(self.common_of(m, n, inputs) for m in ours for n in theirs if not (m.is_list and n.is_list)),
+                *(self.common_of(m, n, inputs) for m in ours for n in theirs if not (m is n and m.is_list)),
             )
         return found
 
     def common_with(self, merge: _Merge, made: int, inputs: tuple[int, int]) -> Facts:
         key = ("common with", merge.index, made, *sorted(inputs))
-        return self.network.depends(
-            merge.op, merge.is_param, key, lambda side: self.common(self.of(merge, side), made, inputs)
-        )
+        found = self.depends(merge, key, lambda side: self.common(self.of(merge, side), made, inputs))
+        return self.network.unsure(found) if merge.is_list else found
+
+    def depends(self, merge: _Merge, key: Hashable, question: Callable[[int], Facts]) -> Facts:
+        """What is so of one of the sides of a merge; of a list with one item more, what is so of either."""
+        if merge.is_addition:
+            return self.network.either(merge.op, key, question)
+        return self.network.depends(merge.op, merge.is_param, key, question)
 
     def common_of(self, one: _Merge, other: _Merge, inputs: tuple[int, int]) -> Facts:
         key = ("common", *sorted((one.index, other.index)), *sorted(inputs))
-        return self.network.depends(
-            one.op,
-            one.is_param,
-            key,
-            lambda side: self.common(self.of(one, side), self.of(other, side), inputs),
-        )
+        found = self.depends(one, key, lambda side: self.common(self.of(one, side), self.of(other, side), inputs))
+        return self.network.unsure(found) if one.is_list or other.is_list else found
 
     def leads(self, made: int, inputs: int) -> Facts:
         """Whether something was made of one of these inputs."""
@@ -345,9 +395,8 @@ class Spending:
         found = NEVER
         while merges := self.made.last(made):
             for m in merges:
-                found |= self.network.depends(
-                    m.op, m.is_param, ("leads", m.index, inputs), lambda side, m=m: self.leads(self.of(m, side), inputs)
-                )
+                key = ("leads", m.index, inputs)
+                found |= self.depends(m, key, lambda side, m=m: self.leads(self.of(m, side), inputs))
             made = self.made.before(made, merges[0].op)
         return found
 
@@ -355,7 +404,10 @@ class Spending:
 
     def reads(self, gradient: Op) -> Iterator[tuple[Op, bool]]:
         """The reads of lists that a gradient goes through, and whether its path and trip are known for each."""
-        made, seen, is_direct = self.through(gradient), 0, True
+        return self.reads_in(self.through(gradient))
+
+    def reads_in(self, made: int) -> Iterator[tuple[Op, bool]]:
+        seen, is_direct = 0, True
         while made:
             numbers = _numbers(made & self.made.nodes)
             yield from ((self.made.reads[n], is_direct) for n in numbers if n in self.made.reads)
@@ -367,51 +419,54 @@ class Spending:
 
     def are_related(self, one: Value, other: Value) -> bool:
         """Whether two lists may have items that were made of items of one list."""
-        return bool(self.lists_of(one) & self.lists_of(other))
+        return bool(self.lists_of(self.made.of.get(one, 0)) & self.lists_of(self.made.of.get(other, 0)))
 
-    def lists_of(self, lst: Value) -> int:
-        made = self.made.of.get(lst, 0) & self.made.merged
-        return sum(1 << n for n in _numbers(made) if self.made.merges[n].is_list)
+    def lists_of(self, made: int) -> int:
+        """The bits of the lists of whose items something may have been made."""
+        if made not in self.lists:
+            found, waiting = 0, made & self.made.merged
+            while waiting:
+                number = waiting.bit_length() - 1
+                merge, found = self.made.merges[number], found | 1 << number
+                waiting = (waiting | self.of(merge, 0) | self.of(merge, 1)) & self.made.merged & ~found
+            self.lists[made] = sum(1 << n for n in _numbers(found) if self.made.merges[n].is_list)
+        return self.lists[made]
 
     def may_share(self, lst: Value) -> bool:
-        """Whether two items of a list may have an op in common that was made where the list was filled."""
-        found = self.two_items(self.made.of.get(lst, 0))
+        """Whether two items of a list may have an op in common that not all its items were made of."""
+        sure = self.made.sure_of(lst)
+        found = self.two_items(self.made.of.get(lst, 0), 0 if sure == _ALL else sure)
         self.network.settle()
         return self.network.simple(found) != NEVER
 
-    def two_items(self, made: int, outermost: Op | None = None) -> Facts:
-        """Whether two items of lists that something was made of have such an op in common; `outermost` is the first
-        of the loops around that fill the lists."""
-        found, every, whole = NEVER, self.all_marks(), made
-        while merges := self.made.last(made):
-            op = merges[0].op
-            first = outermost or op
-            for m in (m for m in merges if m.is_list):
-                # Inside of a loop, what branches and loops behind its beginning gave was added too.
-                added = self.made.since(whole if m.is_param else made, op) & ~m.bit
-                key = ("two items", m.index, self.made.start[first])
-                found |= self.network.depends(
-                    op, m.is_param, key, lambda side, m=m, first=first: self.two_items(self.of(m, side), first)
-                )
-                around = self.made.since(self.added_from_around(m), first) if m.is_param else 0
-                found |= self.common(added | around, m.bit, (every, every))
-                reads = (self.made.reads[n] for n in _numbers(added & self.made.nodes) if n in self.made.reads)
-                if not all(m.is_param and self.reads_others(op, read) for read in reads):
-                    found |= ALWAYS
-            made = self.made.before(made, op)
+    def two_items(self, made: int, sure: int) -> Facts:
+        """Whether two items of a list have an op in common but for those that all items were made of."""
+        found, every = NEVER, self.all_marks()
+        while (merge := self.latest_merge(made)) is not None:
+            if not merge.is_addition:
+                key = ("two items", merge.index, sure)
+                return found | self.depends(merge, key, lambda side, m=merge: self.two_items(self.of(m, side), sure))
+            made, item = (self.of(merge, side) & ~sure for side in range(2))
+            found |= self.common(made, item, (every, every))
+            if any(not is_direct or self.may_take_again(made, read) for read, is_direct in self.reads_in(item)):
+                found |= ALWAYS
         return found
 
-    def added_from_around(self, merge: _Merge) -> int:
-        """What items that a trip of a loop adds to a list it carries were made of before the loop."""
-        param, every, found = merge.op.block("body").params[1 + merge.index], self.of(merge, 1), 0
-        for op in walk(merge.op.block("body")):
-            if op.name == "list_push" and op.operands[0].type == param.type:
-                made = self.made.before(self.made.of.get(op.operands[1], 0), merge.op)
-                found |= made if not made & ~every else 0  # others go to another list
-        return found
+    def latest_merge(self, made: int) -> _Merge | None:
+        return self.made.merges.get((made & self.made.merged).bit_length() - 1)
+
+    def may_take_again(self, made: int, read: Op) -> bool:
+        """Whether the item that is read for a list may be one that its items before were made of."""
+        merge = self.latest_merge(made)
+        if merge is None:
+            return False
+        is_first = not self.lists_of(self.of(merge, 0)) & self.lists_of(self.made.of[read.operands[0]])
+        return not (is_first and merge.is_param and self.reads_others(merge.op, read))
 
     def reads_others(self, loop: Op, read: Op) -> bool:
         """Whether each trip of a loop reads another item of a list from outside of it."""
+        if read.name != "list_get":
+            return False
         lst, index, *_ = read.operands
         body, made = loop.block("body"), self.made.of[lst]
         makers, varying = {r: op for op in body.ops for r in op.results}, set(body.params)
@@ -464,9 +519,17 @@ def _numbers(made: int) -> Iterator[int]:
         made ^= 1 << number
 
 
+def _adds(op: Op) -> bool:
+    """Whether an op adds an item, its last operand, to a list, its first."""
+    kinds = [v.type for v in (*op.results[:1], *op.operands[:1])]
+    return (
+        len(op.operands) > 1 and all(isinstance(t, ListType) for t in kinds) and is_differentiable(op.operands[-1].type)
+    )
+
+
 def _is_node(op: Op) -> bool:
     """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""
-    gives_list = any(isinstance(r.type, ListType) for r in op.results[:1])
+    gives_list = any(isinstance(r.type, ListType) for r in op.results[:1]) and op.name != "list_pop"
     return bool(op.results) and not is_view and op.defn.stands_for is None and not gives_list

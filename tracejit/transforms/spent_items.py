@@ -15,15 +15,10 @@ from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType
-from tracejit.transforms.spent import Spending, gradient_of
+from tracejit.transforms.spent import UNSURE, Spending, gradient_of
 
 _FLAG, _SIZE = ScalarType(BOOL), ScalarType(I64)
 _ROW = ListType(_FLAG)
-
-_REFUSED = (
-    "it goes through items of a list, and an earlier backward() went through items that may be the same or have parts "
-    "in common with them: take the gradient of their sum, or pass retain_graph=True"
-)
 
 #: Truth values beside lists of which items may be spent; None where it is not known which are.
 Rows: TypeAlias = "dict[Value, Value | None]"
@@ -66,12 +61,12 @@ class _Items:
         """The lists of which a gradient goes through items, with the indices of these; None where they vary."""
         found: dict[Value, list[Value] | None] = {}
         for op, is_direct in self.spending.reads(gradient):
-            lst, index, *_ = op.operands  # those of arrays say their sizes
+            lst, *index = op.operands  # behind the index those of arrays say their sizes
             known = found.setdefault(lst, [])
-            if not is_direct or known is None:
+            if not is_direct or known is None or op.name != "list_get":
                 found[lst] = None
             else:
-                known.append(index)
+                known.append(index[0])
         return found
 
     def spent(self, b: Builder, gradient: Op, rows: Rows) -> list[Value]:
@@ -81,7 +76,7 @@ class _Items:
             row = rows.get(lst)
             others = any(lst is not other and self.spending.are_related(lst, other) for other in rows)
             if others or (lst in rows and (row is None or indices is None or self.spending.may_share(lst))):
-                raise NotDifferentiable("gradient", _REFUSED, gradient.span)
+                raise NotDifferentiable("gradient", UNSURE, gradient.span)
             if row is not None and indices is not None:
                 found += [b.emit("list_get", (row, index), names=("spent",))[0] for index in indices]
         return found

@@ -22,7 +22,8 @@ _FLAG = ScalarType(BOOL)
 
 @dataclass(slots=True, eq=False)
 class Fact:
-    """`chosen` by an `if`, `carried` by a `loop`, `left` by a loop that carried it, or `both` of two things."""
+    """`chosen` by an `if`, `carried` by a `loop`, `left` by a loop that carried it, `both` or `either` of two things,
+    or `unsure`: perhaps what holds of one of them."""
 
     number: int
     kind: str
@@ -59,6 +60,18 @@ class Network:
             return self._fact(("chosen", op, key), "chosen", op, questions)
         carried = self._fact(("carried", op, key), "carried", op, questions)
         return carried if inside else self._fact(("left", op, key), "left", op, (lambda: carried,))
+
+    def either(self, op: Op, key: Hashable, question: Callable[[int], Facts]) -> Facts:
+        """What is so of one of two things, which are asked for later."""
+        return self._fact(("either", op, key), "either", None, tuple(partial(question, side) for side in range(2)))
+
+    def unsure(self, facts: Facts) -> Facts:
+        """What may be so where these facts are."""
+        return self._fact(("unsure", facts), "unsure", None, (lambda: facts,)) if facts else NEVER
+
+    def is_sure(self, facts: Facts) -> bool:
+        """Whether a truth can be told, once all is settled."""
+        return all(fact.kind != "unsure" for fact in self._behind(self.simple(facts)))
 
     def both(self, one: Facts, other: Facts) -> Facts:
         if not one or not other or one in (ALWAYS, other):
@@ -101,7 +114,8 @@ class Network:
             changed = False
             for fact in every:
                 parts = [any(found[f] for f in part) for part in fact.parts]
-                holds = all(parts) if certain or fact.kind == "both" else any(parts)
+                of = all if fact.kind == "both" or (certain and fact.kind != "either") else any
+                holds = of(parts) and not (certain and fact.kind == "unsure")
                 changed, found[fact] = changed or holds != found[fact], holds
         return found
 
@@ -109,6 +123,8 @@ class Network:
         """What a fact is the same as, if that is seen."""
         parts = [self.simple(part) for part in fact.parts]
         itself = frozenset((fact,))
+        if fact.kind == "either":
+            return (parts[0] | parts[1]) - itself
         if fact.kind == "carried" and fact in parts[1] and parts[1] <= parts[0] | itself:
             return parts[0] if fact not in parts[0] else None
         if fact.kind == "left":
@@ -132,18 +148,23 @@ class Network:
 
     def _needed(self, answers: Iterable[Facts]) -> dict[Op, list[Fact]]:
         """By `if` or `loop` the facts of which it gives values."""
-        found: set[Fact] = set()
-        waiting = [f for answer in answers for f in self.simple(answer)]
+        by_op: dict[Op, list[Fact]] = {}
+        for fact in sorted(
+            self._behind(f for answer in answers for f in self.simple(answer)) - ALWAYS, key=lambda f: f.number
+        ):
+            if fact.op is not None and fact.kind != "left":
+                by_op.setdefault(fact.op, []).append(fact)
+        return by_op
+
+    def _behind(self, facts: Iterable[Fact]) -> set[Fact]:
+        """These facts and what they rest on."""
+        found, waiting = set[Fact](), list(facts)
         while waiting:
             fact = waiting.pop()
             if fact not in found:
                 found.add(fact)
                 waiting += [f for part in fact.parts for f in self.simple(part)]
-        by_op: dict[Op, list[Fact]] = {}
-        for fact in sorted(found - ALWAYS, key=lambda f: f.number):
-            if fact.op is not None and fact.kind != "left":
-                by_op.setdefault(fact.op, []).append(fact)
-        return by_op
+        return found
 
     def _emit(self, b: Builder, ops: Sequence[Op], needed: Mapping[Op, Sequence[Fact]]) -> None:
         for op in ops:
