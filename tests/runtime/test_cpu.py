@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from tracejit import config
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import Alloc, Call, Input, InputSpec, Load, Output, Pointer, Program, Store, Var
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_OFFSET
+from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_BYTES, large_start
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.runtime import cache, cpu
@@ -203,9 +204,31 @@ def test_small_blocks_are_where_no_large_one_is() -> None:
     memory_trim()
     sizes = [48, (1 << 15) - 16, (1 << 16) - 16, (1 << 14) - 16]
     blocks = [allocate(n) for n in sizes * 500]
-    assert all(block % LARGE_ALIGNMENT != LARGE_OFFSET for block in blocks)
+    assert all(block % LARGE_ALIGNMENT != _large_start(block) for block in blocks)
     for block in blocks:
         libc.free(block)
+
+
+def test_large_blocks_start_at_different_lines_of_a_page() -> None:
+    support = engine().support
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
+    free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(support["tj_free"])
+    blocks = [allocate(n) for n in (LARGE_BYTES, 400_000, 1 << 20, 5 << 20) for _ in range(16)]
+    assert all(block % LARGE_ALIGNMENT == _large_start(block) for block in blocks)
+    assert all(block % 64 == 0 for block in blocks)
+    assert len({block % 4096 for block in blocks}) > 20
+    for block in blocks:
+        free(block)
+
+
+def _large_start(address: int) -> int:
+    known = {"lshr": operator.rshift, "mul": operator.mul, "and": operator.and_, "add": operator.add}
+
+    def op(operation: str) -> str:
+        name, _, a, b = operation.replace(",", "").split()
+        return str(known[name](int(a), int(b)) % (1 << 64))
+
+    return int(large_start(op, str(address)))
 
 
 def test_sizes_around_the_border_between_small_and_large_are_whole() -> None:

@@ -1,23 +1,35 @@
 """The process's allocator as LLVM text: `@tj_alloc` and `@tj_free`, with bins of freed blocks.
 
-Blocks that are not large are plain `malloc` memory, so that NumPy may own and `free` them. A large block starts 64
-bytes after a multiple of 32 KiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
-address, which is how `@tj_free` tells them apart. Freed blocks from 128 bytes on wait in bins of four sizes per power
-of two; a block that is not large has the same header in its own first bytes. Fresh pages cost more than most kernels,
-and the C library gives the pages of a loop's residuals back to the system after every call. Where there is no memory
-for a large block, what waits in the bins is given back first. The bins' lock is only tried: whoever does not get it
-goes to the C library, so a fork while another thread holds the lock harms nothing.
+Blocks that are not large are plain `malloc` memory, so that NumPy may own and `free` them. The header `{ i64 bin, i64
+bytes, ptr next }` of a large block lies at a multiple of 32 KiB, and the block starts at a line of the first page
+behind it that the header's address gives (`large_start`); others never have such an address, which is how `@tj_free`
+tells them apart. Large blocks that all started at the same place of a page would meet in one set of the first cache
+wherever a loop reads several of them at one index: more than its ways push each other out, and on AMD's processors so
+do two whose addresses its way predictor takes for one (Lipp et al., "Take A Way", ASIA CCS 2020).
+
+Freed blocks from 128 bytes on wait in bins of four sizes per power of two; a block that is not large has the same
+header in its own first bytes. Fresh pages cost more than most kernels, and the C library gives the pages of a loop's
+residuals back to the system after every call. Where there is no memory for a large block, what waits in the bins is
+given back first. The bins' lock is only tried: whoever does not get it goes to the C library, so a fork while another
+thread holds the lock harms nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 #: Blocks of at least this many bytes are large: the C library takes such from the system and gives them back.
 LARGE_BYTES = 1 << 17
 
-#: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is. Sizes of large
-#: blocks are multiples of it.
+#: Sizes of large blocks are multiples of this, and so are the addresses of their headers.
 LARGE_ALIGNMENT = LARGE_BYTES >> 2
-LARGE_OFFSET = 64
+
+#: A large block starts at least a line behind its header, at most a page.
+_LINE, _PAGE = 1 << 6, 1 << 12
+
+#: 2^64 over the golden ratio: its multiples modulo 2^64 lie evenly (Knuth, The Art of Computer Programming, volume 3,
+#: section 6.4).
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 
 #: Blocks of at least this many bytes begin where a huge page may, of that size.
 HUGE_BYTES = 1 << 20
@@ -33,6 +45,31 @@ _CACHED_LOG = CACHED_BYTES.bit_length() - 1
 
 #: What the C library calls the function that tells how many bytes a block from `malloc` has room for, 0 for null.
 _USABLE_SIZE = {"linux": "malloc_usable_size", "darwin": "malloc_size"}
+
+
+def large_start(op: Callable[[str], str], address: str) -> str:
+    """How many bytes behind the last multiple of LARGE_ALIGNMENT up to an address a large block starts there. `op`
+    emits an LLVM operation on i64 and returns its result's name."""
+    unit = op(f"lshr i64 {address}, {LARGE_ALIGNMENT.bit_length() - 1}")
+    spread = op(f"mul i64 {unit}, {_GOLDEN}")
+    page = op(f"lshr i64 {spread}, {64 - _PAGE.bit_length() + 1}")
+    line = op(f"and i64 {page}, {_PAGE - _LINE}")
+    return op(f"add i64 {line}, {_LINE}")
+
+
+def _large_start() -> tuple[str, str]:
+    """The same for %address, as text and its result's name."""
+    lines: list[str] = []
+
+    def op(operation: str) -> str:
+        lines.append(f"  %start.{len(lines)} = {operation}\n")
+        return f"%start.{len(lines) - 1}"
+
+    start = large_start(op, "%address")
+    return "".join(lines), start
+
+
+_FIND_START, _START = _large_start()
 
 #: Gives the caller the %first block of the bin at %place, and the lock back.
 _TAKE_FIRST = """\
@@ -90,7 +127,7 @@ declare i64 @llvm.ctlz.i64(i64, i1)
 define internal i1 @tj_is_large(ptr %p) alwaysinline {{
   %address = ptrtoint ptr %p to i64
   %low = and i64 %address, {LARGE_ALIGNMENT - 1}
-  %large = icmp eq i64 %low, {LARGE_OFFSET}
+{_FIND_START}  %large = icmp eq i64 %low, {_START}
   ret i1 %large
 }}
 
@@ -219,7 +256,7 @@ define internal ptr @tj_alloc_large(i64 %asked) noinline {{
   %wild = icmp ugt i64 %asked, {1 << 46}
   br i1 %wild, label %fail, label %look
 look:
-  %raw = add i64 %asked, {LARGE_OFFSET}
+  %raw = add i64 %asked, {_PAGE}
   %bytes = call i64 @tj_rounded(i64 %raw)
   %bin = call i64 @tj_bin(i64 %bytes)
   %kept = call ptr @tj_bins_take(i64 %bin)
@@ -245,7 +282,8 @@ header:
   br label %made
 made:
   %base = phi ptr [ %kept, %look ], [ %new, %header ]
-  %p = getelementptr i8, ptr %base, i64 {LARGE_OFFSET}
+  %address = ptrtoint ptr %base to i64
+{_FIND_START}  %p = getelementptr i8, ptr %base, i64 {_START}
   ret ptr %p
 fail:
   ret ptr null
@@ -272,7 +310,7 @@ no:
 define void @tj_free(ptr %p) nounwind {{
   %address = ptrtoint ptr %p to i64
   %low = and i64 %address, {LARGE_ALIGNMENT - 1}
-  %large = icmp eq i64 %low, {LARGE_OFFSET}
+{_FIND_START}  %large = icmp eq i64 %low, {_START}
   br i1 %large, label %big, label %small
 small:
   %bytes = call i64 @tj_usable_size(ptr %p)
@@ -301,7 +339,8 @@ plain:
   call void @free(ptr %p)
   ret void
 big:
-  %base = getelementptr i8, ptr %p, i64 -{LARGE_OFFSET}
+  %behind = sub i64 0, %low
+  %base = getelementptr i8, ptr %p, i64 %behind
   %base_bin = load i64, ptr %base
   %base_bytes_place = getelementptr i8, ptr %base, i64 8
   %base_bytes = load i64, ptr %base_bytes_place

@@ -12,7 +12,7 @@ functions, so immortal objects of newer Pythons are handled.
 
 from __future__ import annotations
 
-from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_OFFSET
+from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, large_start
 from tracejit.runtime.callable_type import CHAIN_OFFSET
 from tracejit.runtime.dispatch_guards_ir import decrement, emit_guards, false_unless, in_frame, increment, runtime
 from tracejit.runtime.dispatch_tables import (
@@ -90,8 +90,9 @@ def _wrap(e: Emitter) -> None:
 
 def _own(e: Emitter, array: str) -> None:
     """Let the array own its memory: NumPy frees small blocks itself, large ones go back through a capsule."""
-    low = e.op(f"and i64 {e.op('ptrtoint ptr %data to i64')}, {LARGE_ALIGNMENT - 1}")
-    large = e.compare("eq", "i64", low, LARGE_OFFSET)
+    address = e.op("ptrtoint ptr %data to i64")
+    low = e.op(f"and i64 {address}, {LARGE_ALIGNMENT - 1}")
+    large = e.compare("eq", "i64", low, large_start(e.op, address))
     with e.unless(large):
         flags = e.load("i32", array, ARRAY_FLAGS)
         e.store("i32", e.op(f"or i32 {flags}, {OWNDATA}"), array, ARRAY_FLAGS)
