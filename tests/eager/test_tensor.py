@@ -309,6 +309,27 @@ def test_view_needs_fitting_memory() -> None:
         x.view(4, -1)
 
 
+def test_what_functions_compute_lies_in_c_order_so_that_it_can_be_viewed():
+    images, turned = tj.randn(2, 3, 5, 4), tj.randn(3, 4).T
+    places = tj.tensor([2, 0])
+    made = [
+        tj.nn.functional.conv2d(images, tj.randn(6, 3, 3, 3, requires_grad=True)).relu(),
+        tj.nn.functional.unfold(images, 2),
+        tj.cat([turned, turned], 1),
+        tj.stack([turned, turned]),
+        tj.einsum("ibnd,jbnd->ijbn", tj.randn(3, 2, 2, 4), tj.randn(5, 2, 2, 4)),
+        images.permute(3, 1, 2, 0).mean(1),
+        turned.cumsum(0),
+        turned.softmax(-1),
+        turned[:, places],
+        turned.requires_grad_()[:, places],
+        tj.nn.MultiheadAttention(4, 2)(*[tj.randn(5, 2, 4)] * 3)[0],
+    ]
+    for x in made:
+        assert x.view(-1).shape == (x.size,)
+    assert not tj.moveaxis(images, 1, 3).is_contiguous()
+
+
 def test_shape_errors() -> None:
     x = tj.zeros(2, 3)
     for wrong in (

@@ -108,7 +108,8 @@ def getitem(self: Tensor, key: Any) -> Tensor:
             record_read(out, self, basic_region(self.shape, key))
         return out
     if not is_recording((self,)):
-        return wrap(self._data[key])
+        picked = self._data[key]
+        return wrap(picked if picked.flags.c_contiguous else picked.copy())
     if len(key) == 1 and not isinstance(key[0], bool) and key[0].dtype.kind == "b" and key[0].ndim:
         _check_mask(self, key[0])
         return apply(REGISTRY["mask_read"], (self, key[0]), {})[1]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.eager.alias import storage
 from tracejit.eager.apply import builder_for
 from tracejit.eager.elementwise import as_operand, call, function_of, operator_of, plain_errors
 from tracejit.eager.inplace import store_result, update
@@ -72,7 +73,8 @@ def as_function(defined: Function) -> Callable[..., Any]:
             key = parameter_named(key, by_name)
             named[key] = by_name.get(key, _unchanged)(value)
         with plain_errors:
-            made = fn(builder_for((*given, *named.values())), *given, **named)
+            operands = (*given, *named.values())
+            made = _in_c_order(fn(builder_for(operands), *given, **named), operands)
         if out is not None:
             return store_result(out, made, stretched=False)
         return made if named.get("device") is None else made.to(named["device"])
@@ -82,6 +84,16 @@ def as_function(defined: Function) -> Callable[..., Any]:
     run.__module__ = "tracejit"
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+def _in_c_order(made: Any, arguments: Sequence[Any]) -> Any:
+    """What a function computed, in C order, as in scripts and in PyTorch; views of its arguments lie as they do. (NumPy
+    gives sums, joined arrays and the like the order of what they are made of, and some results are made turned.)"""
+    if not isinstance(made, Tensor) or made._data.flags.c_contiguous:
+        return made
+    owner = storage(made._data)
+    given = [x for a in arguments for x in (a if isinstance(a, tuple | list) else (a,)) if isinstance(x, Tensor)]
+    return made if any(owner is storage(x._data) for x in given) else made.contiguous()  # type: ignore[attr-defined]
 
 
 def _unchanged(x: Any) -> Any:

@@ -135,9 +135,10 @@ class MultiheadAttention(Module):
         """The attended values, and the weights (averaged over the heads; None unless `need_weights`). `attn_mask` is
         (times, times) or (batch * heads, times, times), `key_padding_mask` (batch, times)."""
         is_batch = query.ndim == 3
+        is_by_time = is_batch and not self.batch_first
         if not is_batch:
             query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
-        elif not self.batch_first:
+        elif is_by_time:
             query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
         if query.shape[2] != self.embed_dim:
             raise ValueError(f"MultiheadAttention: queries have {query.shape[2]} features, not {self.embed_dim}")
@@ -148,12 +149,10 @@ class MultiheadAttention(Module):
         causal = is_causal and attn_mask is None
         drop = self.dropout if self.training else 0.0
         weights = F.attention_weights(q, k, mask, drop, causal)
-        heads = tj.matmul(weights, v).transpose(1, 2)
-        out = self.out_proj(heads.reshape(query.shape[0], query.shape[1], self.embed_dim))
+        heads = tj.matmul(weights, v).permute((2, 0, 1, 3) if is_by_time else (0, 2, 1, 3))
+        out = self.out_proj(heads.reshape(heads.shape[0], heads.shape[1], self.embed_dim))
         if not is_batch:
             out = out.squeeze(0)
-        elif not self.batch_first:
-            out = out.transpose(0, 1)
         if not need_weights:
             return out, None
         shown = weights.mean(axis=1) if average_attn_weights else weights

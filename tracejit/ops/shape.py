@@ -343,7 +343,7 @@ cat = op(
     ("size", "*xs"),
     doc="Tensors joined along `axis`; `size` is the sum of their sizes there.",
     infer=_cat_infer,
-    eager=lambda xp, size, xs, *, axis: xp.concatenate(xs, axis=axis),
+    eager=lambda xp, size, xs, *, axis: xp.ascontiguousarray(xp.concatenate(xs, axis=axis)),
     vjp=_cat_vjp,
     lower=Opaque(loops.cat, strided=True, nodes=nodes.cat),
     samples=lambda rng: [
