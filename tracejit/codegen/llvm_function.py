@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from tracejit.codegen import llvm_calls, llvm_memory, llvm_parallel, llvm_vector
+from tracejit.codegen.falling import with_falling_indices
 from tracejit.codegen.llvm_expressions import ExpressionPrinter
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import UNIMPROVED, is_quick
@@ -392,6 +393,8 @@ class FunctionPrinter(ExpressionPrinter):
 
     def serial_loop(self, loop: For) -> None:
         """A loop in index order."""
+        if self.vector is None:
+            loop = with_falling_indices(loop)
         extent = self.uniform(loop.extent)
         inits = [self._carried(self.value(c.init)) for c in loop.carried]
         go = None if loop.go is None else self.uniform(loop.go[1])
