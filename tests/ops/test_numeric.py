@@ -52,11 +52,13 @@ def test_statistics(axis: Any) -> None:
 
 
 @pytest.mark.parametrize("bins", [1, 4, 10])
-@pytest.mark.parametrize("limits", [None, (-1.0, 1.0)])
+@pytest.mark.parametrize("limits", [(None, None), (-1.0, 1.0)])
 def test_histogram(bins: int, limits: Any) -> None:
-    check("numpy histogram", np.histogram(X, bins, limits), X, bins, limits)
-    check("numpy histogram", np.histogram(X, bins, limits, weights=X), X, bins, limits, weights=X)
-    check("numpy histogram", np.histogram(X, bins, limits, density=True), X, bins, limits, True)
+    first, last = limits
+    given = limits if first is not None else None
+    check("numpy histogram", np.histogram(X, bins, given), X, bins, first, last)
+    check("numpy histogram", np.histogram(X, bins, given, weights=X), X, bins, first, last, weights=X)
+    check("numpy histogram", np.histogram(X, bins, given, density=True), X, bins, first, last, True)
 
 
 def test_histogram_of_equal_elements_and_of_integers() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, OfNumPyOnly, ShapeMismatch
-from tracejit.ir.types import BOOL, C128, F16, F64, I64
+from tracejit.ir.types import BOOL, C128, F16, F32, F64, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import at_least, concat, flat, part, ramp, take_along_axis
 from tracejit.ops.control import branch
@@ -313,6 +313,9 @@ def _falls(b: Any, bins: Any, size: Any) -> Any:
     return b.logical_and(b.logical_not(rises), other)
 
 
+_SWAPPED = "max must be larger than min in range parameter."
+
+
 @function(kinds=("function",))
 def histogram(
     b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
@@ -323,11 +326,11 @@ def histogram(
     if b.dtype(x).is_complex:
         raise DTypeMismatch(f"histogram takes real numbers, not {b.dtype(x).numpy_name}")
     values = x if b.dtype(x).is_float else b.cast(x, dtype=F64)
+    values = values if range is None else b.cast(values, dtype=coerce.result_dtype(b, [values, *range]))
     low, high = _bounds(b, values, range)
-    finite = b.logical_and(b.isfinite(low), b.isfinite(high))
-    b.check(b.fetch(finite, ()), (), kind="ValueError", message="autodetected range is not finite")
     width = on(b).div(high - low, float(bins)) if isinstance(bins, int) else (high - low) / b.cast(bins, dtype=F64)
-    edges = _edges(b, low, high, width, bins, b.dtype(values))
+    edges = b.cast(_edges(b, low, high, width, bins, b.dtype(low)), dtype=b.dtype(values))
+    low, high, width = (b.cast(x, dtype=b.dtype(values)) for x in (low, high, width))
     shape = b.shape(values)
     scaled = b.div(values - b.broadcast(low, shape), b.broadcast(high - low, shape))
     c = on(b)
@@ -339,7 +342,8 @@ def histogram(
     beyond = b.logical_and(b.ge(values, b.gather(edges, place + 1, axis=0)), c.ne(place, top))
     place = b.select(b.logical_and(beyond, inside), place + 1, place)
     amount = b.cast(inside, dtype=I64) if weights is None else _masked(b, inside, weights)
-    summed = b.cast(amount, dtype=I64) if b.dtype(amount) == BOOL else amount
+    wide = {BOOL: I64, F16: F64, F32: F64}.get(b.dtype(amount))
+    summed = amount if wide is None else b.cast(amount, dtype=wide)
     counts = b.scatter_add(b.full(0, (bins,), b.dtype(summed)), place, summed, axis=0)
     counts = b.cast(counts, dtype=b.dtype(amount))
     if density:
@@ -350,10 +354,16 @@ def histogram(
 
 @function("numpy histogram", kinds=())
 def histogram_(
-    b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
+    b: Any,
+    x: Operand,
+    bins: Any = 10,
+    first: Operand = None,
+    last: Operand = None,
+    density: bool = False,
+    weights: Operand = None,
 ) -> Any:
-    """NumPy's `histogram`, whose densities are of 64 bits."""
-    counts, edges = histogram(b, x, bins, range, False, weights)
+    """NumPy's `histogram`, whose densities are of 64 bits, between two numbers."""
+    counts, edges = histogram(b, x, bins, None if first is None else (first, last), False, weights)
     if density:
         c, widths = on(b), part(b, edges, 0, 1, bins) - part(b, edges, 0, 0, bins)
         counts = c.div(c.div(counts, b.cast(widths, dtype=F64)), sum_(b, counts))
@@ -368,15 +378,19 @@ def _masked(b: Any, inside: Any, weights: Operand) -> Any:
 
 
 def _bounds(b: Any, values: Any, range: Any) -> tuple[Any, Any]:
-    """The ends of the range, a little apart where they are equal, as rank-0 tensors."""
-    dtype = b.dtype(values)
+    """The ends of the range, a little apart where they are equal, as rank-0 tensors of their own dtype."""
     if range is None:
         none = on(b).eq(b.shape(values)[0], 0)
         low, high = (on(b).select(none, end, fold(values, axes=(0,))) for fold, end in ((b.min, 0.0), (b.max, 1.0)))
     else:
-        if range[0] > range[1]:
-            raise ValueError("max must be larger than min in range parameter.")
-        low, high = (b.full(float(end), (), dtype) for end in range)
+        dtype = coerce.result_dtype(b, [0.0, *range])
+        low, high = (b.cast(array(b, end), dtype=dtype) for end in range)
+        swapped = b.fetch(b.gt(low, high), ())
+        b.check(on(b).logical_not(swapped), (), kind="ValueError", message=_SWAPPED)
+    finite = b.logical_and(b.isfinite(low), b.isfinite(high))
+    found = "autodetected" if range is None else "supplied"
+    shown = tuple(b.fetch(end, ()) for end in (low, high))
+    b.check(b.fetch(finite, ()), shown, kind="ValueError", message=f"{found} range of [{{}}, {{}}] is not finite")
     same = b.eq(low, high)
     return b.select(same, low - 0.5, low), b.select(same, high + 0.5, high)
 

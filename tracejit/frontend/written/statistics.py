@@ -249,8 +249,13 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any 
         bins_x, bins_y = bins[0], bins[1]
     else:
         bins_x, bins_y = bins, bins
-    edges_x = np.histogram(x, bins_x, None if range is None else range[0])[1]
-    edges_y = np.histogram(y, bins_y, None if range is None else range[1])[1]
+    if range is None:
+        edges_x, edges_y = np.histogram(x, bins_x)[1], np.histogram(y, bins_y)[1]
+    else:
+        edges_x, edges_y = (
+            np.histogram(np.zeros(0), bins_x, range[0])[1],
+            np.histogram(np.zeros(0), bins_y, range[1])[1],
+        )
     if np.size(x) != np.size(y):
         raise ValueError("x and y must have the same length.")
     place_x, held_x = binned(np.asarray(x), edges_x)
@@ -270,7 +275,8 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any 
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = False, weights: Any = None) -> Any:
     """How many elements (or how much of their weights) fall into each bin, and the bounds of the bins."""
     if np.ndim(bins) == 0:
-        return equal_bins(a, bins, range, density, weights)
+        first, last = (None, None) if range is None else range
+        return equal_bins(a, bins, first, last, density, weights)
     return histogram_of_edges(a, bins, density, weights)
 
 

@@ -1,8 +1,9 @@
-"""Functions of Python's numbers: number theory of `math`, powers with a modulus, rounding to digits."""
+"""Functions of Python's numbers: number theory of `math`, powers with a modulus, rounding to digits, digits as text."""
 
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -416,3 +417,36 @@ def _turned(x: Any, by: Any) -> Any:
     """x times 2**by modulo the prime: its 61 bits turned left."""
     low = x & ((1 << (61 - by)) - 1)
     return (low << by) | (x >> (61 - by))
+
+
+@written(np.binary_repr)
+def binary_repr(num: Any, width: Any = None) -> Any:
+    """The binary digits of an integer; with a width, a negative one has those of its two's complement."""
+    n = operator.index(num)
+    if width is None:
+        return f"{n:b}"
+    needed = n.bit_length() if n >= 0 else (-1 - n).bit_length() + 1
+    if needed > width:
+        raise ValueError(f"Insufficient bit width={width} provided for binwidth={needed}")
+    return "".join([str(n >> (width - 1 - i) & 1) for i in range(max(width, 1))])
+
+
+@written(np.base_repr)
+def base_repr(number: Any, base: Any = 2, padding: Any = 0) -> Any:
+    """The digits of an integer in a base up to 36, behind so many zeros."""
+    if base > 36:
+        raise ValueError("Bases greater than 36 not handled in base_repr.")
+    if base < 2:
+        raise ValueError("Bases less than 2 not handled in base_repr.")
+    left, digits = abs(int(number)), [""]
+    while left > 0:
+        digit = left % base
+        digits.append(str(digit) if digit < 10 else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit - 10])
+        left //= base
+    if len(digits) == 1 and padding == 0:
+        return "0"
+    for _ in range(padding):
+        digits.append("0")
+    if number < 0:
+        digits.append("-")
+    return "".join(digits[::-1])
