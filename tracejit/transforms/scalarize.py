@@ -4,12 +4,14 @@ A rank-0 tensor that is computed elementwise becomes a host scalar; `broadcast` 
 borders, and `dce` drops those that nothing needs. `if`, `loop` and lists pass host scalars in place of rank-0
 tensors, so that a running loss in a loop costs no allocation. Reductions stay tensor ops, their result is fetched.
 
-`custom` functions have been differentiated by now and calls that do not recur are small: both are inlined here.
+`custom` functions have been differentiated by now: they are inlined here. So are calls, but for those of functions that
+call themselves and, since code is made for each copy, of long ones that would be copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from tracejit.ir.builder import Builder, types_follow
@@ -20,11 +22,14 @@ from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type
 from tracejit.transforms.cse import cse
 from tracejit.transforms.pipeline import transform
 
+#: Ops of a called graph that are inlined wherever it is called.
+_SHORT = 20
+
 
 @transform("scalarize")
 def scalarize(graph: Graph) -> Graph:
     """Rank-0 tensor arithmetic as host-scalar arithmetic (CPU only); custom functions and plain calls inlined."""
-    rewriter = _Scalarizer(graph.device == "cpu")
+    rewriter = _Scalarizer(graph.device == "cpu", _kept(graph))
     b = Builder()
     params = rewriter.parameters(graph.params)
     rewriter.start(b, graph.params)
@@ -43,8 +48,9 @@ def is_rank0(type: Type) -> bool:
 class _Scalarizer:
     """Re-emits ops; a rank-0 tensor has two forms, the tensor and the host scalar."""
 
-    def __init__(self, active: bool) -> None:
+    def __init__(self, active: bool, kept: Set[Graph]) -> None:
         self.active = active
+        self.kept = kept  #: called graphs that stay functions
         self.values: dict[Value, Value] = {}
         self.scalars: dict[Value, Value] = {}
         self.names: dict[str, Dim] = {}
@@ -135,7 +141,7 @@ class _Scalarizer:
             case "custom":
                 block = op.block("primal")
                 self.inline(b, block, op)
-            case "call" if not _recurs(op.attrs["callee"]):
+            case "call" if op.attrs["callee"] not in self.kept:
                 self.call(b, op, op.attrs["callee"])
             case "call":
                 self.plain(b, op)
@@ -271,13 +277,37 @@ class _Scalarizer:
             self.scalars[name] = self.scalars[of]
 
 
-def _recurs(callee: Graph) -> bool:
-    """Whether a graph may call itself."""
-    return any(callee in called_graphs(g) for g in called_graphs(callee)[1:]) or _calls(callee, callee)
+def _kept(root: Graph) -> Set[Graph]:
+    """The graphs that calls stay calls of: those that may call themselves, and on the CPU long ones that would be
+    inlined more than once."""
+    graphs = called_graphs(root)
+    calls = {g: Counter[Graph](op.attrs["callee"] for op in walk(g.body) if op.name == "call") for g in graphs}
+    kept = {g for g in graphs if _leads_to(calls, g, g)}
+    copies = dict.fromkeys((root, *kept), 1)
+
+    def copies_of(graph: Graph) -> int:
+        """How often the ops of a graph are in the program."""
+        if graph not in copies:
+            inlined = sum(n * copies_of(caller) for caller, called in calls.items() if (n := called[graph]))
+            if inlined > 1 and root.device == "cpu" and sum(1 for _ in walk(graph.body)) > _SHORT:
+                kept.add(graph)
+            copies[graph] = 1 if graph in kept else inlined
+        return copies[graph]
+
+    for graph in graphs:
+        copies_of(graph)
+    return kept
 
 
-def _calls(graph: Graph, callee: Graph) -> bool:
-    return any(op.attrs.get("callee") is callee for op in walk(graph.body))
+def _leads_to(calls: Mapping[Graph, Iterable[Graph]], start: Graph, end: Graph) -> bool:
+    """Whether calls of one graph may lead to calls of another."""
+    seen: set[Graph] = set()
+    queue = [start]
+    while queue:
+        new = set(calls[queue.pop()]) - seen
+        seen |= new
+        queue += new
+    return end in seen
 
 
 def _size_of(x: Value, axis: int) -> Dim | None:
