@@ -47,6 +47,8 @@ FORMS: dict[str, Callable[..., Any]] = {
     "set": set,
     "shared": lambda items, starts, counts, ats: [items[starts[i] : starts[i] + counts[i]] for i in ats],
     "deque": deque,
+    "tuple": tuple,
+    "frozenset": frozenset,
 }
 
 

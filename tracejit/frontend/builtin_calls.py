@@ -406,11 +406,6 @@ def _pow(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     return c.inline(function_source(power_modulo), [], given, node, None)
 
 
-@handles(tuple)
-def _tuple(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return TupleValue(tuple(c.expressions.known_items(args[0], node)) if args else ())
-
-
 @handles(list)
 def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if args and list_calls.is_unknown(c, args[0]):

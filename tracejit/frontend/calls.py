@@ -24,6 +24,7 @@ from tracejit.frontend import (
     elements,
     generators,
     iterators,
+    long_tuples,
     module_parts,
     pooled_tables,
     ranges,
@@ -343,6 +344,7 @@ class Calls:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
         if known is not None and arrays.is_available(known):
+            args = [long_tuples.items_of(self, a, node) for a in args]
             made = arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
             note_maker(self.ctx, made, is_numpys(fn))
             return made

@@ -125,13 +125,13 @@ def matmul_or_equal(e: Expressions, op: str, x: FrontValue, y: FrontValue, node:
 
 def lists(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
     """Comparison of lists whose length is known at run time only."""
-    from tracejit.frontend.written.lists import equal, less
+    from tracejit.frontend.written.lists import at_most, equal, less
 
     if op in ("eq", "ne"):
         same = e.calls.call_object(equal, [x, y], {}, node)
         return same if op == "eq" else e.negated(same, node)
-    made = e.calls.call_object(less, [x, y] if op in ("lt", "ge") else [y, x], {}, node)
-    return made if op in ("lt", "gt") else e.negated(made, node)
+    comes = less if op in ("lt", "gt") else at_most
+    return e.calls.call_object(comes, [x, y] if op in ("lt", "le") else [y, x], {}, node)
 
 
 def _stands_for_nothing(value: object) -> bool:

@@ -15,6 +15,7 @@ from tracejit.frontend import (
     elements,
     elementwise,
     list_calls,
+    long_tuples,
     made_texts,
     module_parts,
     optionals,
@@ -125,7 +126,7 @@ class Expressions:
             case ast.Slice(lower, upper, step):
                 return SliceValue(*(None if p is None else bound(self.calls, p) for p in (lower, upper, step)))
             case ast.Tuple(elts):
-                return TupleValue(tuple(self.elements(elts)))
+                return long_tuples.made(self.calls, self.elements(elts), node)
             case ast.List(elts):
                 return list_calls.display(self, elts, node)
             case ast.Dict(keys, values):
@@ -227,7 +228,7 @@ class Expressions:
             x, y = spread(x), spread(y)
         match op, x, y:
             case "add", TupleValue(), TupleValue():
-                return TupleValue(x.items + y.items)
+                return TupleValue(x.items + y.items, None, x.keys or y.keys)
             case "add", ListValue() | GrowingList(), ListValue() | GrowingList():
                 return list_calls.joined(self.calls, x, y, node)
             case "mul", _, _ if (made := list_calls.times(self.calls, x, y, node)) is not None:
@@ -450,13 +451,15 @@ class Expressions:
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)
-            if isinstance(base, ListValue) and not known and not self.ctx.loops_to_unroll():
-                return self.lists.item(self.lists.growing(items, node), at, node)
+            if not known and long_tuples.can_be_cut(self.ctx, base):
+                return long_tuples.cut(self.calls, base, at, node)
             parts = [
                 None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node) for p in given
             ]
             cut = items[slice(*parts)]
-            return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else self.lists.made(cut, node)
+            return (
+                TupleValue(tuple(cut), None, base.keys) if isinstance(base, TupleValue) else self.lists.made(cut, node)
+            )
         if isinstance(at, Static) and hasattr(at.value, "__index__"):
             try:
                 return items[at.value]

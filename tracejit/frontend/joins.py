@@ -304,7 +304,8 @@ class Join:
                 classes = {x.cls for x in (a, b) if isinstance(x, TupleValue)}
                 if len(lists[0]) != len(lists[1]) or len(classes) > 1:
                     self.refuse(name, a or known, b or known)
-                return TupleValue(tuple(self.both(name, x, y) for x, y in zip(*lists, strict=True)), cls)
+                keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, TupleValue)))
+                return TupleValue(tuple(self.both(name, x, y) for x, y in zip(*lists, strict=True)), cls, keys)
             case ListValue():
                 lists = [x.items if isinstance(x, ListValue) else [None] * len(known.items) for x in (a, b)]
                 if len(lists[0]) != len(lists[1]):

@@ -107,7 +107,7 @@ class TupleKind:
 
     items: tuple[Kind, ...]
     cls: type
-    keys: frozenset[object] = field(default=frozenset(), compare=False)  #: the places that made lists
+    keys: frozenset[object] = field(default=frozenset(), compare=False)  #: the places that made them
 
     def joined(self, other: TupleKind) -> frozenset[object]:
         return self.keys | other.keys
@@ -170,7 +170,7 @@ NOTHING = NumberKind(F64, weak=True)
 class NoKind(Exception):
     """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which may
     come to share a pool; `instance`: an object or a container, whose class or place may come to have one; `classes`:
-    those of pools that may become one."""
+    those of pools that may become one; `tuples`: the places of tuples of several lengths."""
 
     def __init__(
         self,
@@ -178,11 +178,27 @@ class NoKind(Exception):
         lists: frozenset[object] = frozenset(),
         instance: FrontValue | None = None,
         classes: frozenset[type] = frozenset(),
+        tuples: frozenset[object] = frozenset(),
     ) -> None:
         super().__init__(text)
         self.lists = lists
         self.instance = instance
         self.classes = classes
+        self.tuples = tuples
+
+
+def _may_be_long(*kinds: Kind) -> frozenset[object]:
+    """The places that made tuples of several lengths, where all their items are of one kind."""
+    known = [k for k in kinds if isinstance(k, TupleKind) and k.cls is tuple]
+    are_tuples = all(k in known or (isinstance(k, InstanceKind) and stood_for(k.cls) is tuple) for k in kinds)
+    if not are_tuples or len({item for k in known for item in k.items}) > 1:
+        return frozenset()
+    return frozenset[object]().union(*(k.keys for k in known))
+
+
+def stood_for(cls: type) -> type:
+    """The class of Python's that a class of the definitions stands for; others unchanged."""
+    return getattr(cls, "tracejit_stands_for", cls)
 
 
 def _fixed(size: object, names: Container[str]) -> int | str | None:
@@ -199,7 +215,7 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
         case ArrayView():
             return ArrayKind(value.dtype, tuple(_fixed(key(n), names) for n in value.lengths))
         case TupleValue(items, cls):
-            return TupleKind(tuple(kind_of(i, names) for i in items), cls or tuple)
+            return TupleKind(tuple(kind_of(i, names) for i in items), cls or tuple, value.keys)
         case ListValue(items):
             return TupleKind(tuple(kind_of(i, names) for i in items), list, value.keys)
         case GrowingList():
@@ -284,6 +300,7 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
                 f"{describe_kind(a)} and {describe_kind(b)}",
                 list_places(a) | list_places(b),
                 classes=classes if len(classes) > 1 else frozenset(),
+                tuples=_may_be_long(a, b),
             )
 
 
@@ -336,6 +353,18 @@ def list_places(kind: Kind) -> frozenset[object]:
             return frozenset[object]().union(*map(list_places, items))
         case OptionalKind(item):
             return list_places(item)
+        case _:
+            return frozenset()
+
+
+def tuple_places(kind: Kind) -> frozenset[object]:
+    """The places that make the tuples among items of a kind."""
+    match kind:
+        case TupleKind(items, cls, keys):
+            own = keys if cls is tuple else frozenset[object]()
+            return own.union(*map(tuple_places, items))
+        case OptionalKind(item):
+            return tuple_places(item)
         case _:
             return frozenset()
 
@@ -399,7 +428,7 @@ def describe_kind(kind: Kind) -> str:
         case InstanceKind(cls) if issubclass(cls, Family):
             return f"a {' or '.join(member.__name__ for member in cls.classes)}"
         case InstanceKind(cls):
-            return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
+            return f"a {stood_for(cls).__name__}"
         case OptionalKind(item):
             return f"{describe_kind(item)} or None"
         case ConstantKind(value):

@@ -154,23 +154,24 @@ VALUES = (
     Construct("Tensors", "as arrays; if any argument is a Tensor, results are Tensors", "return n"),
     Construct(
         "tuples, lists, dicts, NamedTuples",
-        "structure known at compile time, or lists of items of one kind that grow; lists of lists of any length, where "
-        "lists keep their identity; arrays in them change in place, where the script made them in C order; items may "
-        "be None; lists and dicts of the caller change when the script does that",
+        "structure known at compile time, or lists of items of one kind that grow, and tuples of any length of such "
+        "(`tuple(xs)`, `t += (x,)`); lists of lists of any length, where lists keep their identity; arrays in them "
+        "change in place, where the script made them in C order; items may be None; lists and dicts of the caller "
+        "change when the script does that",
         "xs, rows = [], [[0] * n for _ in range(n)]\nfor i in range(n):\n    xs.append(i * x)\n    rows[i][0] = i\n"
         "    rows[0].append(i)\nrows[0][1:2] = [7, 8]\n"
         "import numpy as np\nparts = [np.zeros(2) for _ in range(n)]\nfor part in parts:\n    part += x\n"
-        "return xs, rows, xs == [x], parts",
+        "return xs, rows, xs == [x], parts, tuple(xs)",
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
-        "keys are numbers, tuples of numbers, members of an Enum, instances of frozen dataclasses, or texts, "
-        "values are of one kind, containers too, which keep their "
-        "identity: `graph[u][v] = w`, `defaultdict(set)`; a dict with known keys of text may hold any values; in lists "
-        "and dicts of any length (`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and values "
-        "of one kind for each; those of the caller hold numbers or texts, and are compiled for the keys that they "
-        "have; dicts keep the order of insertion; that of a set is Python's alone: a set is not looped over, but "
-        "sorted, searched, summed (ints) and combined",
+        "keys are numbers, tuples of them of any length, members of an Enum, instances of frozen dataclasses, or "
+        "texts, values are of one kind, containers too, which keep their identity: `graph[u][v] = w`, "
+        "`defaultdict(set)`; a dict with known keys of text may hold any values; in lists and dicts of any length "
+        "(`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and values of one kind for each; "
+        "those of the caller hold numbers or texts, and are compiled for the keys that they have; dicts keep the "
+        "order of insertion; that of a set is Python's alone: a set is not looped over, but sorted, searched, "
+        "summed (ints) and combined",
         "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
         "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
         "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\n"

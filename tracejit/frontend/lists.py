@@ -48,7 +48,7 @@ from tracejit.frontend.made_texts import at_number, number
 from tracejit.frontend.merged_lists import require_own
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.placed_arrays import at_place, kind_in_memory, note_holders, placed
-from tracejit.frontend.pooled_objects import pool_instances
+from tracejit.frontend.pooled_objects import grow_tuples, pool_instances
 from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
@@ -108,6 +108,8 @@ def require_one_kind(
             is_item = any(isinstance(x, GrowingList) and x.keys == error.lists for x in items)
             beside = [k.root for k in known if is_item and isinstance(k, SharedKind)]
             share(ctx, (*beside, *error.lists), node)
+        if error.tuples and not ctx.loops_to_unroll():
+            grow_tuples(ctx, error.tuples)
         if error.classes:
             pooled_tables.merge(ctx, error.classes)
             variants.merge(ctx, error.classes)
@@ -175,7 +177,11 @@ def require_unshared(ctx: Context, classes: set[int], live: frozenset[str] | Non
 def _sequence(parts: list[FrontValue], kind: TupleKind) -> FrontValue:
     """An item of several parts."""
     cls = kind.cls
-    return ListValue(parts, -1, kind.keys) if cls is list else TupleValue(tuple(parts), None if cls is tuple else cls)
+    return (
+        ListValue(parts, -1, kind.keys)
+        if cls is list
+        else TupleValue(tuple(parts), None if cls is tuple else cls, kind.keys)
+    )
 
 
 class Lists:

@@ -256,8 +256,8 @@ class LoopLowering:
                 return self.views.head(path, value) if path in self.plan.split else self.unmoved(value, value.storage)
             case GrowingList():
                 return self.head_list(path, value) if path in self.plan.split else self.unmoved(value, *value.storages)
-            case TupleValue(items, cls):
-                return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
+            case TupleValue(items, cls, keys):
+                return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls, keys)
             case ListValue(items, level, keys):
                 return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], level, keys)
             case DictValue() | ObjectValue():

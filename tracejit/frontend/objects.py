@@ -25,7 +25,7 @@ from tracejit.frontend.names import is_numpys
 from tracejit.frontend.optionals import as_bool, there_to_run_over
 from tracejit.frontend.shared_lists import in_pool, shared_class
 from tracejit.frontend.signature import MISSING, constant_access
-from tracejit.frontend.tables import is_iterator
+from tracejit.frontend.tables import is_iterator, shown_class
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -279,7 +279,7 @@ class Objects:
                 if is_users(getter):
                     return self.c.call_object(getter, [receiver, Static(name)], {}, node)
                 self.c.statics.guard_has(receiver, name)
-                text = f"'{cls.__name__}' object has no attribute '{name}'"
+                text = f"'{shown_class(cls).__name__}' object has no attribute '{name}'"
                 self.ctx.check_false("AttributeError", text)
             case functools.partialmethod() if is_users(member.func):
                 first = tuple(map(self.c.of_object, member.args))

@@ -17,6 +17,7 @@ from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.signature import StaticSpec
 from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.tables import shown_class
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -148,7 +149,7 @@ class Packer:
         self.objects.append(value)
         if isinstance(value, DictValue):
             return ("dict", *parts, value.keys, value.cls, value.factory)
-        return ("object", value.cls, *parts)
+        return ("object", value.cls, *parts, value.keys if shown_class(value.cls) is tuple else frozenset[object]())
 
     def each(self, values: Iterable[FrontValue], path: tuple[object, ...]) -> Shape:
         return tuple(self.pack(v, (*path, i)) for i, v in enumerate(values))
@@ -233,8 +234,8 @@ class Unpacker:
             case ("dict", names, items, keys, cls, factory):
                 contents = dict(zip(names, self.each(items), strict=True))
                 return self.object(DictValue(contents, None, keys, cls, factory))
-            case ("object", cls, names, items):
-                return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True))))
+            case ("object", cls, names, items, keys):
+                return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True)), keys=keys))
             case ("again", at):
                 return self.objects[at][0]
             case ("given", at):

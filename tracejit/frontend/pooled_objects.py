@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.heap import led_to
-from tracejit.frontend.kinds import Kind, list_places, pooled_classes
+from tracejit.frontend.kinds import Kind, list_places, pooled_classes, tuple_places
 from tracejit.frontend.placed_arrays import NotOwn
+from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.signature import MISSING
 from tracejit.frontend.tables import is_table
 from tracejit.frontend.values import (
@@ -164,6 +165,12 @@ def forget_objects(ctx: Context) -> None:
 def forget_classes(ctx: Context, classes: Collection[type]) -> None:
     """What lists hold that held objects of these classes is found anew."""
     _forget(ctx, lambda kind: not pooled_classes(kind).isdisjoint(classes))
+
+
+def grow_tuples(ctx: Context, places: Collection[object]) -> NoReturn:
+    """Lower again with the tuples that these places make as ones of unknown length."""
+    _forget(ctx, lambda kind: not tuple_places(kind).isdisjoint(places))
+    raise ListGrows({("tuple", place) for place in places}, None)
 
 
 def _forget(ctx: Context, is_gone: Callable[[Kind], bool]) -> None:

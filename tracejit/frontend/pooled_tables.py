@@ -17,16 +17,26 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 from tracejit.frontend import pooled_objects
 from tracejit.frontend.context import Again, Context, Frame
 from tracejit.frontend.heap import led_to, parts_of
-from tracejit.frontend.kinds import InstanceKind, Kind, number_type
+from tracejit.frontend.kinds import InstanceKind, Kind, NoKind, join_kinds, kind_of, number_type
 from tracejit.frontend.pooled_objects import forget_objects
-from tracejit.frontend.tables import HAS_KNOWN_KEYS, STANDS_FOR, grow_late, is_table, shown_class, standing
+from tracejit.frontend.tables import (
+    HAS_KNOWN_KEYS,
+    STANDS_FOR,
+    grow_late,
+    is_long_tuple,
+    is_table,
+    shown_class,
+    standing,
+)
 from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ObjectValue,
     SharedObject,
     Static,
+    TupleValue,
     list_classes,
 )
 
@@ -41,10 +51,35 @@ _ROOT = "tracejit_root"
 
 
 def pool_if_possible(ctx: Context, values: Iterable[FrontValue | None]) -> None:
-    """Lower again with containers in one pool, if all of them are the script's own."""
-    values = list(values)
+    """Lower again with containers in one pool, if all of them are the script's own. Nothing is done where an unrolled
+    loop may tell them apart."""
+    if not ctx.loops_to_unroll():
+        _pool(ctx, list(values))
+
+
+def pool_key(ctx: Context, key: FrontValue, keys: FrontValue) -> None:
+    """Lower again with the tuples of unknown length that a key consists of in pools, and with one that is to be found
+    among such, or among tuples of other lengths, as one."""
+    if isinstance(key, TupleValue) and isinstance(keys, GrowingList) and not ctx.loops_to_unroll():
+        try:
+            for place in keys.keys:
+                join_kinds(ctx.growing[place], kind_of(key, ctx.argument_dims))
+        except NoKind as error:
+            if error.tuples:
+                pooled_objects.grow_tuples(ctx, error.tuples)
+    _pool_parts(ctx, key)
+
+
+def _pool_parts(ctx: Context, key: FrontValue) -> None:
+    for part in key.items if isinstance(key, TupleValue) else ():
+        _pool_parts(ctx, part)
+    if isinstance(key, ObjectValue) and is_long_tuple(key):
+        _pool(ctx, [key])
+
+
+def _pool(ctx: Context, values: Sequence[FrontValue | None]) -> None:
     found = [_places(ctx, v) for v in values]
-    if not found or not all(found) or ctx.loops_to_unroll():
+    if not found or not all(found):
         return
     places = {p: cls for f in found for p, cls in f.items()}
     bases = set(places.values())
@@ -73,12 +108,22 @@ def pool_beside(ctx: Context, value: FrontValue, kinds: Iterable[Kind | None]) -
 
 def meet(ctx: Context, a: FrontValue, b: FrontValue) -> None:
     """Lower again with two containers that come to be one, by the path taken, as tables or in one pool."""
+    _grow_tuples(ctx, (a, b))
     if not (_places(ctx, a) and _places(ctx, b)):
         return
     for value in (a, b):
         if isinstance(value, DictValue):
             grow_late(ctx, value, value.items)
     pool_if_possible(ctx, (a, b))
+
+
+def _grow_tuples(ctx: Context, values: Sequence[FrontValue]) -> None:
+    """Lower again with tuples that come to be one as tuples of unknown length, where their items are of one type."""
+    known = [x for x in values if isinstance(x, TupleValue) and x.cls is None and x.keys]
+    if ctx.loops_to_unroll() or len(known) + sum(map(is_long_tuple, values)) < len(values):
+        return
+    if known and len({number_type(i) for x in known for i in x.items}) <= 1:
+        pooled_objects.grow_tuples(ctx, {k for x in known for k in x.keys})
 
 
 def pool_owners(ctx: Context, lists: Iterable[FrontValue | None]) -> None:
@@ -303,7 +348,7 @@ def _of_fields(parts: Iterable[tuple[str, Any]]) -> Any:
 def _of_columns(cls: type, factory: Any, parts: Iterable[tuple[str, Any]]) -> Any:
     held = dict(parts)
     if "_data" in held:
-        return cls(held["_data"][held["_head"] :], held["maxlen"])
+        return cls(held["_data"][held["_head"] :], held["maxlen"]) if "_head" in held else cls(held["_data"])
     rows = zip(held["_keys"], held.get("_values", held["_keys"]), held["_live"], strict=True)
     items = {key: value for key, value, is_there in rows if is_there}
     if "_values" not in held:

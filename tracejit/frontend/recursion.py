@@ -12,10 +12,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend import made_texts
+from tracejit.frontend import long_tuples, made_texts
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 _PASSES = 20
 #: How many signatures of one function may be met inside each other.
 _NESTED = 40
+#: A tuple that is longer in each of so many signatures grows as long as the run goes on.
+_LONGER = 6
 
 
 @dataclass(slots=True)
@@ -90,6 +93,8 @@ class Known:
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
     #: functions of which the texts among the arguments are those of a run, since they grow with each call
     texts: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    #: arguments of functions that are tuples which grow with each call
+    tuples: set[tuple[FunctionNode, str]] = field(default_factory=set[tuple[FunctionNode, str]])
 
 
 class Recursion:
@@ -129,6 +134,7 @@ class Recursion:
         ctx = calls.ctx
         keep = made_texts.stored if source.node in self.known.texts else made_texts.kept
         env = {name: keep(calls, value, node) for name, value in env.items()}
+        env |= {n: long_tuples.as_long(calls, v, node) for n, v in env.items() if (source.node, n) in self.known.tuples}
         if source.function not in OUTLINED or any(map(_leads_to_objects, env.values())):
             env = {**env, **{f"$pool{i}": pool for i, pool in enumerate(ctx.pools.values())}}
         packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
@@ -214,6 +220,10 @@ class Recursion:
         """Lower an instance if that is due; the outermost caller waits until all it needs is settled."""
         if instance in self.active:
             return
+        alike = [] if instance.passes else [i for i in self.instances.values() if i.source.node is instance.source.node]
+        if found := _growing_tuples(alike):
+            self.known.tuples |= {(instance.source.node, name) for name in found}
+            raise Again
         if sum(i.source.node is instance.source.node for i in self.active) > _NESTED:
             if instance.source.node not in self.known.texts and _has_texts(instance.shape):
                 self.known.texts.add(instance.source.node)
@@ -280,6 +290,24 @@ class Recursion:
 def _has_texts(arguments: Shape) -> bool:
     """Whether texts that are known when compiling are among arguments."""
     return any(kind == "static" and isinstance(spec[0].value, str) for kind, *spec in arguments[2])
+
+
+def _growing_tuples(instances: Sequence[Instance]) -> list[str]:
+    """The arguments that are tuples of values of one kind, longer in each instance than in the one before."""
+    if len(instances) < _LONGER:
+        return []
+    given = [dict(zip(i.names, i.shape[2], strict=True)) for i in instances[-_LONGER:]]
+    columns = ((name, [g.get(name) for g in given]) for name in given[-1])
+    return [name for name, shapes in columns if all(starmap(_is_longer, pairwise(shapes)))]
+
+
+def _is_longer(a: Shape | None, b: Shape | None) -> bool:
+    """Whether one is that of a tuple of values of one kind, and the other that of a longer one."""
+    match a, b:
+        case ("tuple", None, tuple(few)), ("tuple", None, tuple(many)):
+            return len(few) < len(many) and len({*few, *many}) == 1
+        case _:
+            return False
 
 
 def _leads_to_objects(value: FrontValue) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
 
 from tracejit.frontend.choices import MAX_OPTIONS, code
@@ -107,9 +107,9 @@ def shown_class(cls: type) -> type:
 
 def standing(name: type) -> type | None:
     """The class whose instances stand for those of a class of Python's."""
-    from tracejit.frontend.written import queues, sets, tables
+    from tracejit.frontend.written import queues, sets, tables, tuples
 
-    assert queues and sets and tables
+    assert queues and sets and tables and tuples
     return STANDING.get(name)
 
 
@@ -141,6 +141,11 @@ def owner_of(ctx: Context, value: FrontValue) -> FrontValue:
     classes = value.sources if isinstance(value, SequenceValue) else list_classes(value)
     known = (o for o in ctx.heap.objects.values() if isinstance(o, ObjectValue) and is_table(o))
     return next((o for o in known if classes & list_classes(o)), value)
+
+
+def is_long_tuple(value: FrontValue) -> TypeGuard[ObjectValue | SharedObject]:
+    """Whether a value is a tuple whose length is known at run time only."""
+    return isinstance(value, ObjectValue | SharedObject) and shown_class(value.cls) is tuple
 
 
 def counts_edits(value: ObjectValue | SharedObject) -> bool:
@@ -216,6 +221,22 @@ def _fields_of(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
     return calls.objects.as_tuple(key, node) if hashes_fields(key) else key
 
 
+def _as_key(calls: Calls, node: ast.AST, key: FrontValue, keys: FrontValue) -> FrontValue:
+    from tracejit.frontend.pooled_tables import pool_key
+
+    pool_key(calls.ctx, key, keys.pool.fields["data"] if isinstance(keys, SharedList) else keys)
+    return key
+
+
+def _new_key(calls: Calls, node: ast.AST, key: FrontValue, keys: FrontValue) -> FrontValue:
+    if isinstance(key, TupleValue) and isinstance(keys, GrowingList):
+        growing = calls.ctx.growing
+        with suppress(NoKind):
+            kind = kind_of_items([key], calls.ctx.argument_dims)
+            growing.update({place: kind for place in keys.keys if growing[place] in (None, kind)})
+    return key
+
+
 def _is_empty(calls: Calls, node: ast.AST, items: FrontValue) -> FrontValue:
     if isinstance(items, ListValue):
         return Static(not items.items)
@@ -262,9 +283,10 @@ def _in_memory(calls: Calls, lst: FrontValue, index: FrontValue, node: ast.AST) 
 #: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
 #: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
 #: text, the same in each process; a value that is not None, which is checked where it may be; an item of a list by an
-#: index that is known to be in range; puts another one there; whether a value lies in a pool;
-#: the fields of a key that is an instance of a frozen dataclass; whether a list is known to be empty; whether one holds
-#: ints or bools only; the sum of two ints that are known to be small.
+#: index that is known to be in range; puts another one there; whether a value lies in a pool; the fields of a key
+#: that is an instance of a frozen dataclass; a key, of which every long tuple lies in a pool, as the others of its
+#: dict or set are; a key that is put there; whether a list is known to be empty; whether one holds ints or bools
+#: only; the sum of two ints that are known to be small.
 growing = Special(lambda calls, node: _made(calls, node, None))
 growing_ints = Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
 growing_bools = Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
@@ -277,6 +299,8 @@ not_none = Special(_not_none)
 is_pooled = Special(lambda calls, node, value: Static(isinstance(value, SharedObject)))
 entry = Special(_entry)
 fields_of = Special(_fields_of)
+as_key = Special(_as_key)
+new_key = Special(_new_key)
 is_empty = Special(_is_empty)
 holds_ints = Special(_holds_ints)
 plus = Special(_plus)
@@ -298,7 +322,7 @@ def is_run_time_key(key: FrontValue) -> bool:
         )
     if isinstance(key, SharedText | MessageValue):
         return True
-    return hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
+    return is_long_tuple(key) or hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
 
 
 def hashes_fields(key: FrontValue) -> bool:
@@ -404,6 +428,9 @@ def table_of(
     c: Calls, items: Mapping[Any, FrontValue], node: ast.AST, cls: type = dict, factory: FrontValue | None = None
 ) -> ObjectValue | SharedObject:
     """A dict of these items with keys that are known at run time only."""
+    from tracejit.frontend import long_tuples
+    from tracejit.frontend.pooled_tables import at_part
+
     table = new_table(c, cls, [] if factory is None else [factory], node)
     pairs = [TupleValue((constant(key), value)) for key, value in items.items()]
     if len(pairs) > FEW_KEYS and have_one_form(pairs):
@@ -412,7 +439,9 @@ def table_of(
         c.call_value(c.attribute(table, "update", node), [c.lists.of_outside(pairs, place)], {}, node)
         return table
     for key, value in items.items():
-        c.objects.special(table, "__setitem__", [constant(key), value], node)
+        with at_part(c.ctx, "key"):
+            made = long_tuples.made(c, map(constant, key), node) if isinstance(key, tuple) else constant(key)
+        c.objects.special(table, "__setitem__", [made, value], node)
     return table
 
 
@@ -490,10 +519,9 @@ def unordered(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 def columns(c: Calls, value: FrontValue, node: ast.AST) -> tuple[list[GrowingList], FrontValue | None]:
     """The keys, and the values of a dict, without gaps; and what else makes the container."""
     assert isinstance(value, ObjectValue)
-    kind = shown_class(value.cls)
-    if kind is deque:
+    if "_data" in value.fields:
         lists = [c.objects.special(value, "__iter__", [], node)]
-        return _growing(lists), value.fields["maxlen"]
+        return _growing(lists), value.fields.get("maxlen")
     c.call_value(c.attribute(value, "_compact", node), [], {}, node)
     lists = [value.fields[name] for name in ("_keys", "_values") if name in value.fields]
     return _growing(lists), value.fields.get("default_factory")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracejit.frontend.source import FunctionSource
@@ -92,6 +92,7 @@ class TupleValue:
 
     items: tuple[FrontValue, ...]
     cls: type | None = None
+    keys: frozenset[object] = field(default=frozenset(), compare=False)  #: the places that may have made it
 
 
 @record

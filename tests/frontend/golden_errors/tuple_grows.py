@@ -5,7 +5,7 @@ from tracejit import script
 
 @script
 def f(n):
-    items = ()
+    items = ("first", 0)
     for i in range(n):
         items = items + (i,)
     return items

@@ -196,6 +196,18 @@ class SharedList:
     def __eq__(self, other: Any) -> Any:
         return equal(self, other) if isinstance(other, list) else NotImplemented
 
+    def __lt__(self, other: Any) -> Any:
+        return less(self, other) if isinstance(other, list) else NotImplemented
+
+    def __gt__(self, other: Any) -> Any:
+        return less(other, self) if isinstance(other, list) else NotImplemented
+
+    def __le__(self, other: Any) -> Any:
+        return at_most(self, other) if isinstance(other, list) else NotImplemented
+
+    def __ge__(self, other: Any) -> Any:
+        return at_most(other, self) if isinstance(other, list) else NotImplemented
+
 
 def equal(a: Any, b: Any) -> Any:
     """Whether two lists have the same items."""
@@ -213,6 +225,14 @@ def less(a: Any, b: Any) -> Any:
         if a[i] != b[i]:
             return a[i] < b[i]
     return len(a) < len(b)
+
+
+def at_most(a: Any, b: Any) -> Any:
+    """Whether a list comes before another, or is equal to it."""
+    for i in range(min(len(a), len(b))):
+        if a[i] != b[i]:
+            return a[i] <= b[i]
+    return len(a) <= len(b)
 
 
 def as_rows(rows: Any) -> Any:

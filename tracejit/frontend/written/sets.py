@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracejit.frontend.tables import refuse_order, same_kind, stands_for
-from tracejit.frontend.written.tables import Entries, find, spread
+from tracejit.frontend.written.tables import Entries, spread
 
 
 class Members(Entries):
@@ -16,7 +16,7 @@ class Members(Entries):
         self._extend(items)
 
     def _insert(self, item: Any) -> None:
-        if find(self._slots, self._keys, item) < 0:
+        if self._find(item) < 0:
             self._make_room()
             self._add(item)
 
@@ -137,12 +137,12 @@ class HashSet(Members):
         return refuse_order()
 
     def discard(self, item: Any) -> None:
-        at = find(self._slots, self._keys, item)
+        at = self._find(item)
         if at >= 0:
             self._remove(at)
 
     def remove(self, item: Any) -> None:
-        at = find(self._slots, self._keys, item)
+        at = self._find(item)
         if at < 0:
             raise KeyError(item)
         self._remove(at)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tracejit.frontend.tables import (
+    as_key,
     entry,
     fields_of,
     growing,
@@ -21,6 +22,7 @@ from tracejit.frontend.tables import (
     growing_ints,
     has_loop,
     is_pooled,
+    new_key,
     outlined,
     set_entry,
     shows_as,
@@ -137,16 +139,20 @@ class Entries:
         return len(self._keys) - self._gone
 
     def __contains__(self, key: Any) -> Any:
-        return find(self._slots, self._keys, key) >= 0
+        return self._find(key) >= 0
+
+    def _find(self, key: Any) -> Any:
+        """The place in the slots that leads to a key; -1 if none does."""
+        return find(self._slots, self._keys, as_key(key, self._keys))
 
     def _entry(self, key: Any) -> Any:
         """The index of a key's entry; -1 if it has none."""
-        at = find(self._slots, self._keys, key)
+        at = self._find(key)
         return entry(self._slots, at) if at >= 0 else -1
 
     def _add(self, key: Any) -> None:
         self._edit()
-        enter(self._slots, self._keys, key)
+        enter(self._slots, self._keys, new_key(key, self._keys))
         self._live.append(True)
 
     def _edit(self) -> None:
@@ -238,7 +244,7 @@ class Table(Entries):
         self._values.append(value)
 
     def __delitem__(self, key: Any) -> None:
-        at = find(self._slots, self._keys, key)
+        at = self._find(key)
         if at < 0:
             raise KeyError(key)
         self._remove(at)
@@ -285,7 +291,7 @@ class Table(Entries):
         return entry(self._values, e)
 
     def pop(self, key: Any, *default: Any) -> Any:
-        at = find(self._slots, self._keys, key)
+        at = self._find(key)
         if at < 0:
             if len(default) == 0:
                 raise KeyError(key)
@@ -300,7 +306,7 @@ class Table(Entries):
         self._edit()
         self._compact()
         key, value = self._keys[-1], self._values[-1]
-        set_entry(self._slots, find(self._slots, self._keys, key), -2)
+        set_entry(self._slots, self._find(key), -2)
         self._spent += 1
         self._keys.pop()
         self._values.pop()
@@ -433,7 +439,7 @@ class CounterTable(Table):
         return entry(self._values, e) if e >= 0 else 0
 
     def __delitem__(self, key: Any) -> None:
-        at = find(self._slots, self._keys, key)
+        at = self._find(key)
         if at >= 0:
             self._remove(at)
 
