@@ -125,6 +125,94 @@ def test_as_plain_python(fn):
         check(fn, n, scripted=scripted)
 
 
+def counted_by_a_while(x, weights):
+    k = 0
+    while k < len(weights) and x.sum() < 50:
+        if k == 1:
+            k += 1
+            x = x + 0.5
+            continue
+        x = x @ weights[k] if weights[k].ndim == 2 else x + weights[k]
+        k += 1
+        if x.sum() < 0:
+            break
+    else:
+        return k, x.sum()
+    return -k, x.sum()
+
+
+def ended_by_a_known_break(x, weights):
+    k = len(weights)
+    while True:
+        j = 0
+        while j < 2:
+            x = x + weights[k - 1].sum(axis=-1).sum() * weights[j].shape[0]
+            j += 1
+        k -= 1
+        if k == 0:
+            break
+    return x
+
+
+def beyond_the_last(x, weights):
+    k = 0
+    while k <= len(weights):
+        x = x @ weights[k] + weights[k + 1]
+        k += 2
+    return x
+
+
+@pytest.mark.parametrize("fn", [counted_by_a_while, ended_by_a_known_break, beyond_the_last])
+def test_whiles_whose_trips_are_known(fn):
+    scripted = script(fn)
+    weights = [np.ones((3, 4)), np.arange(4.0), np.ones((4, 2)), np.ones(2)]
+    for x in (np.ones((2, 3)), np.full((2, 3), -1.0), np.full((2, 3), 9.0)):
+        check(fn, x, weights, scripted=scripted)
+
+
+class Chain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 2)])
+
+    def forward(self, x):
+        k = 0
+        while k < len(self.layers):
+            x = tj.tanh(self.layers[k](x))
+            k += 1
+        return x.sum()
+
+
+def test_layers_that_a_while_counts():
+    net = Chain()
+    x = tj.randn(2, 3)
+    scripted = script(net)
+    loss = scripted(x)
+    assert float(loss) == pytest.approx(float(net(x)), rel=1e-5)
+    loss.backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_whiles_whose_trips_data_or_too_many_tell_are_refused():
+    def told_by_data(x, tolerance):
+        axis, error = 0, 1.0
+        while error > tolerance:
+            x = x.sum(axis=axis)[None]
+            axis, error = axis + 1, error / 2
+        return x
+
+    def too_many(x):
+        total, k = 0.0, 0
+        while k < 100:
+            total += x.sum(axis=k % 2).sum()
+            k += 1
+        return total
+
+    for fn, arguments in ((told_by_data, (np.ones((2, 2)), 0.5)), (too_many, (np.ones((2, 2)),))):
+        with pytest.raises(ScriptError, match="must be known when the function is compiled"):
+            script(fn)(*arguments)
+
+
 def test_lists_of_the_caller():
     def shifted(xs, n):
         for i in range(n):

@@ -329,3 +329,34 @@ def test_functions_take_pytorchs_names() -> None:
 def test_more_operands_than_a_function_takes_are_a_type_error() -> None:
     for fn in (lambda x: x.exp(None), lambda x: x.add(x, None), lambda x: tj.relu(x, None)):
         check(fn, tj.ones(2))
+
+
+def unpacked_parts(x: Any, mask: Any) -> Any:
+    y = x[:, mask]
+    a, b, c = tj.split(y, 2, 1)
+    d, e = y.chunk(2, dim=1)
+    f, *rest = tj.split(x, 3, 1)
+    print(c.shape, d.shape)
+    p, q, r, s, t = y.T.unbind(0)
+    return a + b, e, f, len(rest), p * t
+
+
+def halves(x: Any, n: int) -> Any:
+    if n == 0:
+        return x
+    a, b = tj.split(halves(x, n - 1), 2, 1)
+    return tj.cat([b * n, a], 1)
+
+
+def test_parts_of_sizes_that_data_tell() -> None:
+    x = tj.arange(14.0).reshape(2, 7)
+    scripted = tj.script(unpacked_parts)
+    for width in (5, 6, 7, 4):  # 7: too many parts, 6: too many columns, 4: not enough parts
+        check(unpacked_parts, x, tj.arange(7) < width, scripted=scripted)
+    y = tj.arange(8.0).reshape(2, 4)
+    compiled = tj.script(halves)
+    for n in (0, 1, 3):
+        check(halves, y, n, scripted=compiled)
+    grown = y.clone().requires_grad_()
+    compiled(grown, 3).pow(2).sum().backward()
+    np.testing.assert_allclose(grown.grad.numpy(), tj.grad(lambda v: halves(v, 3).pow(2).sum())(y).numpy())

@@ -26,6 +26,7 @@ from tracejit.frontend.signature import Access, spec_of
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
+from tracejit.frontend.trips import Unrolling
 from tracejit.frontend.values import (
     ArrayView,
     Closure,
@@ -143,7 +144,7 @@ class Body:
             read_early=root.read_early,
             stale=root.stale,
             sets=root.sets,
-            unrolled=root.unrolled,
+            unrolling=Unrolling(root.unrolling.unrolled, root.unrolling.rolled),
             sharing=root.sharing,
             steady=root.steady,
             level=1,

@@ -27,7 +27,7 @@ from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource, note_read
 from tracejit.frontend.storage import Makers, Storage, is_just_made, is_update
-from tracejit.frontend.trips import Growing
+from tracejit.frontend.trips import Growing, Unrolling
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -192,9 +192,8 @@ class Context:
     exact_sizes: bool = False
     #: context managers that were entered around the present place
     exits: tuple[FrontValue, ...] = ()
-    #: loops over few numbers around the present place, and those that are to be unrolled
-    short_loops: tuple[ast.AST, ...] = ()
-    unrolled: Set[ast.AST] = frozenset()
+    unpacked: dict[ast.AST, int] = field(default_factory=dict[ast.AST, int])  #: calls, into how many names
+    unrolling: Unrolling = field(default_factory=Unrolling)
     #: loops and names in them that start as views of other arrays, not as copies
     sharing: Set[object] = frozenset()
     #: places that make lists of known length whose items change and whose length, as far as is known, does not
@@ -237,14 +236,13 @@ class Context:
     def require_known(self, node: ast.AST, reason: str, instead: str, notes: Sequence[str] = ()) -> NoReturn:
         """Something must be known while the function is compiled, such as what kind of value a name has. Inside a loop
         over few numbers it may depend on them: then everything is lowered again with that loop unrolled."""
-        loops = self.loops_to_unroll()
-        if loops:
+        if loops := self.loops_to_unroll() or self.unrolling.whiles:
             raise NeedsUnrolling(loops[-1])
         self.refuse(node, reason, instead, notes)
 
     def loops_to_unroll(self) -> list[ast.AST]:
         """The loops over few numbers around this place that are not unrolled yet."""
-        return [n for n in self.short_loops if n not in self.unrolled]
+        return self.unrolling.loops
 
     def notes(self, *places: tuple[ast.AST | None, FrontValue]) -> list[str]:
         """The lines that bind a name, each with what it makes it; none where they are not all known."""

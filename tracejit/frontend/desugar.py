@@ -166,9 +166,9 @@ class RaiseAgain:
 
 @dataclass(slots=True)
 class Rest:
-    """The iterations of an unrolled loop from `start` on; `items` is what it iterates over."""
+    """The iterations of an unrolled loop from `start` on; `items` is what a `for` loop iterates over."""
 
-    loop: ForLoop
+    loop: ForLoop | WhileLoop
     items: Any
     start: int
 

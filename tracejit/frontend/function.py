@@ -103,6 +103,7 @@ from tracejit.frontend.restarts import (
     ListGrows,
     NeedsDevice,
     NeedsItems,
+    NeedsLoop,
     NeedsSizes,
     NeedsTensors,
     NeedsUnrolling,
@@ -127,7 +128,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
-from tracejit.frontend.trips import Growing, TooMany
+from tracejit.frontend.trips import Growing, TooMany, Unrolling
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -223,6 +224,9 @@ def lower_function(
             known.notes_writes = True
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
+        except NeedsLoop as found:
+            known.unrolled.discard(found.loop)
+            known.rolled.add(found.loop)
         except TooMany:
             growing.shorten()
         except NeedsSizes as found:
@@ -293,7 +297,7 @@ class Lowering:
             boundscheck=boundscheck,
             marks_copies=policy.get("copies") == "error",
             growing=growing,
-            unrolled=known.unrolled,
+            unrolling=Unrolling(known.unrolled, known.rolled),
             sharing=known.sharing,
             steady=known.steady,
             notes_writes=known.notes_writes,

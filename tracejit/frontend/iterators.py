@@ -198,6 +198,9 @@ def made_for(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontVal
             isinstance(v, ast.GeneratorExp) for v in values
         ):
             return TupleValue(tuple(made_for(c, [t], v) for t, v in zip(names, values, strict=True)))
+        case ast.Call(), [ast.Tuple(names) | ast.List(names)] if not any(isinstance(n, ast.Starred) for n in names):
+            c.ctx.unpacked[value] = len(names)
+            return c.expressions.value(value)
         case _:
             return c.expressions.value(value)
 

@@ -30,7 +30,9 @@ STATEMENTS = (
     ),
     Construct(
         "`while`, `break`, `continue`, `else`",
-        "any condition on data",
+        "any condition on data; a `while` loop of at most 64 trips whose body needs to know at compile time which one "
+        "it is (`self.layers[k]`), or gives a name other kinds of values, is unrolled where its condition, or one side "
+        "of an `and` in it, is known",
         "k = 0\nwhile k < n:\n    k += 1\n    if k == 3:\n        continue\n    if k > 8:\n        break\nelse:\n"
         "    k = -k\nreturn k",
     ),

@@ -78,8 +78,9 @@ class Known:
     notes_writes: bool = False  #: writes are marked for derivatives although no argument asks for gradients
     #: sizes (access, axis) of arrays from outside that decide what the program is
     sizes: set[tuple[Access, int]] = field(default_factory=set[tuple[Access, int]])
-    #: loops over few numbers, of which a body needs one while it is compiled
+    #: loops over few numbers, of which a body needs one while it is compiled; `while` loops that cannot be unrolled
     unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
+    rolled: set[ast.AST] = field(default_factory=set[ast.AST])
     #: loops and names in them that start as views of other arrays, and are written then
     sharing: set[object] = field(default_factory=set[object])
     #: loops over lists that change their length meanwhile

@@ -38,6 +38,14 @@ class NeedsUnrolling(Exception):
         self.loop = loop
 
 
+class NeedsLoop(Exception):
+    """A `while` loop whose iterations cannot be told while compiling: lower again with it as a loop."""
+
+    def __init__(self, loop: ast.AST) -> None:
+        super().__init__()
+        self.loop = loop
+
+
 class AttributeVaries(Exception):
     """A number in an attribute that the script sets: lower again with it as an input."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tracejit.frontend import dict_items, elements, generators, list_calls, tables
@@ -49,6 +50,7 @@ from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.text import Text
 from tracejit.frontend.tries import Tries
 from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.unrolled import may_unroll, rest_of, unrolled, unrolled_while
 from tracejit.frontend.values import (
     ArrayView,
     Closure,
@@ -134,8 +136,8 @@ class Statements:
                 self.ctx.frame.env.pop(name, None)
             case RaiseAgain():
                 self.tries.raise_again(s)
-            case Rest(loop, items, start):
-                self.unrolled(loop, items, start)
+            case Rest():
+                rest_of(self, s)
             case _:
                 self.simple(s)
 
@@ -366,7 +368,10 @@ class Statements:
         return True if any_set is None else b.emit("logical_not", (any_set,), names=("go",))[0]
 
     def branch(self, s: Branch) -> None:
-        cond = self.condition(s.test, s.node)
+        self.branch_on(self.condition(s.test, s.node), s)
+
+    def branch_on(self, cond: bool | Value, s: Branch) -> None:
+        """A branch whose condition is there."""
         if isinstance(cond, bool):
             self.refine(s.test, cond)
             for inner in s.then if cond else s.orelse:
@@ -440,18 +445,14 @@ class Statements:
     def over(self, s: ForLoop, seq: SequenceValue) -> None:
         """A loop over a sequence."""
         if seq.static is not None and seq.range is None:
-            self.unrolled(s, seq, 0)
+            unrolled(self, s, seq, 0)
             return
         if seq.counts and isinstance(seq.length, int) and seq.length <= self.ctx.growing.unrolled:
-            if s.node in self.ctx.unrolled:
-                self.unrolled(s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
+            if s.node in self.ctx.unrolling.unrolled:
+                unrolled(self, s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
                 return
-            outer = self.ctx.short_loops
-            self.ctx.short_loops = (*outer, s.node)
-            try:
+            with self.ctx.unrolling.around(s.node):
                 self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
-            finally:
-                self.ctx.short_loops = outer
             return
         self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
 
@@ -474,29 +475,24 @@ class Statements:
         finally:
             self.ctx.iterated = outer
 
-    def unrolled(self, s: ForLoop, seq: SequenceValue, i: int) -> None:
-        """A loop over a sequence of known structure: its iterations one after the other."""
+    @contextmanager
+    def iteration(self, k: int) -> Iterator[None]:
+        """Around one iteration of an unrolled loop."""
         outer = self.ctx.path
-        for k in range(i, seq.static or 0):
-            self.ctx.path = (*outer, k)
-            self.depth += 1
-            self.nested_trips += self.depth > 1
-            self.ctx.growing.check_count(self.nested_trips)
-            try:
-                self.bind(s.target, seq.item(k))
-                for inner in s.body:
-                    self.statement(inner)
-            finally:
-                self.ctx.path = outer
-                self.depth -= 1
-            go = self.no_flag(s.exits, s.node)
-            if go is False:
-                return
-            if isinstance(go, Value) and k + 1 < (seq.static or 0):
-                self.branch(Branch(NotFlags(s.exits), [Rest(s, seq, k + 1)], [], s.node, s.live))
-                return
+        self.ctx.path = (*outer, k)
+        self.depth += 1
+        self.nested_trips += self.depth > 1
+        self.ctx.growing.check_count(self.nested_trips)
+        try:
+            yield
+        finally:
+            self.ctx.path = outer
+            self.depth -= 1
 
     def while_loop(self, s: WhileLoop) -> None:
+        if s.node in self.ctx.unrolling.unrolled:
+            unrolled_while(self, s, 0)
+            return
         go = self.condition(s.test, s.node)
         if go is False:
             return
@@ -510,7 +506,8 @@ class Statements:
             return self.guarded(rest, s)
 
         limit = self.ctx.b.constant(_MAX_TRIPS, ScalarType(I64))
-        self.loop(s, limit, go, lambda index: None, again)
+        with self.ctx.unrolling.around(s.node, is_while=True) if may_unroll(self, s, go) else nullcontext():
+            self.loop(s, limit, go, lambda index: None, again)
 
     def guarded(self, rest: Value, s: WhileLoop) -> bool | Value:
         """`rest and test`, evaluating the test, and what it changes, only where `rest` holds."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.eager.conversions import DTYPE_METHODS
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
-from tracejit.frontend.dependence import require_known
+from tracejit.frontend.dependence import decided_by, require_known
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.memory_order import by_columns
 from tracejit.frontend.slices import permuted
@@ -81,7 +81,11 @@ def _select(c: Calls, a: Arguments) -> FrontValue:
 def _unbind(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     axis = a.axis(x.rank)
-    count = known_size(c, x, axis, a.node)
+    count = _unpacked(c, x.lengths[axis], a.node)
+    if count is None:
+        count = known_size(c, x, axis, a.node)
+    else:
+        _require_count(c, x.lengths[axis], count, a.node)
     return TupleValue(tuple(part(c, x, axis, Static(i), a.node) for i in range(count)))
 
 
@@ -91,10 +95,27 @@ def _chunk(c: Calls, a: Arguments) -> FrontValue:
     axis = a.axis(x.rank)
     if chunks < 1:
         c.arith.mismatch(ValueError("chunk: the number of parts is at least 1"), a.node)
-    size = known_size(c, x, axis, a.node)
-    step = max(-(-size // chunks), 1)
-    starts = range(0, max(size, 1), step)
-    return TupleValue(tuple(part(c, x, axis, _slice(c, i, min(i + step, size)), a.node) for i in starts))
+    b, sizes, n = c.ctx.b, c.ctx.sizes, x.lengths[axis]
+    count = _unpacked(c, n, a.node)
+    if count is None:
+        n = known_size(c, x, axis, a.node)
+    step = sizes.maximum(b, sizes.floordiv(b, sizes.add(b, n, chunks - 1), chunks), 1)
+    return _cut(c, x, axis, step, n, count, a.node)
+
+
+def _cut(c: Calls, x: ArrayView, axis: int, step: Size, size: Size, count: int | None, node: ast.AST) -> FrontValue:
+    """Parts of one size, of which the last may be smaller. Where the size of the axis depends on data, they are to be
+    `count`."""
+    b, sizes = c.ctx.b, c.ctx.sizes
+    if count is None:
+        assert isinstance(size, int) and isinstance(step, int)
+        bounds: list[Size] = [*range(0, max(size, 1), step), size]
+    else:
+        rounded = sizes.sub(b, sizes.add(b, size, step), 1)
+        parts = b.emit("floordiv", (c.ctx.size_value(rounded), c.ctx.size_value(step)))[0]
+        _require_count(c, sizes.maximum(b, parts, 1), count, node)
+        bounds = [*(sizes.mul(b, i, step) for i in range(count)), size]
+    return TupleValue(tuple(part(c, x, axis, _slice(c, i, j), node) for i, j in pairwise(bounds)))
 
 
 @define("split", "x split_size_or_sections axis=0")
@@ -113,10 +134,12 @@ def _split(c: Calls, a: Arguments) -> FrontValue:
             c.ctx.b.emit("eq", (total, n))[0], "ValueError", "split: the sizes sum to {0}, not to {1}", total, n
         )
     else:
-        step, size = a.integer(a.static("split_size_or_sections")), known_size(c, x, axis, a.node)
+        step = a.integer(a.static("split_size_or_sections"))
         if step < 1:
             c.arith.mismatch(ValueError("split: the size of a part is at least 1"), a.node)
-        bounds = [*range(0, max(size, 1), step), size]
+        count = _unpacked(c, x.lengths[axis], a.node)
+        size = known_size(c, x, axis, a.node) if count is None else x.lengths[axis]
+        return _cut(c, x, axis, step, size, count, a.node)
     return TupleValue(tuple(part(c, x, axis, _slice(c, i, j), a.node) for i, j in pairwise(bounds)))
 
 
@@ -129,6 +152,22 @@ def known_size(c: Calls, x: ArrayView, axis: int, node: ast.AST) -> int:
     if isinstance(n, int):
         return n
     return require_known(c.ctx, n, node)
+
+
+def _unpacked(c: Calls, size: Size, node: ast.AST) -> int | None:
+    """How many values a call is unpacked into, where the size that says how many it has depends on data."""
+    count = c.ctx.unpacked.get(node)
+    return None if count is None or isinstance(size, int) or not decided_by(c.ctx, size).by_data else count
+
+
+def _require_count(c: Calls, found: Size, count: int, node: ast.AST) -> None:
+    """As many values as are unpacked."""
+    c.ctx.at(node)
+    number = c.ctx.size_value(found)
+    enough = c.ctx.b.emit("ge", (number, c.ctx.size_value(count)))[0]
+    c.ctx.check(enough, "ValueError", f"not enough values to unpack (expected {count}, got {{0}})", number)
+    few = c.ctx.b.emit("le", (number, c.ctx.size_value(count)))[0]
+    c.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
 
 
 @define("unfold", "x dimension size step")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,29 @@ class Trips:
             self.first.setdefault(_across_trips(k), k)
         self.count = len(self.known)
         return self.first.get(own)
+
+
+@dataclass(slots=True)
+class Unrolling:
+    """The loops that are to be unrolled, `while` loops that cannot be, and those around the present place that may be:
+    loops over few numbers, and `while` loops, which are unrolled only where the program were refused otherwise."""
+
+    unrolled: Set[ast.AST] = frozenset()
+    rolled: Set[ast.AST] = frozenset()
+    loops: list[ast.AST] = field(default_factory=list[ast.AST])
+    whiles: list[ast.AST] = field(default_factory=list[ast.AST])
+
+    @contextmanager
+    def around(self, loop: ast.AST, is_while: bool = False) -> Iterator[None]:
+        """Inside such a loop, which is not unrolled yet."""
+        places = self.whiles if is_while else self.loops
+        mark = len(places)
+        if loop not in self.rolled:
+            places.append(loop)
+        try:
+            yield
+        finally:
+            del places[mark:]
 
 
 class Growing(dict[object, "Kind | None"]):
