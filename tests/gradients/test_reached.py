@@ -348,3 +348,16 @@ def test_outside_a_script_what_the_path_did_not_use_gets_no_gradient(program: An
         for chosen, create_graph in ((0, False), (1, True), (None, False)):
             found = left_outside(scripted, (n,), chosen, create_graph)
             assert found == left_outside(program, (n,), chosen, create_graph), (n, chosen)
+
+
+def test_a_derivative_of_zero_goes_on_to_what_the_result_depends_on_only() -> None:
+    compiled = script(a_branch)
+    for n in (0, 1, 2):
+        found = []
+        for fn in (a_branch, compiled):
+            a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+            y, z = fn(a, b, n)
+            (y.floor() + (z.floor() if n > 1 else 0)).backward()
+            found.append([None if x.grad is None else x.grad.tolist() for x in (a, b)])
+        assert found[0] == found[1]
+        assert (found[1][0] is None) == (n == 0) and (found[1][1] is None) == (n > 0)

@@ -163,7 +163,7 @@ class Walk:
                 self.captured.setdefault(edge, None)
             target = edge[0]
             if isinstance(target, Node):
-                self.cut.extend(target.edges)
+                self.cut.extend(target.led_from(edge[1]))
             elif self.wanted is None and target._grad is None:
                 target._grad = wrap(module_of(target._data).zeros_like(target._data))
 

@@ -68,6 +68,10 @@ class Node:
         `Update`. `cotangents` has one entry per result, None where nothing arrived."""
         raise NotImplementedError
 
+    def led_from(self, port: int) -> Sequence[Edge]:
+        """The edges to the inputs that a result depends on, also when the node is released."""
+        return self.edges
+
     def zeros(self, index: int) -> Any:
         """A zero array like input `index`."""
         raise NotImplementedError

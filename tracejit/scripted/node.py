@@ -15,7 +15,7 @@ from tracejit.devices import array_module, as_array
 from tracejit.eager.alias import write_history
 from tracejit.eager.inplace import LEAF_WRITTEN, adopt
 from tracejit.eager.modes import MODE, no_grad
-from tracejit.eager.tape import Node, OpNode, attach, next_sequence
+from tracejit.eager.tape import Edge, Node, OpNode, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.errors import Span
@@ -84,6 +84,11 @@ class DifferentiableGraph:
     def n_residuals(self) -> int:
         """How many values the forward hands to the backward."""
         return self.facts[0]
+
+    @property
+    def n_told(self) -> int:
+        """How many truth values the forward hands to a node: whether paths were taken."""
+        return self.facts[1]
 
     @property
     def n_saved(self) -> int:
@@ -208,8 +213,11 @@ class GraphNode(Node):
     def led_to(self, result: int) -> list[bool]:
         """Whether a result asks for gradients by each wanted input, on the path that the call took."""
         function = self.function
-        truths = (False, True, *self.saved[function.n_residuals :])
+        truths = (False, True, *self.saved[len(self.saved) - function.n_told :])
         return [bool(truths[k]) for k in function.leads.get(result, ())]
+
+    def led_from(self, port: int) -> Sequence[Edge]:
+        return [edge for edge, reached in zip(self.edges, self.led_to(port), strict=False) if reached]
 
     def seed(self, result: int, cotangent: Any) -> Any:
         """A result's cotangent, zeros where none arrived."""
@@ -223,7 +231,7 @@ class GraphNode(Node):
 
     def release(self) -> None:
         super().release()
-        self.inputs, self.saved = (), ()
+        self.inputs, self.saved = (), self.saved[len(self.saved) - self.function.n_told :]  # the paths that it took
 
 
 class SpentNode(Node):
