@@ -179,6 +179,25 @@ def test_blocks_of_kilobytes_are_reused_and_may_be_freed_by_the_c_library() -> N
     assert memory_trim() == 0
 
 
+def test_long_lists_of_a_call_use_the_memory_of_those_of_the_call_before() -> None:
+    def total(n: int) -> float:
+        values, doubles = [], []
+        for i in range(n):
+            values.append(i * 0.5)
+            if i % 2:
+                doubles.append(values[i // 2] * 2)
+        others = list(values)
+        return sum(doubles) + others[-1]
+
+    scripted = tj.script(total)
+    memory_trim()
+    before = memory_fresh_blocks()
+    assert scripted(100_000) == total(100_000)
+    first = memory_fresh_blocks()
+    assert scripted(100_000) == total(100_000)
+    assert memory_fresh_blocks() == first > before + 3
+
+
 @pytest.mark.parametrize("size", [20_000, 50_000, 200_000, 1_000_000])
 def test_results_of_a_call_use_the_memory_of_those_of_the_call_before(size: int) -> None:
     several = tj.script(lambda x: (x * 2, x * 3, x - 1))

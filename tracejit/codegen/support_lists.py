@@ -1,21 +1,26 @@
 """Native growing lists as LLVM text: `{ ptr slots, i64 length, i64 capacity, i64 kind, i64 slot bytes }`.
 
-The slots are one block that doubles. `kind` (see `codegen/support.py`) says what `@tj_list_free` must free in them.
-Without memory `@tj_list_new` and `@tj_list_copy` give null and `@tj_list_room` false; the list stays as it is.
+The slots are one block that doubles. A large one is the allocator's (`support_allocation.py`), so that the next call
+finds its pages in memory; others are the C library's. `kind` (see `codegen/support.py`) says what `@tj_list_free` must
+free in them. Without memory `@tj_list_new` and `@tj_list_copy` give null and `@tj_list_room` false; the list stays as
+it is.
 """
 
 from __future__ import annotations
 
 from tracejit.codegen.support import BUFFERS, LISTS
+from tracejit.codegen.support_allocation import LARGE_BYTES
 
-LISTS_TEXT = """
+LISTS_TEXT = f"""
 declare ptr @calloc(i64, i64)
 declare ptr @malloc(i64)
 declare ptr @realloc(ptr, i64)
 declare ptr @memcpy(ptr, ptr, i64)
 declare void @free(ptr)
+declare ptr @tj_alloc(i64)
+declare void @tj_list_free_slots(ptr, i64)
 
-define noalias ptr @tj_list_new(i64 %kind) nounwind {
+define noalias ptr @tj_list_new(i64 %kind) nounwind {{
   %list = call ptr @calloc(i64 1, i64 40)
   %none = icmp eq ptr %list, null
   br i1 %none, label %done, label %made
@@ -25,9 +30,9 @@ made:
   br label %done
 done:
   ret ptr %list
-}
+}}
 
-define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {
+define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {{
   %capacity_place = getelementptr i64, ptr %list, i64 2
   %capacity = load i64, ptr %capacity_place
   %empty = icmp eq i64 %capacity, 0
@@ -35,10 +40,23 @@ define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {
   %wanted = select i1 %empty, i64 16, i64 %twice
   %bytes = mul i64 %wanted, %size
   %slots = load ptr, ptr %list
-  %grown = call ptr @realloc(ptr %slots, i64 %bytes)
-  %none = icmp eq ptr %grown, null
+  %large = icmp uge i64 %bytes, {LARGE_BYTES}
+  br i1 %large, label %moved, label %same
+same:
+  %longer = call ptr @realloc(ptr %slots, i64 %bytes)
+  %none = icmp eq ptr %longer, null
   br i1 %none, label %fail, label %done
+moved:
+  %made = call ptr @tj_alloc(i64 %bytes)
+  %unmade = icmp eq ptr %made, null
+  br i1 %unmade, label %fail, label %move
+move:
+  %held = mul i64 %capacity, %size
+  %copied = call ptr @memcpy(ptr %made, ptr %slots, i64 %held)
+  call void @tj_list_free_slots(ptr %slots, i64 %held)
+  br label %done
 done:
+  %grown = phi ptr [ %longer, %same ], [ %made, %move ]
   store ptr %grown, ptr %list
   store i64 %wanted, ptr %capacity_place
   %size_place = getelementptr i64, ptr %list, i64 4
@@ -46,9 +64,9 @@ done:
   ret i1 true
 fail:
   ret i1 false
-}
+}}
 
-define noalias ptr @tj_list_copy(ptr %list) nounwind {
+define noalias ptr @tj_list_copy(ptr %list) nounwind {{
   %made = call ptr @calloc(i64 1, i64 40)
   %failed = icmp eq ptr %made, null
   br i1 %failed, label %fail, label %header
@@ -68,7 +86,16 @@ empty:
   ret ptr %made
 full:
   %old = load ptr, ptr %list
-  %slots = call ptr @malloc(i64 %bytes)
+  %large = icmp uge i64 %bytes, {LARGE_BYTES}
+  br i1 %large, label %long, label %short
+long:
+  %allocated = call ptr @tj_alloc(i64 %bytes)
+  br label %got
+short:
+  %plain = call ptr @malloc(i64 %bytes)
+  br label %got
+got:
+  %slots = phi ptr [ %allocated, %long ], [ %plain, %short ]
   %unmade = icmp eq ptr %slots, null
   br i1 %unmade, label %undo, label %move
 move:
@@ -80,7 +107,7 @@ undo:
   br label %fail
 fail:
   ret ptr null
-}
+}}
 """
 
 #: What the release of owned memory needs of them.
@@ -118,8 +145,24 @@ inner:
 after:
   br label %check
 end:
-  call void @free(ptr %slots)
+  %capacity_place = getelementptr i64, ptr %list, i64 2
+  %capacity = load i64, ptr %capacity_place
+  %size_place = getelementptr i64, ptr %list, i64 4
+  %size = load i64, ptr %size_place
+  %bytes = mul i64 %capacity, %size
+  call void @tj_list_free_slots(ptr %slots, i64 %bytes)
   call void @free(ptr %list)
+  ret void
+}}
+
+define void @tj_list_free_slots(ptr %slots, i64 %bytes) nounwind {{
+  %large = icmp uge i64 %bytes, {LARGE_BYTES}
+  br i1 %large, label %big, label %small
+big:
+  call void @tj_free(ptr %slots)
+  ret void
+small:
+  call void @free(ptr %slots)
   ret void
 }}
 """

@@ -30,7 +30,7 @@ INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
 EXPORTS = (
     *("tj_alloc", "tj_free", "tj_trim", "tj_fresh", "tj_owned_grow", "tj_owned_forget", "tj_release"),
     *support_memory.INLINE.keys(),
-    *("tj_output", "tj_print", "tj_list_free", "tj_share", "tj_share_tiles", "tj_set_threads"),
+    *("tj_output", "tj_print", "tj_list_free", "tj_list_free_slots", "tj_share", "tj_share_tiles", "tj_set_threads"),
     "tj_zero",
 )
 
