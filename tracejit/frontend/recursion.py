@@ -176,7 +176,7 @@ class Recursion:
         storages = packer.storages
         flags = {
             (i, j): flag
-            for j, b in enumerate(storages)
+            for j, b in enumerate(storages if ctx.storage.aliases else ())
             for i, a in enumerate(storages[:j])
             if (flag := ctx.storage.alias(a, b)) is not False
         }

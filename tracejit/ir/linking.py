@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 
 from tracejit.ir.core import Block, Graph, Op
@@ -15,14 +16,18 @@ def relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
     pending: list[tuple[dict[str, object], str, Graph]] = []
 
     def relink_block(block: Block) -> Block:
-        return Block(block.params, tuple(relink_op(op) for op in block.ops), block.results, block.label)
+        ops = tuple(map(relink_op, block.ops))
+        is_same = all(map(operator.is_, ops, block.ops))
+        return block if is_same else Block(block.params, ops, block.results, block.label)
 
     def relink_op(op: Op) -> Op:
-        attrs = dict(op.attrs)
-        pending.extend((attrs, name, value) for name, value in attrs.items() if isinstance(value, Graph))
-        if not op.blocks and not any(isinstance(value, Graph) for value in attrs.values()):
+        named = [(name, value) for name, value in op.attrs.items() if value.__class__ is Graph] if op.attrs else ()
+        blocks = tuple(map(relink_block, op.blocks)) if op.blocks else op.blocks
+        if not named and all(map(operator.is_, blocks, op.blocks)):
             return op
-        return Op(op.defn, op.operands, attrs, op.results, tuple(map(relink_block, op.blocks)), op.span)
+        attrs = dict(op.attrs)
+        pending.extend((attrs, name, value) for name, value in named)
+        return Op(op.defn, op.operands, attrs, op.results, blocks, op.span)
 
     linked = {
         old: Graph(new.name, relink_block(new.body), new.device, new.inout, new.policy) for old, new in done.items()

@@ -34,18 +34,29 @@ from tracejit.frontend.tables import (
 def mixed(key: Any) -> Any:
     """A number that is the same for equal keys."""
     key = fields_of(key)
-    if isinstance(key, tuple):
-        made = np.int64(1)
-        for part in key:
-            made = made * np.int64(1000003) ^ mixed(part)
-        return made
+    if not isinstance(key, tuple):
+        return mixed_item(key)
+    made = np.int64(1)
+    for part in key:
+        item = fields_of(part)
+        made = made * np.int64(1000003) ^ (mixed(item) if isinstance(item, tuple) else mixed_item(item))
+    return made
+
+
+def mixed_item(key: Any) -> Any:
+    """The same for what is no tuple."""
     if isinstance(key, (str, Enum)):
-        return mixed(text_code(key))
+        return mixed_number(text_code(key))
     if isinstance(key, (float, np.floating)):
         if not abs(key) < 4.611686018427388e18:
             return np.int64(0)
         whole = np.floor(key)
-        return mixed(int(whole)) + mixed(int((key - whole) * 4503599627370496.0)) - mixed(0)
+        return mixed_number(int(whole)) + mixed_number(int((key - whole) * 4503599627370496.0)) - mixed_number(0)
+    return mixed_number(key)
+
+
+def mixed_number(key: Any) -> Any:
+    """The same for a whole number."""
     made = np.int64(key) * np.int64(-7046029254386353131)
     return made ^ (made >> np.int64(32))
 
