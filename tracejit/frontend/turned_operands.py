@@ -8,11 +8,13 @@ for one of several arrays in branches and loops, and parts of one array are read
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import inverse, permuted
+from tracejit.frontend.trees import nodes_in, parts_of
 from tracejit.frontend.values import ArrayView, FrontValue, Size, TupleValue
 from tracejit.ops import coerce
 
@@ -41,7 +43,7 @@ _PATHS = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.compreh
 def _is_taken_at_once(ctx: Context, node: ast.AST) -> bool:
     """Whether an expression is an operand, an argument of a method or a function of a module, or returned."""
     whole = ctx.frame.source.node
-    parents = {inner: outer for outer in ast.walk(whole) for inner in ast.iter_child_nodes(outer)}
+    parents, has_paths = _structure(whole)
     outer = parents.get(node)
     if isinstance(outer, ast.keyword):
         outer = parents.get(outer)
@@ -50,8 +52,15 @@ def _is_taken_at_once(ctx: Context, node: ast.AST) -> bool:
     while isinstance(outer, ast.Tuple):
         outer = parents.get(outer)
     if isinstance(outer, ast.Return) and isinstance(whole, ast.FunctionDef):
-        return ctx.frame.caller is None and not any(isinstance(inner, _PATHS) for inner in ast.walk(whole))
+        return ctx.frame.caller is None and not has_paths
     return isinstance(outer, ast.Lambda) and outer is whole and ctx.frame.caller is None
+
+
+@lru_cache(maxsize=16)
+def _structure(tree: ast.AST) -> tuple[Mapping[ast.AST, ast.AST], bool]:
+    """What each node of a function stands in, and whether the function takes one of several paths."""
+    nodes = nodes_in(tree)
+    return {inner: outer for outer in nodes for inner in parts_of(outer)}, any(isinstance(n, _PATHS) for n in nodes)
 
 
 def _axes(ctx: Context, x: ArrayView) -> tuple[int, ...]:
