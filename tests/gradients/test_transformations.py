@@ -767,3 +767,13 @@ def test_floats_that_are_known_have_a_tangent_of_zero() -> None:
         return "a", x.sum(), 2.0, [3, 1j]
 
     assert tj.jvp(fn, (np.ones(2),), (np.ones(2),))[1] == (None, 2.0, 0.0, [None, 0j])
+
+
+def test_lists_that_are_chosen_have_tangents_of_their_length() -> None:
+    def fn(x, n):
+        rows = [[0, 1], [2, 3, 4]]
+        row = rows[n]
+        row.append(int(x.argmax()))
+        return x.sum(), row
+
+    assert tj.jvp(fn, (np.ones(2), 1), (np.ones(2), None))[1] == (2.0, [None] * 4)

@@ -268,7 +268,8 @@ class _Call:
                 return self.builder(moved).items(_varying(items, slopes), int(outputs[length]))
             case SharedLeaf() | InstanceLeaf() | TableLeaf():
                 _require_no_floats(leaf, slopes)
-                return None
+                leaves, structure = pytree.flatten(self.builder(outputs).build(leaf))
+                return structure.unflatten([None] * len(leaves))
             case ConstantLeaf(value):
                 leaves, structure = pytree.flatten(value)
                 return structure.unflatten(type(x)(0) if isinstance(x, float | complex) else None for x in leaves)
