@@ -208,3 +208,51 @@ def test_arguments_in_either_order_of_bytes(kind: str) -> None:
         same, doubled = tj.script(changed)(x)
         assert same is x and x[0] == 5 and doubled.dtype == expected.dtype
         np.testing.assert_array_equal(doubled, expected)
+
+
+def through_a_shape(x: Any) -> Any:
+    y = x + 1
+    y.reshape(-1)[1] = 5
+    return y
+
+
+def through_a_turned_shape(x: Any) -> Any:
+    y = x.T * 2
+    y.ravel()[1] = 5
+    return y
+
+
+def through_a_shape_of_zeros(x: Any) -> Any:
+    y = np.zeros_like(x)
+    y.reshape(2, -1)[0] = 5
+    return y
+
+
+def in_memory_order(x: Any) -> Any:
+    return x.ravel(order="K"), x.T.ravel(order="K"), x.T.ravel("A"), (x + x.T.T.copy()).ravel(order="K")
+
+
+@pytest.mark.parametrize("program", [through_a_shape, through_a_shape_of_zeros, in_memory_order])
+def test_shapes_of_what_lies_by_rows_share_its_memory(program: Callable[..., Any]) -> None:
+    check(program, A)
+
+
+def test_a_result_that_lies_by_rows_again_shares_its_memory_with_its_shapes() -> None:
+    check(through_a_turned_shape, np.asfortranarray(A))
+
+
+@pytest.mark.parametrize(
+    ("program", "x"),
+    [
+        (through_a_turned_shape, A),
+        (through_a_shape, np.asfortranarray(A)),
+        (through_a_shape, A[:, ::2]),
+        (through_a_shape_of_zeros, np.asfortranarray(A)),
+        (in_memory_order, np.asfortranarray(A)),
+    ],
+)
+def test_what_a_shape_shares_is_refused_where_numpy_lays_the_array_out_otherwise(
+    program: Callable[..., Any], x: Any
+) -> None:
+    with pytest.raises(tj.ScriptError):
+        tj.script(program)(x)

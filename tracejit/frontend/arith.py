@@ -18,7 +18,7 @@ from tracejit.frontend import optionals
 from tracejit.frontend.builtin_arguments import wrong_operands
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
-from tracejit.frontend.turned_operands import by_rows, common_axes, turned
+from tracejit.frontend.turned_operands import by_rows, common_axes, laid_out
 from tracejit.frontend.values import (
     ArrayView,
     BoundMethod,
@@ -220,7 +220,7 @@ class Arithmetic:
             made = coerce.apply(self.ctx.b, name, *(p[0] for p in pairs), weak=tuple(p[1] for p in pairs), **attrs)
         except (TypeError, ValueError, OverflowError) as error:
             self.mismatch(error, node)
-        return turned(self.wrap(made), axes)
+        return laid_out(self.ctx, self.wrap(made), axes, operands)
 
     def mismatch(self, error: Exception, node: ast.AST) -> NoReturn:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""

@@ -24,12 +24,13 @@ from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.made_leaves import as_asked
 from tracejit.frontend.mathcalls import math_call
-from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
+from tracejit.frontend.memory_order import axes_in_memory, axes_to_read, by_columns, copied, in_order, noted, ordered
 from tracejit.frontend.memory_size import require_bytes
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape, shown_size
 from tracejit.frontend.slices import may_be_view, permuted, require_view, restrided
 from tracejit.frontend.source import function_source
+from tracejit.frontend.turned_operands import is_disordered
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue, describe, type_name
 from tracejit.frontend.write_checks import MaybeView
 from tracejit.frontend.written import method_replacement, number_method
@@ -202,7 +203,7 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
             fits = ctx.b.emit("logical_or", (fits, is_free))[0]
             lengths = [total]
         ctx.check(fits, "ValueError", message, *numbers)
-    is_strided = view.storage in ctx.strided and len(ctx.whole_view(view.storage).lengths) > 1
+    is_strided = is_disordered(ctx, view)
     if is_strided:
         merged = None
     elif view.plain:
@@ -303,7 +304,7 @@ def _view(c: Calls, a: Arguments) -> FrontValue:
 @define("ravel", "x order='C'")
 def _ravel(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    return reshaped(c, by_columns(x) if a.static("order") == "F" else x, [-1], a.node)
+    return reshaped(c, permuted(x, axes_to_read(a, x)), [-1], a.node)
 
 
 @define("permute permute_dims", "x *order axes=None axis=None")
@@ -491,7 +492,7 @@ def _astype(
     if isinstance(x, ArrayView):
         if x.dtype == dtype and not a.static("copy"):
             return ordered(c, a, x)
-        return copied(c, x, axes_in_memory(a, x.rank, x), dtype)
+        return noted(a, copied(c, x, axes_in_memory(a, x.rank, x), dtype), x)
     return Number(c.arith.scalar(x, dtype), weak=False)
 
 

@@ -137,6 +137,7 @@ class Context:
     #: classes whose memory the caller did not lay out in C order: reshaping them copies
     strided: set[int] = field(default_factory=set[int])
     by_columns: set[int] = field(default_factory=set[int])  #: those of them that lie in Fortran order
+    unordered: set[int] = field(default_factory=set[int])  #: arrays in C order that NumPy may lay out otherwise
     #: classes that copy, on one path only, what is a view of these classes in Python
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes that copy what Python shares where a condition known at run time only holds

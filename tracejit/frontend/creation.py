@@ -15,7 +15,7 @@ from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.arrays import FUNCTIONS, converted, define, function, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import Kind, NumberKind, SharedKind, TupleKind
-from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, ordered
+from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, noted, ordered
 from tracejit.frontend.memory_size import require_bytes
 from tracejit.frontend.values import (
     ArrayView,
@@ -75,7 +75,8 @@ def _filled(
 ) -> ArrayView:
     """`filled` in the order of memory that is asked for."""
     axes = axes_in_memory(a, len(lengths), like)
-    return made_in(axes, lengths, lambda inner: filled(c, value, inner, dtype, a.node))
+    made = made_in(axes, lengths, lambda inner: filled(c, value, inner, dtype, a.node))
+    return made if like is None else noted(a, made, like)
 
 
 def _filled_with(c: Calls, a: Arguments, x: ArrayView, lengths: list[Size], dtype: DType) -> ArrayView:
@@ -395,7 +396,7 @@ def _array(c: Calls, a: Arguments) -> FrontValue:
     elif not a.static("copy") and dtype in (None, value.dtype):
         made = ordered(c, a, value)
     else:
-        made = copied(c, value, axes_in_memory(a, value.rank, value), dtype)
+        made = noted(a, copied(c, value, axes_in_memory(a, value.rank, value), dtype), value)
     for _ in range(int(a.static("ndmin")) - made.rank):
         made = with_axis(made, 0)
     return c.gradients.without_history(made) if a.name == "tensor" else made
@@ -409,7 +410,7 @@ def _asarray(c: Calls, a: Arguments) -> FrontValue:
     if not isinstance(value, ArrayView):
         return ordered(c, a, array_of(c, value, dtype, a.node, floats=_floats(c, a)))
     if a.static("copy"):
-        value = copied(c, value, axes_in_memory(a, value.rank, value))
+        value = noted(a, copied(c, value, axes_in_memory(a, value.rank, value)), value)
     return ordered(c, a, value if dtype is None else converted(c, value, dtype))
 
 
@@ -428,7 +429,7 @@ def _ascontiguousarray(c: Calls, a: Arguments) -> FrontValue:
 @define("copy", "x order='K' subok=False")
 def _copy(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    return copied(c, x, axes_in_memory(a, x.rank, x))
+    return noted(a, copied(c, x, axes_in_memory(a, x.rank, x)), x)
 
 
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:

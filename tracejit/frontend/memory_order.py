@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.slices import inverse, permuted
+from tracejit.frontend.turned_operands import is_disordered, note_order
 from tracejit.frontend.values import ArrayView, Size
 from tracejit.ir.types import DType
 
@@ -41,6 +42,23 @@ def axes_in_memory(a: Arguments, rank: int, like: ArrayView | None = None) -> tu
             return a.calls.arith.mismatch(
                 ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})"), a.node
             )
+
+
+def axes_to_read(a: Arguments, x: ArrayView) -> tuple[int, ...]:
+    """The axes of an array from the outermost to the innermost, as its elements are read in the order asked for."""
+    if a.static("order") in ("K", "A") and is_disordered(a.calls.ctx, x):
+        a.calls.ctx.refuse(
+            a.node, "how this array lies in memory is not known when the function is compiled", "order='C'"
+        )
+    return axes_in_memory(a, x.rank, x)
+
+
+def noted(a: Arguments, made: ArrayView, like: ArrayView) -> ArrayView:
+    """A new array in the order of another, that lies by rows where nothing is known of that order."""
+    ctx = a.calls.ctx
+    if a.static("order") in ("K", "A") and (like.storage in ctx.strided or like.storage in ctx.unordered):
+        note_order(ctx, made, [like])
+    return made
 
 
 def made_in(axes: tuple[int, ...], lengths: list[Size], make: Callable[[list[Size]], ArrayView]) -> ArrayView:

@@ -90,6 +90,35 @@ def _is_unit(n: Size) -> bool:
     return isinstance(n, int) and n == 1
 
 
+def note_order(ctx: Context, made: FrontValue, operands: Sequence[FrontValue]) -> None:
+    """Note an array that lies by rows where NumPy lays it out as the operands lie, if those may lie otherwise. One that
+    lies by rows decides."""
+    if not isinstance(made, ArrayView) or ctx.tensors or not may_lie_otherwise(ctx, operands):
+        return
+    arrays = [x for x in operands if isinstance(x, ArrayView) and x.rank == made.rank]
+    if not any(x.is_whole and not may_lie_otherwise(ctx, [x]) and not any(map(_is_unit, x.lengths)) for x in arrays):
+        ctx.unordered.add(made.storage)
+
+
+def may_lie_otherwise(ctx: Context, operands: Sequence[FrontValue]) -> bool:
+    """Whether the axes of one of some operands may lie in another order than by rows."""
+    arrays = [x for x in operands if isinstance(x, ArrayView) and sum(not _is_unit(n) for n in x.lengths) > 1]
+    return any(_axes(ctx, x) or x.storage in ctx.unordered or _is_strided(ctx, x) for x in arrays)
+
+
+def _is_strided(ctx: Context, x: ArrayView) -> bool:
+    """Whether nothing is known of how an array lies."""
+    is_known = x.storage in ctx.by_columns and (x.is_whole or x.via[:1] == ("transpose",))
+    return x.storage in ctx.strided and not is_known
+
+
+def is_disordered(ctx: Context, x: ArrayView) -> bool:
+    """Whether the memory of an array in Python has an order that is known at run time only, or is not followed here."""
+    if x.storage in ctx.unordered:
+        return may_lie_otherwise(ctx, [x])
+    return x.storage in ctx.strided and len(ctx.whole_view(x.storage).lengths) > 1
+
+
 def by_rows(x: FrontValue, axes: tuple[int, ...]) -> FrontValue:
     """An operand with such axes as it lies in memory; what has no order has its one axis where it belongs."""
     if not axes or not isinstance(x, ArrayView) or not x.rank:
@@ -101,6 +130,14 @@ def by_rows(x: FrontValue, axes: tuple[int, ...]) -> FrontValue:
     strides, lengths = (0,) * more + x.strides, (1,) * more + x.lengths
     order = inverse(axes)
     return x.viewed(x.offset, [strides[k] for k in order], [lengths[k] for k in order], via)
+
+
+def laid_out(ctx: Context, made: FrontValue, axes: tuple[int, ...], operands: Sequence[FrontValue]) -> FrontValue:
+    """What was made of operands with such axes; () where it lies by rows."""
+    if axes:
+        return turned(made, axes)
+    note_order(ctx, made, operands)
+    return made
 
 
 def turned(made: FrontValue, axes: tuple[int, ...]) -> FrontValue:
