@@ -123,6 +123,20 @@ def error_factory(name: str, make: Callable[[Sequence[Any]], BaseException]) -> 
     return name
 
 
+class KeyText(str):
+    """The text of a key that a KeyError names, which is shown as the key is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def key_error(template: str) -> str:
+    """The kind of KeyErrors that name a key by its text alone."""
+    return error_factory(f"KeyError: {template}", lambda values: KeyError(KeyText(filled(template, values))))
+
+
 def make_error(kind: str, message: str, values: Sequence[Any]) -> BaseException:
     """The exception of a kind; `message` is a `str.format` template for the values, empty for one without arguments."""
     made = _factories.get(kind)

@@ -145,3 +145,78 @@ def test_values_of_dicts_as_keys_are_refused():
         tj.script(lambda d: {d.values(): 1})({"x": 1})
     with pytest.raises(tj.ScriptError, match="the values of a dict as a key"):
         tj.script(values_in_a_set_of_pairs)({"x": 1, "y": 2}, 3)
+
+
+class Place:
+    def __init__(self, row, column):
+        self.row = row
+        self.column = column
+
+    def __repr__(self):
+        return f"{self.row}:{self.column}"
+
+    def __hash__(self):
+        return hash((self.row, self.column))
+
+    def __eq__(self, other):
+        return isinstance(other, Place) and (self.row, self.column) == (other.row, other.column)
+
+
+class Vertex:
+    def __init__(self, name):
+        self.name = name
+        self.near = set()
+
+    def join(self, other):
+        self.near.add(other)
+        other.near.add(self)
+
+
+class Unhashable:
+    def __init__(self, n):
+        self.n = n
+
+    def __eq__(self, other):
+        return self.n == other.n
+
+
+def visits(n, wanted):
+    times = {Place(0, 0): 1}
+    for i in range(n * 3):
+        here = Place(i % n, i * i % 2)
+        times[here] = times.get(here, 0) + i
+    return len(times), list(times.values()), Place(1, 1) in times, times[Place(0, 0)], times[Place(wanted, 0)]
+
+
+def distances(n):
+    vertices = [Vertex(i) for i in range(n)]
+    for i in range(n - 2):
+        vertices[i].join(vertices[i + 2])
+    distance, seen, todo = {vertices[0]: 0}, {vertices[0]}, [vertices[0]]
+    while todo:
+        vertex = todo.pop(0)
+        for other in vertices:
+            if other in vertex.near and other not in seen:
+                seen.add(other)
+                distance[other] = distance[vertex] + 1
+                todo.append(other)
+    return (
+        [distance.get(v, -1) for v in vertices],
+        len(seen),
+        [v.name for v in distance],
+        sum(len(v.near) for v in distance),
+    )
+
+
+def of_unhashable(n):
+    found = set()
+    for i in range(n):
+        found.add(Unhashable(i))
+    return len(found)
+
+
+def test_objects_are_keys():
+    check(visits, 4, 2)
+    check(visits, 4, 9)
+    check(distances, 5)
+    check(of_unhashable, 3)

@@ -161,3 +161,13 @@ def test_lists_of_lists_compare():
 
     check(rows, 4, 0.5)
     check(rows, 4, float("nan"))
+
+
+def test_a_key_that_is_not_there_is_named():
+    def missing(n):
+        squares = {}
+        for i in range(n):
+            squares[tuple(range(i))] = i * i
+        return squares[tuple(range(n))]
+
+    check(missing, 3)

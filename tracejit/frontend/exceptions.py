@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.errors import error_factory, error_kind
+from tracejit.errors import error_factory, error_kind, key_error
 from tracejit.frontend import shown_arrays
+from tracejit.frontend.object_keys import is_object_key
 from tracejit.frontend.objects import is_users
-from tracejit.frontend.tables import hashes_fields
+from tracejit.frontend.tables import hashes_fields, is_long_tuple
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -58,6 +59,9 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     args = o.fields["args"]
     assert isinstance(args, TupleValue)
     text = Text(c, node)
+    if o.cls is KeyError and len(args.items) == 1 and (is_long_tuple(args.items[0]) or is_object_key(args.items[0])):
+        message = text.show_key(args.items[0]).message()
+        return key_error(message.template), message
     if len(args.items) == 1:
         text.show_str(args.items[0])
     elif args.items:

@@ -167,13 +167,13 @@ VALUES = (
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
-        "keys are numbers, tuples of them of any length, members of an Enum, instances of frozen dataclasses, or "
-        "texts, values are of one kind, containers too, which keep their identity: `graph[u][v] = w`, "
-        "`defaultdict(set)`; a dict with known keys of text may hold any values; in lists and dicts of any length "
-        "(`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and values of one kind for each; "
-        "those of the caller hold numbers or texts, and are compiled for the keys that they have; dicts keep the "
-        "order of insertion; that of a set is Python's alone: a set is not looped over, but sorted, searched, "
-        "summed (ints) and combined",
+        "keys are numbers, tuples of them of any length, members of an Enum, instances of classes (by `__hash__` "
+        "and `__eq__`, fields, or identity), or texts, values are of one kind, containers too, which keep their "
+        "identity: `graph[u][v] = w`, `defaultdict(set)`; a dict with known keys of text may hold any values; in "
+        "lists and dicts of any length (`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and "
+        "values of one kind for each; those of the caller hold numbers or texts, and are compiled for the keys that "
+        "they have; dicts keep the order of insertion; that of a set is Python's alone: a set is not looped over, "
+        "but sorted, searched, summed (ints) and combined",
         "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
         "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
         "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\n"

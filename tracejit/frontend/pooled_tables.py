@@ -18,6 +18,7 @@ from tracejit.frontend import pooled_objects
 from tracejit.frontend.context import Again, Context, Frame
 from tracejit.frontend.heap import led_to, parts_of
 from tracejit.frontend.kinds import InstanceKind, Kind, NoKind, join_kinds, kind_of, number_type
+from tracejit.frontend.object_keys import is_object_key
 from tracejit.frontend.pooled_objects import forget_objects
 from tracejit.frontend.tables import (
     HAS_KNOWN_KEYS,
@@ -25,6 +26,7 @@ from tracejit.frontend.tables import (
     grow_late,
     is_long_tuple,
     is_table,
+    new_table,
     shown_class,
     standing,
 )
@@ -57,9 +59,9 @@ def pool_if_possible(ctx: Context, values: Iterable[FrontValue | None]) -> None:
         _pool(ctx, list(values))
 
 
-def pool_key(ctx: Context, key: FrontValue, keys: FrontValue) -> None:
-    """Lower again with the tuples of unknown length that a key consists of in pools, and with one that is to be found
-    among such, or among tuples of other lengths, as one."""
+def pool_key(ctx: Context, key: FrontValue, keys: FrontValue, node: ast.AST) -> None:
+    """Lower again with the objects and the tuples of unknown length that a key consists of in pools, and with a tuple
+    that is to be found among such, or among those of other lengths, as one."""
     if isinstance(key, TupleValue) and isinstance(keys, GrowingList) and not ctx.loops_to_unroll():
         try:
             for place in keys.keys:
@@ -67,14 +69,16 @@ def pool_key(ctx: Context, key: FrontValue, keys: FrontValue) -> None:
         except NoKind as error:
             if error.tuples:
                 pooled_objects.grow_tuples(ctx, error.tuples)
-    _pool_parts(ctx, key)
+    _pool_parts(ctx, key, node)
 
 
-def _pool_parts(ctx: Context, key: FrontValue) -> None:
+def _pool_parts(ctx: Context, key: FrontValue, node: ast.AST) -> None:
     for part in key.items if isinstance(key, TupleValue) else ():
-        _pool_parts(ctx, part)
+        _pool_parts(ctx, part, node)
     if isinstance(key, ObjectValue) and is_long_tuple(key):
         _pool(ctx, [key])
+    elif is_object_key(key) and isinstance(key, ObjectValue):
+        pooled_objects.pool_instances(ctx, key, node)
 
 
 def _pool(ctx: Context, values: Sequence[FrontValue | None]) -> None:
@@ -287,6 +291,8 @@ def contents(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 
 def own_copy(c: Calls, value: SharedObject, node: ast.AST) -> FrontValue:
     """What a container of a pool holds now, in one that lies in none."""
+    if is_long_tuple(value):
+        return new_table(c, tuple, [value], node)
     return (
         contents(c, value, node) if is_record(value) else c.call_value(c.attribute(value, "copy", node), [], {}, node)
     )

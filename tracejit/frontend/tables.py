@@ -25,6 +25,7 @@ from tracejit.frontend.kinds import (
     have_one_form,
     kind_of_items,
 )
+from tracejit.frontend.object_keys import hash_of, is_object_key
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
@@ -218,13 +219,15 @@ def _set_entry(calls: Calls, node: ast.AST, lst: FrontValue, index: FrontValue, 
 
 def _fields_of(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
     require_hashable(calls, key, node)
+    if is_object_key(key):
+        return hash_of(calls, key, node)
     return calls.objects.as_tuple(key, node) if hashes_fields(key) else key
 
 
 def _as_key(calls: Calls, node: ast.AST, key: FrontValue, keys: FrontValue) -> FrontValue:
     from tracejit.frontend.pooled_tables import pool_key
 
-    pool_key(calls.ctx, key, keys.pool.fields["data"] if isinstance(keys, SharedList) else keys)
+    pool_key(calls.ctx, key, keys.pool.fields["data"] if isinstance(keys, SharedList) else keys, node)
     return key
 
 
@@ -283,10 +286,10 @@ def _in_memory(calls: Calls, lst: FrontValue, index: FrontValue, node: ast.AST) 
 #: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
 #: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
 #: text, the same in each process; a value that is not None, which is checked where it may be; an item of a list by an
-#: index that is known to be in range; puts another one there; whether a value lies in a pool; the fields of a key
-#: that is an instance of a frozen dataclass; a key, of which every long tuple lies in a pool, as the others of its
-#: dict or set are; a key that is put there; whether a list is known to be empty; whether one holds ints or bools
-#: only; the sum of two ints that are known to be small.
+#: index that is known to be in range; puts another one there; whether a value lies in a pool; the fields of a key that
+#: is an instance of a frozen dataclass, the hash of another object; a key, of which every long tuple lies in a pool,
+#: as the others of its dict or set are; a key that is put there; whether a list is known to be empty; whether one
+#: holds ints or bools only; the sum of two ints that are known to be small.
 growing = Special(lambda calls, node: _made(calls, node, None))
 growing_ints = Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
 growing_bools = Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
@@ -320,9 +323,9 @@ def is_run_time_key(key: FrontValue) -> bool:
         return any(map(is_run_time_key, key.items)) and all(
             isinstance(k, Static) or is_run_time_key(k) for k in key.items
         )
-    if isinstance(key, SharedText | MessageValue):
+    if isinstance(key, SharedText | MessageValue) or is_long_tuple(key) or is_object_key(key):
         return True
-    return is_long_tuple(key) or hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
+    return hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
 
 
 def hashes_fields(key: FrontValue) -> bool:
@@ -365,6 +368,8 @@ def require_hashable(c: Calls, key: FrontValue, node: ast.AST) -> None:
         case DictView(kind="dict_values" | "odict_values"):
             c.ctx.refuse(node, "the values of a dict as a key are outside the language", "tuple(d.values())")
         case ListValue() | GrowingList() | SharedList() | DictValue() | DictView():
+            c.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), node)
+        case ObjectValue(cls) | SharedObject(cls=cls) if shown_class(cls).__hash__ is None:
             c.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), node)
         case SharedVariant():
             c.ctx.refuse(node, f"{describe(key)} is a key, or an item of a set", "a number that each has")

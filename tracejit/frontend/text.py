@@ -212,6 +212,12 @@ class Text:
         found = (self.c.objects.special(value, name, [], self.node) for name in _own_names(conversion))
         return next((made for made in found if made is not None), None)
 
+    def show_key(self, key: ObjectValue | SharedObject) -> Text:
+        """A key as a KeyError names it; an object whose class has no `__repr__` without its address."""
+        if is_users(self.c.objects.find(key.cls, "__repr__")) or hasattr(key.cls, tables.STANDS_FOR):
+            return self.show(key, "!r")
+        return self.literal(f"<{key.cls.__module__}.{key.cls.__qualname__} object>")
+
     def container(self, value: TupleValue | ListValue | DictValue | ObjectValue | SharedObject) -> None:
         """The repr of a container."""
         match value:
