@@ -299,6 +299,11 @@ def test_arguments_that_overlap_in_part_are_refused_when_written():
     with pytest.raises(ValueError, match="overlap"):
         f(x[:4], x[2:])
     assert f(x[:3], x[3:]) == 0.0
+    assert script(f.__wrapped__)(x[2::-1], x[3:]) == 0.0
+    assert script(f.__wrapped__)(x[::2], x[1::2]) == 0.0
+    for a, b in ((x[4::-1], x[3:]), (x[3:], x[4::-1]), (x, x[2:3]), (x[2:3], x)):
+        with pytest.raises(ValueError, match="overlap"):
+            script(f.__wrapped__)(a, b)
 
 
 def test_read_only_arrays():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from tracejit.devices import is_array, module_of
 from tracejit.frontend.function import Lowered
@@ -23,8 +25,7 @@ def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access,
         if not isinstance(spec, ArraySpec):
             continue
         array = raw_value(value)
-        address = array.__array_interface__["data"][0] if spec.device == "cpu" else array.data.ptr
-        where = (address, array.shape, array.strides, array.dtype.str)
+        where = (_address(array), array.shape, array.strides, array.dtype.str)
         if array.size and where in seen and spec == specs[seen[where]]:
             found[Access(i)] = Access(seen[where])
         else:
@@ -49,18 +50,42 @@ def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[st
     """Arguments that overlap in part are refused where the function writes one of them."""
     if has_two_names(lowered):
         require_one_name([inputs[left.input] for left in lowered.gradients])
+    if not lowered.graph.inout:
+        return
+    arrays = {i: raw for i, value in enumerate(inputs) if is_array(raw := raw_value(value))}
+    near = _near(arrays)
     for i in lowered.graph.inout:
-        written = raw_value(inputs[i])
-        for k, other in enumerate(inputs):
-            other = raw_value(other)
-            if k == i or not is_array(other) or type(other) is not type(written):
-                continue
-            module: Any = module_of(written)
-            if module.may_share_memory(written, other) and module.shares_memory(written, other):
+        for k in sorted(near.get(i, ())):
+            module: Any = module_of(arrays[i])
+            if type(arrays[k]) is type(arrays[i]) and module.shares_memory(arrays[i], arrays[k]):
                 a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
                 raise ValueError(
                     f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"
                 )
+
+
+def _near(arrays: Mapping[int, Any]) -> dict[int, set[int]]:
+    """For each array those that lie between its ends in part, without looking at all pairs."""
+    found: dict[int, set[int]] = {i: set() for i in arrays}
+    open_: list[tuple[int, int]] = []  #: ends of arrays that begin before, and whose they are
+    for low, high, i in sorted((*_extent(array), i) for i, array in arrays.items() if array.size):
+        open_ = [(end, k) for end, k in open_ if end > low]
+        for _, k in open_:
+            found[k].add(i)
+            found[i].add(k)
+        open_.append((high, i))
+    return found
+
+
+def _extent(array: Any) -> tuple[int, int]:
+    """The addresses of an array's first byte and behind its last one."""
+    reach = [(n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)]
+    start = _address(array)
+    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + array.itemsize
+
+
+def _address(array: Any) -> int:
+    return array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
 
 
 def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[str]) -> None:
