@@ -98,3 +98,38 @@ def test_special_methods_of_modules_see_what_the_script_sets() -> None:
         assert found[1:4] == expected[1:4]
         for k in (0, 4):
             assert found[k].detach().numpy() == pytest.approx(expected[k].detach().numpy(), rel=1e-5)
+
+
+class Masked(nn.Module):
+    """An array of which a part is first read in a loop, or in one branch and then another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", tj.tril(tj.ones(8, 8)).reshape(1, 1, 8, 8))
+
+    def forward(self, x: Any) -> Any:
+        n = x.shape[1]
+        products = x[:, None, :, None] * x[:, None, None, :]
+        return products.masked_fill(self.mask[:, :, :n, :n] == 0, -1.0).sum(3)[:, 0]
+
+    def grown(self, x: Any, n: int) -> Any:
+        for _ in range(n):
+            x = tj.cat((x, self(x)[:, -1:]), 1)
+        return x
+
+    def chosen(self, x: Any, n: int) -> Any:
+        if n > 1:
+            y = self.mask[0, :, n:, 1:3].sum()
+        else:
+            y = self.mask[:, 0, 1:, n:].sum() * 2
+        for i in range(n):
+            y = y + self.mask[0, 0, i, : i + 1].sum()
+        return x * y
+
+
+def test_a_part_of_an_array_that_is_first_met_in_a_block() -> None:
+    net, x = Masked(), tj.tensor([[0.5, -1.0]])
+    for fn in (net.grown, net.chosen):
+        scripted = tj.script(fn)
+        for n in (0, 1, 3):
+            assert scripted(x, n).numpy() == pytest.approx(fn(x, n).numpy(), rel=1e-5)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +125,7 @@ from tracejit.frontend.signature import (
     TreeSpec,
     step_kind,
 )
+from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
@@ -474,7 +475,6 @@ class Lowering:
         state = Number(prologue.constant(start, ScalarType(I64)), weak=True)
         starts = spec.requires_grad and held is None
         zeros = prologue.zeros_like(prologue.wrap(value)).value if starts else None
-        self.prologue.extend(prologue.ops)
         storage = self.ctx.storage.new(value)
         self.add_param(value, Input(access, spec, hidden), storage)
         self.ctx.arguments.add(storage)
@@ -485,12 +485,26 @@ class Lowering:
             self.ctx.by_columns.add(storage)
         if not spec.writeable:
             self.ctx.readonly.add(storage)
-        nothing = None if zeros is None else self.ctx.whole_view(self.ctx.storage.new(zeros))
-        view = self.views[access] = self.ctx.whole_view(storage)
+        with self.strides_in(prologue) if hidden and self.ctx.outer_builders else nullcontext():
+            nothing = None if zeros is None else self.ctx.whole_view(self.ctx.storage.new(zeros))
+            view = self.views[access] = self.ctx.whole_view(storage)
+        self.prologue.extend(prologue.ops)
         if held is not None:
             nothing = self.statics.hidden(held, access.step("attribute", "grad"))
         self.gradients.add_input(storage, state, nothing, access, spec)
         return view
+
+    @contextmanager
+    def strides_in(self, prologue: ScriptBuilder) -> Iterator[None]:
+        """Around the views of an array that is first met inside a block: other blocks, and another attempt at this one,
+        use the same strides, which are computed at the start of the function."""
+        own = Sizes(lower=dict(self.ctx.sizes.lower))
+        with self.ctx.within(prologue, self.ctx.storage, own):
+            yield
+        for sizes in (*self.ctx.outer_sizes, self.ctx.sizes):
+            for at, made in own.memo.items():
+                sizes.memo.setdefault(at, made)
+                sizes.lower.update({k: own.lower[k] for k in (key(made),) if k in own.lower})
 
     def held_gradient(self, access: Access) -> tuple[Any, int]:
         """What `.grad` of an input holds when the call begins, where that matters, and the state that is."""
