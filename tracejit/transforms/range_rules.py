@@ -291,7 +291,7 @@ class Rules:
         for one, other in ((x, y), (y, x)):  # what bounds one side, and that is beyond the other in any case
             above += [form for form in one.above if form.terms and self.facts.most(form) <= other.low]
             below += [form for form in one.below if form.terms and self.facts.least(form) >= other.high]
-        return Between(min(x.low, y.low), max(x.high, y.high), tuple(above), tuple(below))
+        return Between(min(x.low, y.low), max(x.high, y.high), _once(above), _once(below))
 
     def same(self, x: Value) -> Outcome:
         """x as another integer dtype."""
@@ -382,6 +382,11 @@ class Quotient(Between):
 def _comparable(xs: Sequence[Linear], ys: Sequence[Linear]) -> list[tuple[Linear, Linear]]:
     """The pairs of expressions that differ by a known number."""
     return [(x, y) for x in xs for y in ys if not x.minus(y).terms]
+
+
+def _once(found: Sequence[Linear]) -> tuple[Linear, ...]:
+    """Each of the expressions once: else facts about facts multiply from branch to branch."""
+    return tuple(dict.fromkeys(found))
 
 
 def facts_of(outcome: Between, made: Linear) -> list[Linear]:
