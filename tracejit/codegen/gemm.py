@@ -23,8 +23,10 @@ PARTS = {
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
-#: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's.
+#: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's
+#: where they have fewer rows or columns than fill a tile, or too few multiplications for threads to share.
 NARROW, DEEP = 32, 16
+FEW, UNSHARED = 8, 1 << 20
 #: A part of a dtype by the number that `@tj_resolve` gets.
 NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
 
@@ -113,7 +115,14 @@ narrow:
   %least = mul i64 %many, {DEEP}
   %long = icmp sge i64 %k, %least
   %deep = and i1 %some.columns, %long
-  br i1 %deep, label %{vectors}, label %{rest}"""
+  %fewest = call i64 @llvm.smin.i64(i64 %m, i64 %n)
+  %too.few = icmp slt i64 %fewest, {FEW}
+  %elements = mul i64 %m, %n
+  %multiplications = mul i64 %elements, %k
+  %unshared = icmp slt i64 %multiplications, {UNSHARED}
+  %worse = or i1 %too.few, %unshared
+  %theirs = and i1 %deep, %worse
+  br i1 %theirs, label %{vectors}, label %{rest}"""
     packed = f"""
 packed:
   call void @tj_packed_{name}({PARAMS}, i1 {share})
