@@ -8,10 +8,10 @@ from pathlib import Path
 
 import tracejit as tj
 from tracejit.eager.methods import FUNCTIONS
-from tracejit.frontend import creation
-from tracejit.frontend.arrays import is_available
-from tracejit.frontend.builtin_calls import HANDLERS
-from tracejit.frontend.names import resolve
+from tracejit.frontend.functions.handlers import HANDLERS
+from tracejit.frontend.functions.names import resolve
+from tracejit.frontend.tensors import creation
+from tracejit.frontend.tensors.arrays import is_available
 from tracejit.frontend.written import replacement
 
 PAGE = (Path(tj.__file__).parents[1] / "docs" / "tensors.md").read_text()

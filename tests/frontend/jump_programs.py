@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracejit.frontend.desugar import (
+from tracejit.frontend.syntax.desugar import (
     RETURN_VALUE,
     Branch,
     ForLoop,
@@ -23,7 +23,7 @@ from tracejit.frontend.desugar import (
     WithBlock,
     desugar,
 )
-from tracejit.frontend.scopes import annotate, assigned
+from tracejit.frontend.syntax.scopes import annotate, assigned
 
 NAMES = ("x", "y", "z")
 

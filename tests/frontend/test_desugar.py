@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from jump_programs import Dead, desugared_text, jump_program
 
-from tracejit.frontend.desugar import Branch, ForLoop, SetFlag, SetReturn, desugar
-from tracejit.frontend.scopes import annotate
+from tracejit.frontend.syntax.desugar import Branch, ForLoop, SetFlag, SetReturn, desugar
+from tracejit.frontend.syntax.scopes import annotate
 
 
 class Endless(Exception):

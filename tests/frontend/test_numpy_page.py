@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tracejit
-from tracejit.frontend import arrays, builtin_calls, creation
-from tracejit.frontend.names import host_random, resolve
+from tracejit.frontend.functions import handlers
+from tracejit.frontend.functions.names import host_random, resolve
+from tracejit.frontend.tensors import arrays, creation
 from tracejit.frontend.written import replacement
 
 PAGE = (Path(tracejit.__file__).parents[1] / "docs" / "numpy.md").read_text()
@@ -33,7 +34,7 @@ def is_callable_in_scripts(name: str) -> bool:
         fn = getattr(fn, part)
     if any(fn is maker for maker in SUBSCRIPTED):
         return True
-    handled = fn in builtin_calls.HANDLERS or fn in creation.HANDLERS or replacement(fn) is not None
+    handled = fn in handlers.HANDLERS or fn in creation.HANDLERS or replacement(fn) is not None
     if handled or isinstance(fn, type) or host_random(fn):
         return handled
     known = resolve(fn)

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.source import function_source
-from tracejit.frontend.trees import nodes_in, parts_of
+from tracejit.frontend.syntax.source import function_source
+from tracejit.frontend.syntax.trees import nodes_in, parts_of
 from tracejit.scripted import script
 
 

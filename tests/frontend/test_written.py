@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from tracejit.frontend import written
-from tracejit.frontend.names import elementwise_names, resolve
+from tracejit.frontend.functions.names import elementwise_names, resolve
 
 
 def modules(names: str) -> set[str]:

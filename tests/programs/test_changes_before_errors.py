@@ -15,7 +15,7 @@ from tests.programs.cases import A, Cases, T, run
 from tests.programs.effects import generate
 from tests.programs.test_random_effects import load
 from tracejit import nn
-from tracejit.frontend.reports import Reports
+from tracejit.frontend.boundary.reports import Reports
 from tracejit.ir.reached import Masks
 
 case = Cases()

@@ -13,9 +13,9 @@ import pytest
 from tests.programs.cases import Cases, Program, run
 from tests.programs.compare import check
 from tracejit import ScriptError, script
+from tracejit.frontend.boundary.signature import Access, spec_of
 from tracejit.frontend.function import Lowering, lower_function
-from tracejit.frontend.signature import Access, spec_of
-from tracejit.frontend.source import function_source
+from tracejit.frontend.syntax.source import function_source
 
 case = Cases()
 

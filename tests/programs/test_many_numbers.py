@@ -9,7 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.compare import agree, check, observe
-from tracejit.frontend.signature import FEW_NUMBERS
+from tracejit.frontend.boundary.signature import FEW_NUMBERS
 
 INTS = [i * 7 % 23 for i in range(24)]
 FLOATS = [float(i * 7 % 23) / 4 for i in range(24)]

@@ -18,7 +18,7 @@ import pytest
 import tracejit as tj
 from tests.cuda_shim.shim_device import MISSING
 from tests.cuda_shim.stand_in import stand_in
-from tracejit.frontend.signature import spec_of
+from tracejit.frontend.boundary.signature import spec_of
 from tracejit.scripted.device_calls import Keys, NoKey
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from tracejit.errors import ExportError
+from tracejit.frontend.boundary.leaves import MadeTextLeaf
+from tracejit.frontend.boundary.signature import Access, ArraySpec, refined, spec_of
 from tracejit.frontend.function import (
     ArrayLeaf,
     ChoiceLeaf,
@@ -36,9 +38,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
     any_sizes,
 )
-from tracejit.frontend.leaves import MadeTextLeaf
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
-from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.records import record

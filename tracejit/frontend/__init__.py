@@ -1,5 +1,5 @@
 """From a Python function to a graph."""
 
-from tracejit.frontend import random  # its functions enter the table of `arrays`
+from tracejit.frontend.tensors import random  # its functions enter the table of `arrays`
 
 __all__ = ["random"]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import optionals
-from tracejit.frontend.builtin_arguments import wrong_operands
-from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
-from tracejit.frontend.turned_operands import by_rows, common_axes, laid_out
+from tracejit.frontend.control import optionals
+from tracejit.frontend.control.choices import each
+from tracejit.frontend.functions.builtin_arguments import wrong_operands
+from tracejit.frontend.tensors.turned_operands import by_rows, common_axes, laid_out
 from tracejit.frontend.values import (
     ArrayView,
     BoundMethod,
@@ -46,7 +46,7 @@ from tracejit.messages import escape
 from tracejit.ops import coerce
 
 if TYPE_CHECKING:
-    from tracejit.frontend.objects import Objects
+    from tracejit.frontend.instances.objects import Objects
 
 #: The kinds of errors known while compiling, the more special ones first; anything else is a TypeError.
 _KINDS = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, OverflowError)

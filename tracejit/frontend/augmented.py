@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import elements, tables
 from tracejit.frontend.arith import BINARY
-from tracejit.frontend.elementwise import require_same_kind
-from tracejit.frontend.index_items import is_view_index
-from tracejit.frontend.objects import OPERATORS
-from tracejit.frontend.optionals import require_value
+from tracejit.frontend.containers import tables
+from tracejit.frontend.control.optionals import require_value
+from tracejit.frontend.instances.objects import OPERATORS
+from tracejit.frontend.tensors import elements
+from tracejit.frontend.tensors.elementwise import require_same_kind
+from tracejit.frontend.tensors.index_items import is_view_index
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,

@@ -13,63 +13,55 @@ import numpy as np
 from tracejit.devices import Device
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.errors import ScriptError
-from tracejit.frontend import (
-    arrays,
-    attributes,
-    builtin_calls,
-    class_calls,
+from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.boundary.signature import constant_access
+from tracejit.frontend.boundary.statics import Statics
+from tracejit.frontend.containers import (
     collected_generators,
-    creation,
-    dispatching,
-    elements,
     generators,
     iterators,
     long_tuples,
-    module_parts,
+    methods,
     pooled_tables,
     ranges,
-    remembering,
-    sequence_calls,
     shared_lists,
-    text,
-    ufuncs,
-    variants,
 )
-from tracejit.frontend import autograd_calls as autograd_calls  # registers what it defines
-from tracejit.frontend import copies as copies  # registers what it defines
-from tracejit.frontend import joining as joining  # registers what it defines
-from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
-from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
-from tracejit.frontend import turned_views as turned_views  # registers what it defines
-from tracejit.frontend import windows as windows  # registers what it defines
-from tracejit.frontend.arguments import is_range
-from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.binding import bound
-from tracejit.frontend.builtin_arguments import (
+from tracejit.frontend.containers.tables import OUTLINED, container_class, set_method, standing
+from tracejit.frontend.context import Context, Frame, of_standard
+from tracejit.frontend.control.choices import as_number, each, letter
+from tracejit.frontend.control.dependence import compiled_in, decided_by
+from tracejit.frontend.control.optionals import require_value
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.derivatives import autograd_calls as autograd_calls  # registers what it defines
+from tracejit.frontend.derivatives.custom import lower_custom_vjp, lower_function
+from tracejit.frontend.derivatives.gradients import Gradients
+from tracejit.frontend.derivatives.made_leaves import constructed
+from tracejit.frontend.functions import builtin_calls, dispatching, handlers, remembering, sequence_calls
+from tracejit.frontend.functions.arguments import is_range
+from tracejit.frontend.functions.binding import bound
+from tracejit.frontend.functions.builtin_arguments import (
     is_builtin,
     require_arguments,
 )
-from tracejit.frontend.choices import as_number, each, letter
-from tracejit.frontend.context import Context, Frame, of_standard
-from tracejit.frontend.custom import lower_custom_vjp, lower_function
-from tracejit.frontend.dependence import compiled_in, decided_by
-from tracejit.frontend.desugar import desugar
-from tracejit.frontend.gradients import Gradients
-from tracejit.frontend.grids import grid_subscript
-from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.made_leaves import constructed
-from tracejit.frontend.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
-from tracejit.frontend.objects import Objects
-from tracejit.frontend.optionals import require_value
-from tracejit.frontend.pure import has_same_hash, is_pure_builtin, runs_nothing
+from tracejit.frontend.functions.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
+from tracejit.frontend.functions.pure import has_same_hash, is_pure_builtin, runs_nothing
+from tracejit.frontend.instances import class_calls, module_parts, variants
+from tracejit.frontend.instances import copies as copies  # registers what it defines
+from tracejit.frontend.instances.objects import Objects
 from tracejit.frontend.restarts import note_maker
-from tracejit.frontend.scopes import annotate, names_bound
-from tracejit.frontend.signature import constant_access
-from tracejit.frontend.source import PROCESS, FunctionNode, FunctionSource, function_source, note_read
-from tracejit.frontend.statics import Statics
-from tracejit.frontend.subset import check_subset
-from tracejit.frontend.tables import OUTLINED, container_class, set_method, standing
-from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.syntax.desugar import desugar
+from tracejit.frontend.syntax.scopes import annotate, names_bound
+from tracejit.frontend.syntax.source import PROCESS, FunctionNode, FunctionSource, function_source, note_read
+from tracejit.frontend.syntax.subset import check_subset
+from tracejit.frontend.tensors import arrays, attributes, creation, elements, ufuncs
+from tracejit.frontend.tensors import joining as joining  # registers what it defines
+from tracejit.frontend.tensors import numpy_objects as numpy_objects  # registers what it defines
+from tracejit.frontend.tensors import tensor_views as tensor_views  # registers what it defines
+from tracejit.frontend.tensors import turned_views as turned_views  # registers what it defines
+from tracejit.frontend.tensors import windows as windows  # registers what it defines
+from tracejit.frontend.tensors.grids import grid_subscript
+from tracejit.frontend.tensors.indexing import Indexing
+from tracejit.frontend.texts import text
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -109,7 +101,7 @@ if TYPE_CHECKING:
 _DEPTH = 60
 
 
-assert class_calls and sequence_calls  # they register handlers
+assert builtin_calls and class_calls and sequence_calls  # they register handlers
 
 
 class Calls:
@@ -305,7 +297,7 @@ class Calls:
             return text.method(self, receiver, name, args, kwargs, node)
         if isinstance(receiver, SuperValue):
             return self.objects.super_init(receiver, args, node)
-        return builtin_calls.container_method(self, receiver, name, args, kwargs, node)
+        return methods.container_method(self, receiver, name, args, kwargs, node)
 
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """Call a compile-time Python object."""
@@ -322,7 +314,7 @@ class Calls:
             return own
         if not isinstance(fn, type) and (is_numpys(fn) or getattr(fn, "__module__", "") == "math"):
             require_arguments(self, fn, args, kwargs, node)
-        handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
+        handler = handlers.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             if is_builtin(fn):
                 require_arguments(self, fn, args, kwargs, node)

@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tracejit.errors import ScriptError, Span
-from tracejit.frontend import array_memory
-from tracejit.frontend.choices import as_number
-from tracejit.frontend.desugar import RETURN_VALUE
-from tracejit.frontend.elements import Elements
-from tracejit.frontend.heap import Contents, Heap, place_key, reachable
-from tracejit.frontend.merged_lists import MergedLists
+from tracejit.frontend.containers import array_memory
+from tracejit.frontend.containers.merged_lists import MergedLists
+from tracejit.frontend.control.choices import as_number
+from tracejit.frontend.control.trips import Growing, Unrolling
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.instances.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
-from tracejit.frontend.source import FunctionSource, note_read
-from tracejit.frontend.storage import Makers, Storage, is_just_made, is_update
-from tracejit.frontend.trips import Growing, Unrolling
-from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.syntax.desugar import RETURN_VALUE
+from tracejit.frontend.syntax.source import FunctionSource, note_read
+from tracejit.frontend.tensors.elements import Elements
+from tracejit.frontend.tensors.storage import Makers, Storage, is_just_made, is_update
+from tracejit.frontend.tensors.write_checks import MaybeView, Part, require_writeable
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -43,16 +44,15 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
-from tracejit.frontend.write_checks import MaybeView, Part, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, U64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
-    from tracejit.frontend.recursion import Recursion
-    from tracejit.frontend.shared_lists import Pools
-    from tracejit.frontend.tries import Tries
+    from tracejit.frontend.containers.shared_lists import Pools
+    from tracejit.frontend.functions.recursion import Recursion
+    from tracejit.frontend.syntax.tries import Tries
 
 
 class Again(Exception):
@@ -342,7 +342,7 @@ class Context:
             for made in list(self.heap.merged):
                 sources = self.heap.behind(made)
                 if (o is made and sources & known) or (o in sources and made in known):
-                    from tracejit.frontend.pooled_objects import pool_if_possible
+                    from tracejit.frontend.instances.pooled_objects import pool_if_possible
 
                     pool_if_possible(self, (made, *sources))
                     self.require_known(  # an index of a list of objects, perhaps

@@ -9,39 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import (
-    comparisons,
-    dict_items,
-    elements,
-    elementwise,
-    list_calls,
-    long_tuples,
-    made_texts,
-    module_parts,
-    optionals,
-    ranges,
-    shared_lists,
-    tables,
-    text,
-)
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
-from tracejit.frontend.choices import as_operand, compared, each
-from tracejit.frontend.comprehensions import as_list, comprehension
+from tracejit.frontend.containers import comparisons, dict_items, list_calls, long_tuples, ranges, shared_lists, tables
+from tracejit.frontend.containers.comprehensions import as_list, comprehension
+from tracejit.frontend.containers.generators import all_items
+from tracejit.frontend.containers.lists import Lists, require_unshared
+from tracejit.frontend.containers.once import use_up
 from tracejit.frontend.context import Context
-from tracejit.frontend.dependence import few
-from tracejit.frontend.desugar import and_or
-from tracejit.frontend.generators import all_items
-from tracejit.frontend.index_items import bound, index_item, pick, place_in_sequence
-from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.joins import Join
+from tracejit.frontend.control import optionals
+from tracejit.frontend.control.choices import as_operand, compared, each
+from tracejit.frontend.control.dependence import few
+from tracejit.frontend.control.joins import Join
+from tracejit.frontend.control.optionals import Refinement
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.functions.pure import has_same_hash
+from tracejit.frontend.instances import module_parts
+from tracejit.frontend.instances.type_forms import is_generic, parameterised
 from tracejit.frontend.kinds import are_many_alike
-from tracejit.frontend.lists import Lists, require_unshared
-from tracejit.frontend.once import use_up
-from tracejit.frontend.optionals import Refinement
-from tracejit.frontend.pure import has_same_hash
-from tracejit.frontend.source import PROCESS, note_read
-from tracejit.frontend.type_forms import is_generic, parameterised
-from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.syntax.desugar import and_or
+from tracejit.frontend.syntax.source import PROCESS, note_read
+from tracejit.frontend.tensors import elements, elementwise
+from tracejit.frontend.tensors.index_items import bound, index_item, pick, place_in_sequence
+from tracejit.frontend.tensors.indexing import Indexing
+from tracejit.frontend.texts import made_texts, text
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.signature import NumberSpec, StaticSpec
+from tracejit.frontend.boundary.signature import NumberSpec, StaticSpec
 from tracejit.frontend.values import Size
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64

@@ -15,87 +15,103 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend import elements, tables
-from tracejit.frontend.array_facts import taken
+from tracejit.frontend.boundary.leaves import (
+    ArrayLeaf as ArrayLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    Change as Change,
+)
+from tracejit.frontend.boundary.leaves import (
+    ChoiceLeaf as ChoiceLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ChosenLeaf as ChosenLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ConstantLeaf as ConstantLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    FamilyLeaf as FamilyLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    InputLeaf as InputLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    InstanceLeaf as InstanceLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ItemsLeaf as ItemsLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    Leaf as Leaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ListLeaf as ListLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    NumberLeaf as NumberLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ObjectLeaf as ObjectLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ObjectsLeaf as ObjectsLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    OptionalLeaf as OptionalLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    PoolLeaf as PoolLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    SharedLeaf as SharedLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    SliceLeaf as SliceLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    TableLeaf as TableLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    TextLeaf as TextLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    TreeLeaf as TreeLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    TurnedLeaf as TurnedLeaf,
+)
+from tracejit.frontend.boundary.leaves import (
+    ViewLeaf as ViewLeaf,
+)
+from tracejit.frontend.boundary.reports import LeftByError, Reports
+from tracejit.frontend.boundary.results import History as History
+from tracejit.frontend.boundary.results import LeftGradient as LeftGradient
+from tracejit.frontend.boundary.results import Results
+from tracejit.frontend.boundary.signature import (
+    Access,
+    ArraySpec,
+    ItemsOfSet,
+    NumberSpec,
+    NumbersSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    step_kind,
+)
+from tracejit.frontend.boundary.statics import Statics
+from tracejit.frontend.containers import tables
+from tracejit.frontend.containers.shared_lists import in_pool, make_pools
 from tracejit.frontend.context import (
     Context,
     Frame,
 )
-from tracejit.frontend.desugar import RETURN_VALUE
+from tracejit.frontend.control.trips import Growing, TooMany, Unrolling
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.derivatives.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
 from tracejit.frontend.first_call import ARGUMENTS
-from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
+from tracejit.frontend.functions.recursion import Again, Known, Recursion
 from tracejit.frontend.kinds import join_kinds
-from tracejit.frontend.leaves import (
-    ArrayLeaf as ArrayLeaf,
-)
-from tracejit.frontend.leaves import (
-    Change as Change,
-)
-from tracejit.frontend.leaves import (
-    ChoiceLeaf as ChoiceLeaf,
-)
-from tracejit.frontend.leaves import (
-    ChosenLeaf as ChosenLeaf,
-)
-from tracejit.frontend.leaves import (
-    ConstantLeaf as ConstantLeaf,
-)
-from tracejit.frontend.leaves import (
-    FamilyLeaf as FamilyLeaf,
-)
-from tracejit.frontend.leaves import (
-    InputLeaf as InputLeaf,
-)
-from tracejit.frontend.leaves import (
-    InstanceLeaf as InstanceLeaf,
-)
-from tracejit.frontend.leaves import (
-    ItemsLeaf as ItemsLeaf,
-)
-from tracejit.frontend.leaves import (
-    Leaf as Leaf,
-)
-from tracejit.frontend.leaves import (
-    ListLeaf as ListLeaf,
-)
-from tracejit.frontend.leaves import (
-    NumberLeaf as NumberLeaf,
-)
-from tracejit.frontend.leaves import (
-    ObjectLeaf as ObjectLeaf,
-)
-from tracejit.frontend.leaves import (
-    ObjectsLeaf as ObjectsLeaf,
-)
-from tracejit.frontend.leaves import (
-    OptionalLeaf as OptionalLeaf,
-)
-from tracejit.frontend.leaves import (
-    PoolLeaf as PoolLeaf,
-)
-from tracejit.frontend.leaves import (
-    SharedLeaf as SharedLeaf,
-)
-from tracejit.frontend.leaves import (
-    SliceLeaf as SliceLeaf,
-)
-from tracejit.frontend.leaves import (
-    TableLeaf as TableLeaf,
-)
-from tracejit.frontend.leaves import (
-    TextLeaf as TextLeaf,
-)
-from tracejit.frontend.leaves import (
-    TreeLeaf as TreeLeaf,
-)
-from tracejit.frontend.leaves import (
-    TurnedLeaf as TurnedLeaf,
-)
-from tracejit.frontend.leaves import (
-    ViewLeaf as ViewLeaf,
-)
-from tracejit.frontend.recursion import Again, Known, Recursion
-from tracejit.frontend.reports import LeftByError, Reports
 from tracejit.frontend.restarts import (
     AttributeVaries,
     FoundLate,
@@ -109,28 +125,14 @@ from tracejit.frontend.restarts import (
     NeedsUnrolling,
     NeedsWrites,
 )
-from tracejit.frontend.results import History as History
-from tracejit.frontend.results import LeftGradient as LeftGradient
-from tracejit.frontend.results import Results
 from tracejit.frontend.script_builder import ScriptBuilder
-from tracejit.frontend.shared_lists import in_pool, make_pools
-from tracejit.frontend.signature import (
-    Access,
-    ArraySpec,
-    ItemsOfSet,
-    NumberSpec,
-    NumbersSpec,
-    Spec,
-    StaticSpec,
-    TreeSpec,
-    step_kind,
-)
 from tracejit.frontend.sizes import Sizes, key
-from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
-from tracejit.frontend.statics import Statics
-from tracejit.frontend.trips import Growing, TooMany, Unrolling
-from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.syntax.desugar import RETURN_VALUE
+from tracejit.frontend.syntax.source import FunctionSource
+from tracejit.frontend.tensors import elements
+from tracejit.frontend.tensors.array_facts import taken
+from tracejit.frontend.tensors.write_checks import NeedsSharing
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -141,7 +143,6 @@ from tracejit.frontend.values import (
     TupleValue,
     dict_class,
 )
-from tracejit.frontend.write_checks import NeedsSharing
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType, TensorType
 from tracejit.records import record

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.choices import MAX_LISTED
+from tracejit.frontend.control.choices import MAX_LISTED
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import (
     ArrayView,
@@ -227,7 +227,7 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
         case SharedVariant(_, pool):
             return InstanceKind(family_of(pool) or Family, family_of(pool))
         case SharedText() | MessageValue():
-            from tracejit.frontend.text_fields import is_open
+            from tracejit.frontend.texts.text_fields import is_open
 
             return TextKind(is_open(value))
         case ObjectValue() | DictValue() | Static(set()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 
-from tracejit.frontend.builtin_calls import HANDLERS
+from tracejit.frontend.functions.handlers import HANDLERS
 from tracejit.records import record
 
 

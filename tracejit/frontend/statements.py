@@ -7,12 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from tracejit.frontend import dict_items, elements, generators, list_calls, tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
+from tracejit.frontend.containers import dict_items, generators, list_calls, tables
+from tracejit.frontend.containers.iterators import made_for, one_by_one
+from tracejit.frontend.containers.lists import Lists, require_unshared
+from tracejit.frontend.containers.merged_lists import may_change
+from tracejit.frontend.containers.shared_lists import over_container, over_iterator, over_list
 from tracejit.frontend.context import Context
-from tracejit.frontend.desugar import (
+from tracejit.frontend.control.exceptions import raise_
+from tracejit.frontend.control.joins import Join
+from tracejit.frontend.control.loops import LoopLowering, Plan
+from tracejit.frontend.control.managers import with_block
+from tracejit.frontend.control.optionals import require_value, there_to_run_over
+from tracejit.frontend.control.sides import Side, end_of
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.control.unrolled import may_unroll, rest_of, unrolled, unrolled_while
+from tracejit.frontend.expressions import Expressions
+from tracejit.frontend.functions.imports import import_
+from tracejit.frontend.syntax.desugar import (
     RETURN_VALUE,
     BindError,
     Branch,
@@ -33,24 +47,12 @@ from tracejit.frontend.desugar import (
     WhileLoop,
     WithBlock,
 )
-from tracejit.frontend.exceptions import raise_
-from tracejit.frontend.expressions import Expressions
-from tracejit.frontend.imports import import_
-from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.iterators import made_for, one_by_one
-from tracejit.frontend.joins import Join, Side, end_of
-from tracejit.frontend.lists import Lists, require_unshared
-from tracejit.frontend.loops import LoopLowering, Plan
-from tracejit.frontend.managers import with_block
-from tracejit.frontend.merged_lists import may_change
-from tracejit.frontend.optionals import require_value, there_to_run_over
-from tracejit.frontend.scopes import assigned, stored_into
-from tracejit.frontend.shared_lists import over_container, over_iterator, over_list
-from tracejit.frontend.source import FunctionSource
-from tracejit.frontend.text import Text
-from tracejit.frontend.tries import Tries
-from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.unrolled import may_unroll, rest_of, unrolled, unrolled_while
+from tracejit.frontend.syntax.scopes import assigned, stored_into
+from tracejit.frontend.syntax.source import FunctionSource
+from tracejit.frontend.syntax.tries import Tries
+from tracejit.frontend.tensors import elements
+from tracejit.frontend.tensors.indexing import Indexing
+from tracejit.frontend.texts.text import Text
 from tracejit.frontend.values import (
     ArrayView,
     Closure,

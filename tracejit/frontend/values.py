@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.syntax.source import FunctionSource
 from tracejit.ir.core import Value
 from tracejit.ir.types import DType
 from tracejit.records import record
 
 if TYPE_CHECKING:
+    from tracejit.frontend.boundary.signature import Access
     from tracejit.frontend.context import Frame
     from tracejit.frontend.kinds import Kind
-    from tracejit.frontend.signature import Access
 
 Size: TypeAlias = "int | Value"
 

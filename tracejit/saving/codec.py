@@ -19,9 +19,9 @@ import numpy as np
 from tracejit.devices import is_array
 from tracejit.eager.dtypes import as_dtype
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend import leaves, reports, results, signature
+from tracejit.frontend.boundary import leaves, reports, results, signature
+from tracejit.frontend.boundary.signature import MISSING, Access, ItemsOfSet
 from tracejit.frontend.function import Input
-from tracejit.frontend.signature import MISSING, Access, ItemsOfSet
 from tracejit.ir.types import BY_NAME, DType
 
 #: Classes whose objects are written as their fields.

@@ -11,9 +11,7 @@ from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.errors import ExportError
-from tracejit.frontend.array_facts import GRADIENTS, LAYOUT
-from tracejit.frontend.function import Input, Lowered, any_size_wanted
-from tracejit.frontend.signature import (
+from tracejit.frontend.boundary.signature import (
     Access,
     ArraySpec,
     NumberSpec,
@@ -25,7 +23,9 @@ from tracejit.frontend.signature import (
     python_type,
     spec_of,
 )
-from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.function import Input, Lowered, any_size_wanted
+from tracejit.frontend.syntax.source import FunctionSource
+from tracejit.frontend.tensors.array_facts import GRADIENTS, LAYOUT
 from tracejit.ir.core import Graph
 from tracejit.ir.types import DType, ScalarType, TensorType, Type
 from tracejit.locks import cached_property

@@ -19,10 +19,7 @@ from tracejit.deploy.capture import require_arguments
 from tracejit.eager.modes import MODE
 from tracejit.eager.random import STATE
 from tracejit.errors import ExportError, ScriptError
-from tracejit.frontend.array_facts import GRADIENTS, LAYOUT, taken_as
-from tracejit.frontend.function import Input, Lowered, any_sizes, hidden_name
-from tracejit.frontend.restarts import MustTell
-from tracejit.frontend.signature import (
+from tracejit.frontend.boundary.signature import (
     MISSING,
     Access,
     ArraySpec,
@@ -33,6 +30,9 @@ from tracejit.frontend.signature import (
     matches,
     step_kind,
 )
+from tracejit.frontend.function import Input, Lowered, any_sizes, hidden_name
+from tracejit.frontend.restarts import MustTell
+from tracejit.frontend.tensors.array_facts import GRADIENTS, LAYOUT, taken_as
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.printer import called_graphs
 from tracejit.nn import Module

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.tensor import Tensor, bump_version
-from tracejit.frontend.leaves import Change
-from tracejit.frontend.results import LeftGradient
-from tracejit.frontend.signature import Access
+from tracejit.frontend.boundary.leaves import Change
+from tracejit.frontend.boundary.results import LeftGradient
+from tracejit.frontend.boundary.signature import Access
 from tracejit.ops.effects import REPORTED
 from tracejit.scripted.node import Spent, call_recorded, is_recorded, raw_value
 from tracejit.scripted.overlap import require_single

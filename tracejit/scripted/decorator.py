@@ -10,7 +10,7 @@ from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.errors import Span
-from tracejit.frontend.names import is_numpys
+from tracejit.frontend.functions.names import is_numpys
 from tracejit.scripted.function import BoundScript, ScriptedFunction
 from tracejit.scripted.options import Options
 

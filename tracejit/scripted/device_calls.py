@@ -21,8 +21,16 @@ import numpy as np
 
 from tracejit.devices import as_array
 from tracejit.eager.tensor import Tensor, wrap
+from tracejit.frontend.boundary.signature import (
+    Access,
+    ArraySpec,
+    Spec,
+    StaticSpec,
+    is_data_object,
+    matches,
+    tree_children,
+)
 from tracejit.frontend.function import ArrayLeaf, Input, Leaf, NumberLeaf, TreeLeaf
-from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, is_data_object, matches, tree_children
 
 if TYPE_CHECKING:
     from tracejit.scripted.function import ScriptedFunction, Specialisation

@@ -16,7 +16,7 @@ from tracejit.codegen.kernel_walk import host_code
 from tracejit.codegen.kernel_walk import walk as walk_statements
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
-from tracejit.frontend.signature import (
+from tracejit.frontend.boundary.signature import (
     FEW_NUMBERS,
     MISSING,
     ArraySpec,

@@ -16,6 +16,19 @@ import numpy as np
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, wrap
+from tracejit.frontend.boundary.results import History
+from tracejit.frontend.boundary.signature import (
+    FEW_NUMBERS,
+    MISSING,
+    Access,
+    NumberSpec,
+    NumbersSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    python_type,
+    step_kind,
+)
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -30,19 +43,6 @@ from tracejit.frontend.function import (
     TreeLeaf,
     TurnedLeaf,
     ViewLeaf,
-)
-from tracejit.frontend.results import History
-from tracejit.frontend.signature import (
-    FEW_NUMBERS,
-    MISSING,
-    Access,
-    NumberSpec,
-    NumbersSpec,
-    Spec,
-    StaticSpec,
-    TreeSpec,
-    python_type,
-    step_kind,
 )
 from tracejit.ops.effects import REPORTED
 from tracejit.records import record

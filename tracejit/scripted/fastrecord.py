@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.tape import attach, next_sequence
+from tracejit.frontend.boundary.signature import ArraySpec
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
-from tracejit.frontend.signature import ArraySpec
 from tracejit.ir.types import ScalarType, TensorType, is_differentiable
 from tracejit.runtime import guards as g
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation

@@ -22,10 +22,7 @@ from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
 from tracejit.errors import NotDifferentiable, ScriptError, Span
-from tracejit.frontend.first_call import called_with
-from tracejit.frontend.function import Lowered, lower_function
-from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
-from tracejit.frontend.signature import (
+from tracejit.frontend.boundary.signature import (
     CONVERSION,
     Access,
     ArraySpec,
@@ -36,8 +33,11 @@ from tracejit.frontend.signature import (
     refined,
     spec_of,
 )
-from tracejit.frontend.source import FunctionSource, function_source, things_read
-from tracejit.frontend.subset import check_subset
+from tracejit.frontend.first_call import called_with
+from tracejit.frontend.function import Lowered, lower_function
+from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
+from tracejit.frontend.syntax.source import FunctionSource, function_source, things_read
+from tracejit.frontend.syntax.subset import check_subset
 from tracejit.ir.types import Order, is_differentiable
 from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk

@@ -26,10 +26,10 @@ import numpy as np
 from tracejit import config, errors
 from tracejit.codegen import loop_ir
 from tracejit.codegen.loop_ir import Function, Program
-from tracejit.frontend import leaves, reports, results, signature
+from tracejit.frontend.boundary import leaves, reports, results, signature
+from tracejit.frontend.boundary.signature import MISSING, Access, Spec, StaticSpec
 from tracejit.frontend.function import Input, Lowered
 from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
-from tracejit.frontend.signature import MISSING, Access, Spec, StaticSpec
 from tracejit.ir import core
 from tracejit.ir import types as ir_types
 from tracejit.ir.core import Block, Graph, walk

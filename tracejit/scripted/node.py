@@ -19,7 +19,7 @@ from tracejit.eager.tape import Edge, Node, OpNode, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.errors import Span
-from tracejit.frontend.results import History
+from tracejit.frontend.boundary.results import History
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY

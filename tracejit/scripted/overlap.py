@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tracejit.devices import is_array, module_of
+from tracejit.frontend.boundary.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
+from tracejit.frontend.derivatives.gradients import HAS_ARRAY
 from tracejit.frontend.function import Lowered
-from tracejit.frontend.gradients import HAS_ARRAY
-from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
 from tracejit.scripted.node import raw_value
 
 #: What long lists are made of, mostly: it holds nothing.

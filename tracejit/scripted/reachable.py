@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend.signature import ArraySpec, NumberSpec, NumbersSpec, Spec, StaticSpec, TreeSpec, spec_of
+from tracejit.frontend.boundary.signature import ArraySpec, NumberSpec, NumbersSpec, Spec, StaticSpec, TreeSpec, spec_of
 from tracejit.runtime.cache import digest, stamp
 
 #: More objects than this, or more said of them, takes longer than to compile: nothing is kept then.

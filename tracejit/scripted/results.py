@@ -13,6 +13,10 @@ from tracejit.devices import as_array, is_writeable, module_of
 from tracejit.eager.alias import Region, tensor_view
 from tracejit.eager.backward import backward, leaves_behind
 from tracejit.eager.tensor import Tensor, bump_version, wrap
+from tracejit.frontend.boundary.leaves import MadeTextLeaf, TextsLeaf, class_bits
+from tracejit.frontend.boundary.results import LeftGradient
+from tracejit.frontend.boundary.signature import ArraySpec
+from tracejit.frontend.derivatives.gradients import CLEARED, ENTRY, HAS_ARRAY
 from tracejit.frontend.function import (
     ArrayLeaf,
     Change,
@@ -39,10 +43,6 @@ from tracejit.frontend.function import (
     TurnedLeaf,
     ViewLeaf,
 )
-from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
-from tracejit.frontend.leaves import MadeTextLeaf, TextsLeaf, class_bits
-from tracejit.frontend.results import LeftGradient
-from tracejit.frontend.signature import ArraySpec
 from tracejit.messages import filled, letters
 from tracejit.records import record
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from tracejit import config
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.boundary.signature import Access, Spec
 from tracejit.frontend.function import Lowered
-from tracejit.frontend.signature import Access, Spec
-from tracejit.frontend.source import FunctionSource
-from tracejit.frontend.trace import lower_trace
-from tracejit.frontend.tracer import Tracer
+from tracejit.frontend.syntax.source import FunctionSource
+from tracejit.frontend.tracing.trace import lower_trace
+from tracejit.frontend.tracing.tracer import Tracer
 from tracejit.frontend.values import FrontValue
 from tracejit.linalg import trace as matrix_trace
 from tracejit.locks import cached_property

@@ -14,7 +14,16 @@ import numpy as np
 
 from tracejit.eager.traceable import is_public
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.arguments import bound_to
+from tracejit.frontend.boundary.signature import (
+    PYTHON_DTYPES,
+    Access,
+    ArraySpec,
+    NumberSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    step_kind,
+)
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -29,16 +38,7 @@ from tracejit.frontend.function import (
     TurnedLeaf,
     ViewLeaf,
 )
-from tracejit.frontend.signature import (
-    PYTHON_DTYPES,
-    Access,
-    ArraySpec,
-    NumberSpec,
-    Spec,
-    StaticSpec,
-    TreeSpec,
-    step_kind,
-)
+from tracejit.frontend.functions.arguments import bound_to
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import BY_NUMPY_NAME, I64, ScalarType, TensorType, is_differentiable

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend.boundary.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -22,7 +23,6 @@ from tracejit.frontend.function import (
     TreeLeaf,
 )
 from tracejit.frontend.restarts import NeedsSizes
-from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
 from tracejit.frontend.values import Static
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph

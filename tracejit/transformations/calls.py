@@ -15,6 +15,7 @@ from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.eager.traceable import traceable
 from tracejit.eager.writes import changed_since
 from tracejit.errors import NotDifferentiable
+from tracejit.frontend.boundary.signature import Access, step_kind, tree_children
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -30,7 +31,6 @@ from tracejit.frontend.function import (
     TableLeaf,
     TreeLeaf,
 )
-from tracejit.frontend.signature import Access, step_kind, tree_children
 from tracejit.ir.types import is_differentiable, rows_first
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation

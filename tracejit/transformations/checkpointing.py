@@ -13,7 +13,7 @@ from tracejit.eager.function import custom_vjp
 from tracejit.eager.random import STATE, drawing_from, random_state
 from tracejit.eager.tensor import Tensor, version_of
 from tracejit.eager.writes import changed_since
-from tracejit.frontend.custom import CustomCall
+from tracejit.frontend.derivatives.custom import CustomCall
 from tracejit.frontend.values import ArrayView, FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.arguments import argument_numbers
+from tracejit.frontend.boundary.signature import Access, NumberSpec
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
-from tracejit.frontend.signature import Access, NumberSpec
+from tracejit.frontend.functions.arguments import argument_numbers
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Graph, Value
 from tracejit.ir.types import F64, ScalarType, is_differentiable

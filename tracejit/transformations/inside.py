@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.arguments import argument_numbers, bound_to
-from tracejit.frontend.directions import direction_for
+from tracejit.frontend.derivatives.directions import direction_for
+from tracejit.frontend.functions.arguments import argument_numbers, bound_to
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,

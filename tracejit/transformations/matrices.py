@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.arguments import argument_numbers
+from tracejit.frontend.boundary.signature import Access
 from tracejit.frontend.function import ConstantLeaf, Leaf, ListLeaf, Lowered, OptionalLeaf, TreeLeaf
-from tracejit.frontend.signature import Access
+from tracejit.frontend.functions.arguments import argument_numbers
 from tracejit.frontend.values import Static
 from tracejit.ir.core import Value
 from tracejit.ir.types import is_differentiable

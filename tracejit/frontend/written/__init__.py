@@ -13,7 +13,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any, NoReturn
 
-from tracejit.frontend.names import elementwise_names, resolve
+from tracejit.frontend.functions.names import elementwise_names, resolve
 
 
 class Library:
@@ -23,7 +23,7 @@ class Library:
         self.name = name
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
-        from tracejit.frontend.arrays import function
+        from tracejit.frontend.tensors.arrays import function
 
         return function(calls, self.name, args, kwargs, node)
 
@@ -105,7 +105,7 @@ class Decisive:
     """`decisive(n)`: a size that decides what the program is, compiled in unless data decides it."""
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
-        from tracejit.frontend.dependence import compiled_in, decided_by
+        from tracejit.frontend.control.dependence import compiled_in, decided_by
         from tracejit.frontend.values import Static
 
         if isinstance(args[0], Static):

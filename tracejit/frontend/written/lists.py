@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.tables import (
+from tracejit.frontend.containers.tables import (
     entry,
     growing,
     growing_ints,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tracejit.frontend.tables import entry, growing, has_loop, set_entry, stands_for
+from tracejit.frontend.containers.tables import entry, growing, has_loop, set_entry, stands_for
 
 
 @stands_for(deque)

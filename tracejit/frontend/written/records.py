@@ -1,11 +1,11 @@
-"""Dicts of text that lists, dicts or objects hold: records of a pool (`frontend/pooled_tables.py`)."""
+"""Dicts of text that lists, dicts or objects hold: records of a pool (`frontend/containers/pooled_tables.py`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tracejit.frontend import pooled_tables
-from tracejit.frontend.tables import Special, shows_as
+from tracejit.frontend.containers import pooled_tables
+from tracejit.frontend.containers.tables import Special, shows_as
 
 #: What a record holds under a key; sets it; a dict of all it holds.
 item = Special(pooled_tables.item)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.tables import not_none
+from tracejit.frontend.containers.tables import not_none
 from tracejit.frontend.written import each, written
 
 _NOTHING = object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracejit.frontend.tables import refuse_order, same_kind, stands_for
+from tracejit.frontend.containers.tables import refuse_order, same_kind, stands_for
 from tracejit.frontend.written.tables import Entries, spread
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend.tables import (
+from tracejit.frontend.containers.tables import (
     as_key,
     entry,
     fields_of,

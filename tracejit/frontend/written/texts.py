@@ -1,4 +1,4 @@
-"""Text that is made at run time: its letters lie in a memory that all texts share (`frontend/made_texts.py`).
+"""Text that is made at run time: its letters lie in a memory that all texts share (`frontend/texts/made_texts.py`).
 
 A text is a number `at`: its letters have the codes `letters[start[at]]` and so on, `count[at]` of them. Texts never
 change, so that parts of one lie where it does. Below 0 stands what shows numbers that only Python can write, such as
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.made_texts import ascii_only, known_letters, no_method, number_of, part_of, text_at
-from tracejit.frontend.tables import entry, growing_ints, is_slice, outlined, plus, set_entry, shows_as
+from tracejit.frontend.containers.tables import entry, growing_ints, is_slice, outlined, plus, set_entry, shows_as
+from tracejit.frontend.texts.made_texts import ascii_only, known_letters, no_method, number_of, part_of, text_at
 
 _BLANKS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 

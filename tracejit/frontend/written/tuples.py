@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracejit.frontend.tables import entry, growing, is_slice, same_kind, stands_for
+from tracejit.frontend.containers.tables import entry, growing, is_slice, same_kind, stands_for
 
 
 @stands_for(tuple)

@@ -17,7 +17,7 @@ class Operands:
     resolves it to; TypeError where there is none."""
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
-        from tracejit.frontend.arrays import method
+        from tracejit.frontend.tensors.arrays import method
         from tracejit.frontend.values import Static
 
         ufunc, x, dtype = args

@@ -1,0 +1,1 @@
+"""What passes between the caller and a graph: arguments, names from outside, results, changes."""

@@ -1,0 +1,1 @@
+"""Lists, dicts, sets, ranges, iterators and generators."""

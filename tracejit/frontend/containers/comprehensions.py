@@ -1,0 +1,127 @@
+"""List comprehensions and generator expressions: a list of the items of all iterations.
+
+Over sequences of known length the items are lowered one after the other. Where a length or a filter is known at run
+time only, the comprehension is the loop it abbreviates, with a growing list.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.containers import list_calls
+from tracejit.frontend.containers.generators import is_endless
+from tracejit.frontend.containers.tables import is_iterator
+from tracejit.frontend.context import Frame
+from tracejit.frontend.restarts import ListGrows
+from tracejit.frontend.syntax.desugar import Branch, ForLoop, Statement
+from tracejit.frontend.syntax.scopes import names_bound
+from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+_LIST = "$list"
+
+
+def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+    """The list that a comprehension makes."""
+    frame = c.ctx.frame
+    outer, around = dict(frame.env), frame.scope
+    frame.scope = scope = Frame(frame.source, {}, enclosing=around or frame, is_function=False)
+    try:
+        place = c.ctx.place(node)
+        if c.ctx.growing.covers(place) and place not in c.ctx.steady:
+            return _looped(c, node)
+        items: list[FrontValue] = []
+        path = c.ctx.path
+        try:
+            _unroll(c, node, node.generators, items)
+        except _AtRunTime:
+            c.ctx.path = path
+            if place in c.ctx.steady:
+                raise ListGrows((place,), None) from None
+            c.ctx.growing.setdefault(place, None)
+            c.ctx.stale.add(place)  # what was lowered of it so far goes with this lowering
+            return _looped(c, node)
+        return c.lists.made(items, node)
+    finally:
+        # Functions made here see the targets' last values from now on; until now they saw those in the frame.
+        targets = frozenset().union(*(names_bound(g.target) for g in node.generators))
+        scope.env = {name: frame.env[name] for name in targets if name in frame.env}
+        frame.env, frame.scope = outer, around
+
+
+class _AtRunTime(Exception):
+    """A length or a filter is known at run time only."""
+
+
+def _unroll(
+    c: Calls, node: ast.ListComp | ast.GeneratorExp, generators: Sequence[ast.comprehension], items: list[FrontValue]
+) -> None:
+    """Append the items of all iterations. Raises `_AtRunTime` where it takes a run to know which these are."""
+    if not generators:
+        items.append(c.expressions.value(node.elt))
+        return
+    first, *rest = generators
+    source = c.objects.iterated(c.expressions.value(first.iter), first.iter)
+    if isinstance(source, GeneratorValue) and is_endless(source):
+        c.ctx.refuse(first.iter, "a generator that goes on until it is left has no last item", "leave a loop over it")
+    if isinstance(node, ast.GeneratorExp) and is_iterator(source):
+        reason = "a generator expression over an iterator may leave it anywhere"
+        c.ctx.refuse(first.iter, reason, "a list comprehension, or a loop")
+    if list_calls.is_unknown(c, source):
+        raise _AtRunTime
+    path = c.ctx.path
+    given = c.expressions.known_items(source, first.iter)
+    lists = ((source, len(given)),) if isinstance(source, ListValue) else ()
+    for k in range(len(given)):
+        c.ctx.path = (*path, k)
+        try:
+            c.statements.bind(first.target, c.expressions.one_of(given, k, first.iter, source))
+            if _keeps(c, first.ifs):
+                _unroll(c, node, rest, items)
+        finally:
+            c.ctx.path = path
+    c.lists.require_length(lists, first.iter)
+
+
+def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:
+    for test in tests:
+        truth = c.expressions.condition(test)
+        if not isinstance(truth, bool):
+            raise _AtRunTime
+        if not truth:
+            return False
+    return True
+
+
+def _looped(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+    """The comprehension as loops that append to a list."""
+    made = c.lists.empty(node)
+    c.ctx.frame.env[_LIST] = made
+    append = ast.Attribute(ast.Name(_LIST, ast.Load()), "append", ast.Load())
+    step = ast.Expr(ast.Call(append, [node.elt], []))
+    ast.copy_location(step, node.elt)
+    ast.fix_missing_locations(step)
+    body: list[Statement] = [step]
+    for generator in reversed(node.generators):
+        for test in reversed(generator.ifs):
+            body = [Branch(test, body, [], test)]
+        body = [ForLoop(generator.target, generator.iter, body, (), generator.iter)]
+    for statement in body:
+        c.statements.statement(statement)
+    return made
+
+
+def as_list(node: ast.SetComp | ast.DictComp) -> ast.ListComp:
+    """The list comprehension of a set's items, or of a dict's pairs: the same node each time, since it is a place."""
+    found: ast.ListComp | None = getattr(node, _LIST, None)
+    if found is None:
+        pair = None if isinstance(node, ast.SetComp) else ast.Tuple([node.key, node.value], ast.Load())
+        item = node.elt if isinstance(node, ast.SetComp) else ast.copy_location(pair, node)  # type: ignore[type-var]
+        assert item is not None
+        found = ast.copy_location(ast.ListComp(item, node.generators), node)
+        setattr(node, _LIST, found)
+    return found

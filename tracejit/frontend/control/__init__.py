@@ -1,0 +1,1 @@
+"""What paths and iterations make of names: joins, loops, errors."""

@@ -1,0 +1,1 @@
+"""Instances of the user's classes, and what Python asks of classes."""

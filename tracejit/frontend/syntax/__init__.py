@@ -1,0 +1,1 @@
+"""What a function says: its source, its syntax tree, and that without jumps."""

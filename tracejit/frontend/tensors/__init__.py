@@ -1,0 +1,1 @@
+"""Arrays and Tensors: their memory, their functions, methods, subscripts and attributes."""

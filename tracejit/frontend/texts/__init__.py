@@ -1,0 +1,1 @@
+"""Text, known when a function is compiled and made at run time."""

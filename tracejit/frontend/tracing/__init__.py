@@ -1,0 +1,1 @@
+"""`tj.trace`: a function that runs on stand-ins for its arguments."""
