@@ -37,6 +37,7 @@ from tracejit.frontend.values import (
     describe,
     family_of,
     root_of,
+    shown_class,
 )
 from tracejit.ir.types import (
     BOOL,
@@ -190,15 +191,10 @@ class NoKind(Exception):
 def _may_be_long(*kinds: Kind) -> frozenset[object]:
     """The places that made tuples of several lengths, where all their items are of one kind."""
     known = [k for k in kinds if isinstance(k, TupleKind) and k.cls is tuple]
-    are_tuples = all(k in known or (isinstance(k, InstanceKind) and stood_for(k.cls) is tuple) for k in kinds)
+    are_tuples = all(k in known or (isinstance(k, InstanceKind) and shown_class(k.cls) is tuple) for k in kinds)
     if not are_tuples or len({item for k in known for item in k.items}) > 1:
         return frozenset()
     return frozenset[object]().union(*(k.keys for k in known))
-
-
-def stood_for(cls: type) -> type:
-    """The class of Python's that a class of the definitions stands for; others unchanged."""
-    return getattr(cls, "tracejit_stands_for", cls)
 
 
 def _fixed(size: object, names: Container[str]) -> int | str | None:
@@ -428,7 +424,7 @@ def describe_kind(kind: Kind) -> str:
         case InstanceKind(cls) if issubclass(cls, Family):
             return f"a {' or '.join(member.__name__ for member in cls.classes)}"
         case InstanceKind(cls):
-            return f"a {stood_for(cls).__name__}"
+            return f"a {shown_class(cls).__name__}"
         case OptionalKind(item):
             return f"{describe_kind(item)} or None"
         case ConstantKind(value):

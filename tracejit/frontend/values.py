@@ -383,6 +383,15 @@ FrontValue: TypeAlias = (
 )
 
 
+#: The attribute of a class of the definitions in `written/` that says which of Python's it stands for.
+STANDS_FOR = "tracejit_stands_for"
+
+
+def shown_class(cls: type) -> type:
+    """The class that a user sees: of the classes of the definitions the one that it stands for."""
+    return vars(cls).get(STANDS_FOR, cls)
+
+
 def describe(value: FrontValue) -> str:
     """A value's kind in the user's words, for messages."""
     match value:
@@ -403,7 +412,7 @@ def describe(value: FrontValue) -> str:
         case DictValue(items):
             return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
         case ObjectValue(cls) | SharedObject(cls=cls):
-            return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
+            return f"a {shown_class(cls).__name__}"
         case SharedVariant(classes=classes):
             return f"a {' or '.join(cls.__name__ for cls in classes)}"
         case SequenceValue():
@@ -465,7 +474,7 @@ def type_name(value: FrontValue) -> str:
         case DictValue(cls=kind):
             return kind.__name__
         case ObjectValue(cls) | SharedObject(cls=cls):
-            return getattr(cls, "tracejit_stands_for", cls).__name__
+            return shown_class(cls).__name__
         case SharedVariant(classes=classes):
             return " or ".join(cls.__name__ for cls in classes)
         case MaybeUnbound(_, inner):

@@ -14,7 +14,6 @@ from typing import Any
 
 from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.boundary.signature import StaticSpec
-from tracejit.frontend.containers.tables import shown_class
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.instances.heap import Contents
 from tracejit.frontend.syntax.source import FunctionSource
@@ -40,6 +39,7 @@ from tracejit.frontend.values import (
     Static,
     Transformed,
     TupleValue,
+    shown_class,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import ListType, TensorType, Type

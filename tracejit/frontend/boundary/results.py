@@ -75,6 +75,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
     family_of,
+    shown_class,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.reached import Truth, any_of
@@ -279,7 +280,7 @@ class Results:
 
     def table_leaf(self, value: ObjectValue, node: ast.AST) -> Leaf:
         """How the caller makes a container whose items are known at run time only."""
-        cls = tables.shown_class(value.cls)
+        cls = shown_class(value.cls)
         columns, argument = tables.columns(self.c, value, node)
         items = [self.items_leaf(c, node) for c in columns]
         length = self.output(self.ctx.list_length(columns[0]))

@@ -166,5 +166,5 @@ def pairs(c: Calls, args: list[FrontValue], node: ast.AST) -> dict[Any, FrontVal
     given = pooled_tables.contents(c, args[0], node)
     if isinstance(given, DictValue):
         return dict(given.items)
-    pairs = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(given, node))
-    return {tables.key_of(c, key, node): value for key, value in pairs}
+    unpacked = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(given, node))
+    return {tables.key_of(c, key, node): value for key, value in unpacked}

@@ -15,22 +15,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from tracejit.frontend.containers.object_keys import is_object_key
-from tracejit.frontend.containers.tables import (
-    HAS_KNOWN_KEYS,
-    STANDS_FOR,
-    grow_late,
-    is_long_tuple,
-    is_table,
-    new_table,
-    shown_class,
-    standing,
-)
+from tracejit.frontend.containers.tables import HAS_KNOWN_KEYS, grow_late, is_long_tuple, is_table, new_table, standing
 from tracejit.frontend.context import Again, Context, Frame
 from tracejit.frontend.instances import pooled_objects
 from tracejit.frontend.instances.heap import led_to, parts_of
 from tracejit.frontend.instances.pooled_objects import forget_objects
 from tracejit.frontend.kinds import InstanceKind, Kind, NoKind, join_kinds, kind_of, number_type
 from tracejit.frontend.values import (
+    STANDS_FOR,
     Closure,
     DictValue,
     FrontValue,
@@ -40,6 +32,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     list_classes,
+    shown_class,
 )
 
 if TYPE_CHECKING:

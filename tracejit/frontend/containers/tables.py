@@ -29,6 +29,7 @@ from tracejit.frontend.kinds import (
 )
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
+    STANDS_FOR,
     VIEWS,
     ChoiceValue,
     DictValue,
@@ -51,6 +52,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
     list_classes,
+    shown_class,
     type_name,
 )
 from tracejit.ir.core import Value
@@ -67,7 +69,6 @@ STANDING: dict[type, type] = {}
 #: Functions that are native functions of their own, not inlined.
 OUTLINED: set[Callable[..., Any]] = set()
 
-STANDS_FOR = "tracejit_stands_for"
 HAS_KNOWN_KEYS = "tracejit_known_keys"
 _SET_CHANGES = frozenset(
     "add discard remove pop clear update difference_update intersection_update symmetric_difference_update".split()
@@ -99,11 +100,6 @@ def outlined(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function a native function of its own."""
     OUTLINED.add(fn)
     return fn
-
-
-def shown_class(cls: type) -> type:
-    """The class that a user sees."""
-    return vars(cls).get(STANDS_FOR, cls)
 
 
 def standing(name: type) -> type | None:

@@ -13,7 +13,6 @@ import numpy as np
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
 from tracejit.frontend.boundary.signature import MISSING
-from tracejit.frontend.containers.tables import shown_class
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.instances import variants
 from tracejit.frontend.instances.objects import is_users
@@ -46,6 +45,7 @@ from tracejit.frontend.values import (
     Transformed,
     TupleValue,
     describe,
+    shown_class,
 )
 from tracejit.frontend.written import attributes
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tracejit.frontend.containers.shared_lists import in_pool
-from tracejit.frontend.containers.tables import is_table, made_dict, shown_class
+from tracejit.frontend.containers.tables import is_table, made_dict
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.instances import pooled_objects, variants
 from tracejit.frontend.instances.objects import is_users
@@ -41,6 +41,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    shown_class,
 )
 from tracejit.ir.types import DType
 

@@ -22,7 +22,7 @@ from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.boundary.signature import MISSING, constant_access
 from tracejit.frontend.containers import pooled_tables
 from tracejit.frontend.containers.shared_lists import in_pool, shared_class
-from tracejit.frontend.containers.tables import is_iterator, shown_class
+from tracejit.frontend.containers.tables import is_iterator
 from tracejit.frontend.control import choices
 from tracejit.frontend.control.optionals import as_bool, there_to_run_over
 from tracejit.frontend.functions.binding import bound_fields
@@ -50,6 +50,7 @@ from tracejit.frontend.values import (
     SuperValue,
     TupleValue,
     describe,
+    shown_class,
     type_name,
 )
 from tracejit.frontend.written.iterators import indexed, stepped

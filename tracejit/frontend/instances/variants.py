@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.boundary.leaves import class_bits
-from tracejit.frontend.containers.tables import STANDS_FOR
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.instances.pooled_objects import forget_classes, forget_objects, is_own
 from tracejit.frontend.values import (
+    STANDS_FOR,
     ChoiceValue,
     Family,
     FrontValue,

@@ -165,6 +165,9 @@ def in_place(
     return receiver
 
 
+# -- views ----------------------------------------------------------------------------------------------------
+
+
 @define("reshape", "x *sizes shape=None order='C' copy=None")
 def _reshape(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()

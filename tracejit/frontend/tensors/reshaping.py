@@ -27,9 +27,6 @@ def total_size(calls: Calls, view: ArrayView) -> Size:
     return total
 
 
-# -- views ----------------------------------------------------------------------------------------------------
-
-
 def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) -> ArrayView:
     """The view with another shape of the same size: the same memory where it lies in C order, else a copy."""
     ctx = calls.ctx

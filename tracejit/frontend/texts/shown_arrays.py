@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     SharedList,
     Static,
     describe,
+    shown_class,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.reached import Truth, any_of
@@ -84,7 +85,7 @@ def is_recorded(c: Calls) -> bool:
 
 def table_field(c: Calls, value: ObjectValue, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
     """The field that shows such a container, and the contents of the arrays it is made of."""
-    kind = tables.shown_class(value.cls)
+    kind = shown_class(value.cls)
     columns, argument = tables.columns(c, value, node)
     arrays: list[Value] = []
     parts = [_items(c, column, arrays, node) for column in columns]

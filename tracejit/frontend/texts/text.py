@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend.containers import list_calls, pooled_tables, tables
+from tracejit.frontend.containers import list_calls, pooled_tables
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
 from tracejit.frontend.functions.pure import has_same_text
@@ -26,6 +26,7 @@ from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.syntax.source import PROCESS, function_source, note_read
 from tracejit.frontend.texts import made_texts, shown_arrays
 from tracejit.frontend.values import (
+    STANDS_FOR,
     ArrayView,
     ChoiceValue,
     DictValue,
@@ -127,9 +128,9 @@ class Text:
                 self.c.arith.mismatch(TypeError(text), self.node)
             case ArrayView() | GrowingList() | SharedList() if not spec:
                 self.field(*shown_arrays.field(self.c, value, self.node), conversion)
-            case SharedObject(cls=cls) if hasattr(cls, tables.STANDS_FOR) and not spec:
+            case SharedObject(cls=cls) if hasattr(cls, STANDS_FOR) and not spec:
                 self.show(pooled_tables.own_copy(self.c, value, self.node), conversion)
-            case ObjectValue(cls) if hasattr(cls, tables.STANDS_FOR) and not spec:
+            case ObjectValue(cls) if hasattr(cls, STANDS_FOR) and not spec:
                 self.table(value, conversion)
             case SharedVariant() if not spec:
                 c, node = self.c, self.node
@@ -216,7 +217,7 @@ class Text:
 
     def show_key(self, key: ObjectValue | SharedObject) -> Text:
         """A key as a KeyError names it; an object whose class has no `__repr__` without its address."""
-        if is_users(self.c.objects.find(key.cls, "__repr__")) or hasattr(key.cls, tables.STANDS_FOR):
+        if is_users(self.c.objects.find(key.cls, "__repr__")) or hasattr(key.cls, STANDS_FOR):
             return self.show(key, "!r")
         return self.literal(f"<{key.cls.__module__}.{key.cls.__qualname__} object>")
 
