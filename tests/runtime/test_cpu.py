@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import operator
 import os
 import shutil
@@ -337,7 +338,9 @@ def _product(address: int) -> Product:
     return call
 
 
+@functools.cache
 def _own_products(options: LlvmOptions) -> Any:
+    """The products for a CPU with a support of their own. They are kept: threads of their pool sleep in that code."""
     texts = [support_text(Platform.of_triple(llvm.get_process_triple())), gemm_module(options)]
     machine = target_machine(options)
     code = bytes(machine.emit_object(assemble(texts, machine, optimised=True)))
