@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ def test_both_ways_give_the_same_bits(a: float, b: float, n: int, monkeypatch: p
     monkeypatch.setattr(llvm, "_effort", lambda program, text: efforts.append(inner(program, text)) or efforts[-1])
     found = []
     monkeypatch.setattr(llvm, "SHORT_ENTRY", -1)
-    for is_heavy in (lambda stmt: False, llvm._is_heavy):
-        monkeypatch.setattr(llvm, "_is_heavy", is_heavy)
+    for is_heavy in (lambda stmt: False, llvm.is_heavy):
+        monkeypatch.setattr(llvm, "is_heavy", is_heavy)
         script = tj.script(numbers, cache=False)
         try:
             made = script(x, a, b, n)
@@ -54,3 +55,49 @@ def test_what_the_quick_code_generator_must_not_get() -> None:
         "bfloat",
     ]
     assert not any(is_quick(f" {text} ", may_compute=True) for text in never)
+
+
+def stacked(x: Any, n: int) -> Any:
+    kept = []
+    for _ in range(n):
+        x = np.tanh(x * 0.5)
+        kept.append(x)
+    return np.stack(kept)
+
+
+def last_of(x: Any, n: int) -> Any:
+    rows = [np.cos(x), np.sin(x)]
+    total = 0.0
+    for i in range(n):
+        total = total * 0.5 + rows[i % 2][i % 3]
+    return total
+
+
+def test_a_loop_that_only_copies_arrays_or_hands_them_on_gains_nothing_by_passes() -> None:
+    made = tj.script(stacked)
+    made(np.ones(3), 4)
+    assert made.last.compiled is not None and not llvm.gains_by_passes(made.last.compiled.program)
+    looked = tj.script(last_of)
+    looked(np.ones(3), 4)
+    assert looked.last.compiled is not None and llvm.gains_by_passes(looked.last.compiled.program)
+
+
+def chosen(x: Any, y: Any, flag: bool, other: bool, n: int) -> Any:
+    for _ in range(n):
+        x = np.tanh(x) + y if flag else np.sin(x) - y
+        x = np.cos(x) * y if other else np.exp(x)
+        total = 0.0
+        for i in range(len(y)):
+            total = total * 0.5 + y[i]
+        x = x * total
+    return x
+
+
+@pytest.mark.compiled
+def test_loops_that_launch_kernels_are_not_doubled_by_passes() -> None:
+    made = tj.script(chosen)
+    x = np.linspace(-1, 1, 5)
+    assert np.allclose(made(x, x + 2, True, False, 3), chosen(x, x + 2, True, False, 3))
+    assert made.last.compiled is not None and llvm.gains_by_passes(made.last.compiled.program)
+    launched = len(re.findall(r"call void @\"chosen\.", made.llvm))
+    assert launched == len(re.findall(r"\s(?:callq?|bl|jmp)\s+_?\"?chosen\.", made.asm))

@@ -88,6 +88,11 @@ def host_code(program: Program) -> Iterator[Stmt]:
         yield from walk(function.body)
 
 
+def is_heavy(stmt: Stmt) -> bool:
+    """Whether a statement of host code hands work on that takes longer than the host code around it."""
+    return isinstance(stmt, Launch) or (isinstance(stmt, Call) and stmt.name.startswith(("gemm", "lapack")))
+
+
 def loads(e: Expr) -> Iterator[Load]:
     """Every load of an expression."""
     if isinstance(e, Load):

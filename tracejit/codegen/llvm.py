@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from itertools import chain, count
 from typing import Literal, TypeAlias
 
-from tracejit.codegen.kernel_walk import host_code, walk
+from tracejit.codegen.kernel_walk import host_code, is_heavy, loaded, walk
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, is_quick, once, symbol
-from tracejit.codegen.loop_ir import Call, For, Invoke, Launch, Program, Stmt
+from tracejit.codegen.loop_ir import Call, Const, For, Invoke, Pointer, Program, Stmt
 from tracejit.codegen.support_native import INLINE, PRODUCTS
 from tracejit.records import record
 
@@ -90,7 +90,7 @@ def _effort(program: Program, text: str) -> Effort:
     """How an entry that gains nothing by the optimiser is compiled."""
     lines = text.count("\n")
     is_short = not loops(program) and lines <= SHORT_ENTRY
-    may_compute = lines > LONG_ENTRY or any(map(_is_heavy, host_code(program)))
+    may_compute = lines > LONG_ENTRY or any(map(is_heavy, host_code(program)))
     return "careful" if is_short or not is_quick(text, may_compute=may_compute) else "quick"
 
 
@@ -105,9 +105,37 @@ def gains_by_passes(program: Program) -> bool:
     for stmt in host_code(program):
         if isinstance(stmt, Invoke):
             return True
-        if isinstance(stmt, For) and not any(isinstance(s, For) or _is_heavy(s) for s in walk(stmt.body)):
+        if isinstance(stmt, For) and _computes(stmt):
             return True
     return False
+
+
+def _computes(loop: For) -> bool:
+    inner = any(isinstance(s, For) or is_heavy(s) for s in walk(loop.body))
+    return not (inner or _only_copies(loop) or _only_hands_on(loop))
+
+
+def _only_copies(loop: For) -> bool:
+    """Whether each trip of a loop copies an array and reads no element of one."""
+    return any(map(_copies, loop.body)) and not loaded(loop.body)
+
+
+def _copies(stmt: Stmt) -> bool:
+    """Whether a statement copies an array, or fills one, of a size that only the call knows."""
+    if not isinstance(stmt, Call) or stmt.name not in ("copy", "zero", "zero_shared"):
+        return False
+    return not isinstance(stmt.args[-1], Const)
+
+
+def _only_hands_on(loop: For) -> bool:
+    """Whether a loop does nothing but hand arrays from list to list."""
+    return not loop.carried and all(isinstance(s, Call) and _hands_on(s) for s in loop.body)
+
+
+def _hands_on(call: Call) -> bool:
+    """Whether a call puts an array into a list or takes one from it."""
+    moved = {"list_push": call.args[1:], "list_pop": call.results, "list_push_null": call.args}.get(call.name, ())
+    return any(isinstance(x.type, Pointer) for x in moved)
 
 
 def products_of(program: Program) -> list[str]:
@@ -115,10 +143,6 @@ def products_of(program: Program) -> list[str]:
     code = chain(host_code(program), *(walk(kernel.body) for kernel in program.kernels))
     called = {stmt.name for stmt in code if isinstance(stmt, Call)}
     return [name for name in PRODUCTS if any(c.startswith(f"gemm_{name}") for c in called)]
-
-
-def _is_heavy(stmt: Stmt) -> bool:
-    return isinstance(stmt, Launch) or (isinstance(stmt, Call) and stmt.name.startswith(("gemm", "lapack")))
 
 
 def _module(texts: Texts, *, inline: bool) -> str:

@@ -217,7 +217,7 @@ def _zero_shared(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Va
 def _gemm(suffix: str) -> Row:
     def emit(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
         name = f"tj_gemm_{suffix}" + ("_inner" if p.record is not None else "")
-        p.declare(f"declare void @{name}({', '.join(type_text(a.dtype) for a in args)})")
+        p.declare(f"declare void @{name}({', '.join(type_text(a.dtype) for a in args)}) noduplicate")
         p.line(f"call void @{name}({', '.join(a.typed() for a in args)})")
 
     return emit

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from tracejit.codegen import llvm_callee
 from tracejit.codegen.dwindling import checked_after, dwindles
+from tracejit.codegen.kernel_walk import is_heavy, walk
 from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
@@ -55,6 +56,8 @@ class EntryPrinter(FunctionPrinter):
         self.owns = llvm_callee.leaves_owning(body) if function is None else llvm_callee.owns_memory(function)
         self._budget: Value | None = None
         self._loops = 0  #: around what is printed
+        #: whether the innermost of them, or the function, launches kernels or multiplies matrices
+        self._hands_over = any(map(is_heavy, walk(body if function is None else function.body)))
         self._limit: Value | None = None
         self._place: Value | None = None
         self._status: Value | None = None
@@ -123,8 +126,9 @@ class EntryPrinter(FunctionPrinter):
 
     @property
     def call_site(self) -> str:
-        """What runs once a call is not expanded: a list of a thousand numbers would be a thousand expansions."""
-        return "" if self._loops or self.function is not None else " noinline"
+        """A small function is expanded where the time to call it is felt: not in what runs once (a list of a thousand
+        numbers would be a thousand expansions), nor beside kernels and products."""
+        return "" if (self._loops or self.function is not None) and not self._hands_over else " noinline"
 
     def leave_unless(self, there: Value) -> None:
         """End the call for want of memory unless the condition holds."""
@@ -155,7 +159,8 @@ class EntryPrinter(FunctionPrinter):
         if is_list:
             entry = self.define(f"or i64 {entry.text}, 1", I64)
         self.declare(f"declare void @{function}(ptr, i64)")
-        self.line(f"call void @{function}(ptr {self.owned.text}, i64 {entry.text})")
+        site = " noinline" if self._hands_over else ""
+        self.line(f"call void @{function}(ptr {self.owned.text}, i64 {entry.text}){site}")
 
     # -- ends ---------------------------------------------------------------------------------------------------
 
@@ -214,13 +219,15 @@ class EntryPrinter(FunctionPrinter):
 
     def serial_loop(self, loop: For) -> None:
         """A loop in index order; inside another one, it is paid for when it has ended unless its trips are."""
-        outer = self.waited_for
+        outer, around = self.waited_for, self._hands_over
         if self.options.has_library:
             self.waited_for |= waited_for(loop)
         loop, checks = checked_after(loop) if dwindles(loop) else (loop, ())
         self._loops += 1
+        self._hands_over = any(map(is_heavy, walk(loop.body)))
         super().serial_loop(loop)
         self._loops -= 1
+        self._hands_over = around
         self.body(checks)
         self.waited_for = outer
         if self._loops and self._may_poll() and not (polls(loop, self._bounded) or is_short(loop) or self.terminated):

@@ -216,7 +216,8 @@ class FunctionPrinter(ExpressionPrinter):
     def _launch(self, kernel: str, args: Sequence[Value]) -> None:
         symbol = self.texts.kernel_symbol(kernel)
         params = ", ".join(type_text(p.type) for p in self.texts.kernels[kernel].params)
-        self.declare(f"declare void {symbol}({params})")
+        # passes make no second copy of a loop that launches kernels: it would be as long and no faster
+        self.declare(f"declare void {symbol}({params}) noduplicate")
         self.line(f"call void {symbol}({', '.join(a.typed() for a in args)})")
         self.epoch += 1
 
