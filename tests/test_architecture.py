@@ -35,7 +35,6 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
     "transforms/batch.py": {"lt": "whether a trip is the first"},
-    "transforms/spent_items.py": {"list_set": "truth values beside a list"},
     "transforms/rewritten.py": {"all": "whether nothing was written"},
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(

@@ -169,7 +169,73 @@ def not_the_state_of_every_trip(a, b, n):
     return h, (h * a if n > 2 else h), sum(seen)
 
 
+def an_item_of_a_list(a, b, n):
+    losses = [a.sum() * 2.0]
+    for i in range(n):
+        losses.append((a * b if i % 2 else b).sum())
+    losses[n // 2].backward()
+
+
+def an_item_of_a_list_that_a_branch_fills(a, b, n):
+    losses = []
+    while len(losses) < 4:
+        if len(losses) % 2 == n % 2:
+            losses.append((a * 2.0).sum())
+        else:
+            losses.append((b * b).sum())
+    losses[2].backward()
+
+
+def an_item_that_replaced_another(a, b, n):
+    losses = []
+    for _ in range(4):
+        losses.append(a.sum())
+    losses[n % 4] = (b * n).sum()
+    losses[2].backward()
+
+
+def the_last_item(a, b, n):
+    seen, y = [], a * 0.0
+    for i in range(4):
+        seen.append(a * i if i % 2 else b)
+        if len(seen) > n:
+            y = seen.pop()
+    y.sum().backward()
+
+
+def a_list_that_a_branch_made(a, b, n):
+    parts = [a.sum()] if n > 1 else [b.sum(), a.sum() * 2.0]
+    for i in range(n):
+        parts.append((b * 3.0).sum() if n > 2 else parts[0] * 2.0)
+    parts[n].backward()
+
+
+def a_list_without_leading_items(a, b, n):
+    losses = []
+    for _ in range(n):
+        losses.append(a.detach().sum())
+    losses.append(b.sum())
+    asks = losses[0].requires_grad
+    if n < 1:
+        losses[0].backward()
+    return asks
+
+
+def a_sum_over_a_list(a, b, n):
+    losses = []
+    for i in range(n):
+        losses.append((a if i > 1 else b).sum())
+    sum(losses, (a * 0.5).sum() if n > 2 else (b * 0.5).sum()).backward()
+
+
 PROGRAMS = [
+    an_item_of_a_list,
+    an_item_of_a_list_that_a_branch_fills,
+    an_item_that_replaced_another,
+    the_last_item,
+    a_list_that_a_branch_made,
+    a_list_without_leading_items,
+    a_sum_over_a_list,
     a_state_cut_in_each_trip,
     used_by_earlier_trips_only,
     not_the_state_of_every_trip,
@@ -341,7 +407,14 @@ def a_write(a, b, n):
     return y.sum(), y[0]
 
 
-@pytest.mark.parametrize("program", [a_branch, trips, a_while, a_write])
+def a_list(a, b, n):
+    ys = [a.sum()]
+    for i in range(n):
+        ys.append((b * 2.0).sum() if i else (a * b).sum())
+    return ys[n // 2], ys[-1] * 2.0
+
+
+@pytest.mark.parametrize("program", [a_branch, trips, a_while, a_write, a_list])
 def test_outside_a_script_what_the_path_did_not_use_gets_no_gradient(program: Any) -> None:
     scripted = script(program)
     for n in (0, 1, 2, 0):

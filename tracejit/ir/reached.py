@@ -2,8 +2,9 @@
 
 Eager code's tape leads from a loss to the leaves that its operations were given, be their slopes 0. Here that is asked
 of the ops before a `backward()`. What holds on every path costs nothing; where it depends on the path, branches and
-loops also give whether their results lead to a leaf. A list that grows leads where any of its items does. What the
-trips of a loop hand on is known when the loop is: until then an op `leads` stands for the answer (`told`).
+loops also give whether their results lead to a leaf; beside a list of which some items lead and others do not, as may
+be, lies a list of truth values, its row. A list of lists leads where any of its items does. What the trips of a loop
+hand on is known when the loop is: until then an op `leads` stands for the answer (`told`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from typing import TypeAlias
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value, inputs_of, walk
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import BOOL, I64, ScalarType, is_differentiable
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, Type, is_differentiable
 
-#: Whether something leads to a leaf: known, or a truth value of the graph.
+#: Whether something leads to a leaf: known, or a truth value of the graph (of a list, its row).
 Truth: TypeAlias = bool | Value
 
-_BOOL = ScalarType(BOOL)
+_BOOL, _SIZE = ScalarType(BOOL), ScalarType(I64)
+_ROW = ListType(_BOOL)
+
+#: The leaves that all items of a list without items lead to.
+_ALL = -1
 
 #: The bit of what a loop around hands from trip to trip; those of leaves are below.
 _CARRIED = 1 << 4096
@@ -48,7 +53,7 @@ class Reach:
     def of(self, y: Value) -> list[Truth]:
         """Whether `y` leads to each leaf."""
         may, must = self.masks.of((y,))
-        truths: list[Truth] = [bool(must >> i & 1) for i in range(len(self.leaves))]
+        truths: list[Truth] = [bool((may & must) >> i & 1) for i in range(len(self.leaves))]
         for i, versions in enumerate(self.leaves):
             if truths[i] is False and may & _CARRIED:
                 truths[i] = self.builders[-1].emit("leads", (y, *versions), names=("reached",))[0]
@@ -91,11 +96,13 @@ def telling_paths(
     ops, truths, rows = graph.body.ops, list[Truth]([False, True]), [list[int]() for _ in values]
     for param, bit in bits.items():
         paths, inside = Paths(masks, bit), dict[Value, Truth]({param: True})
+        b = Builder()
         if any(paths.static(v) is None for v in values):
-            b = Builder()
             paths.ops(b, ops, inside)
-            ops = tuple(b.ops)
-        found = [paths.truth(v, inside) for v in values]
+        else:
+            b.ops[:] = ops
+        found = [paths.truth(b, v, inside) for v in values]
+        ops = tuple(b.ops)
         truths += dict.fromkeys(t for t in found if t not in truths)
         for row, t in zip(rows, found, strict=True):
             row.append(truths.index(t))
@@ -120,7 +127,8 @@ def told(graph: Graph) -> Graph:
 
 @dataclass(slots=True)
 class Masks:
-    """For each value the leaves that it may lead to, and those that it leads to on every path, as bits."""
+    """For each value the leaves that it may lead to, and those that it leads to on every path, as bits. Of a list:
+    those that some item may lead to, and those that every item does."""
 
     leaves: dict[Value, int]
     known: set[Value]
@@ -154,6 +162,11 @@ class Masks:
                 case "const":
                     self.constants[op.results[0]] = op.attrs["value"]
                     self.found[op.results[0]] = 0, 0
+                case "list_new":
+                    self.found[op.results[0]] = 0, _ALL
+                case "list_push" | "list_set":
+                    (may, must), (may_too, must_too) = (self.of((v,)) for v in (op.operands[0], op.operands[-1]))
+                    self.found[op.results[0]] = may | may_too, must & must_too
                 case _:
                     self.found.update(dict.fromkeys(op.results, self.of(sources(op))))
 
@@ -225,13 +238,29 @@ class Paths:
     asked: Op | None = None
 
     def static(self, value: Value) -> bool | None:
-        """Whether a value leads to the leaf, if that is known."""
+        """Whether a value, or each item of a list, leads to the leaf, if that is known."""
         may, must = self.masks.of((value,))
-        return True if must & self.bit else None if may & self.bit else False
+        return False if not may & self.bit else True if must & self.bit else None
 
-    def truth(self, value: Value, inside: dict[Value, Truth]) -> Truth:
+    def truth(self, b: Builder, value: Value, inside: dict[Value, Truth]) -> Truth:
+        """Whether a value leads to the leaf; of a list: whether any of its items does."""
         known = self.static(value)
-        return inside[value] if known is None else known
+        truth = inside[value] if known is None else known
+        if isinstance(truth, Value) and truth.type == _ROW:
+            return _over_items(b, truth, _BOOL, lambda inner, i, some: (some, inner.emit("list_get", (truth, i))[0]))
+        return truth
+
+    def row(self, b: Builder, value: Value, inside: dict[Value, Truth]) -> Value:
+        """Which items of a list lead to the leaf."""
+        known = self.static(value)
+        truth = inside[value] if known is None else known
+        if isinstance(truth, Value) and truth.type == _ROW:
+            return truth
+        return _over_items(b, value, _ROW, lambda inner, i, row: (row, value_of(inner, truth)))
+
+    def value(self, b: Builder, value: Value, inside: dict[Value, Truth]) -> Value:
+        """What tells of a value, as branches and loops hand it on."""
+        return self.row(b, value, inside) if _has_row(value) else value_of(b, self.truth(b, value, inside))
 
     def ops(self, b: Builder, ops: Sequence[Op], inside: dict[Value, Truth]) -> None:
         """Append the ops to `b`, each with what tells of its results, which `inside` is told."""
@@ -239,17 +268,34 @@ class Paths:
             varying = [r for r in op.results if self.static(r) is None]
             b.span = op.span
             if op is self.asked:
-                all_of(b, [value_of(b, self.truth(op.operands[0], inside))], op.results[0])
+                all_of(b, [value_of(b, self.truth(b, op.operands[0], inside))], op.results[0])
             elif not varying and not self.is_asked_in(op):
                 b.append_op(op)
             elif op.name == "if":
                 self.branches(b, op, inside)
             elif op.name == "loop":
                 self.loop(b, op, inside)
+            elif op.name in _OF_ITEMS and _has_row(op.operands[0]):
+                self.items(b, op, inside)
             else:
                 b.append_op(op)
-                truth = any_of(b, [self.truth(v, inside) for v in sources(op)])
+                truth = any_of(b, [self.truth(b, v, inside) for v in sources(op)])
                 inside.update(dict.fromkeys(varying, truth))
+
+    def items(self, b: Builder, op: Op, inside: dict[Value, Truth]) -> None:
+        """What an op does with items of a list is done with its row."""
+        row, places = self.row(b, op.operands[0], inside), op.operands[1:]
+        match op.name:
+            case "list_push" | "list_set":
+                places = (*places[:-1], value_of(b, self.truth(b, places[-1], inside)))
+            case "list_get":
+                places = places[:1]
+            case _:
+                places = ()
+        b.append_op(op)
+        inside.update(
+            zip(op.results, b.emit(op.name, (row, *places), names=("reached",) * len(op.results)), strict=True)
+        )
 
     def is_asked_in(self, op: Op) -> bool:
         """Whether an op has the answer in one of its blocks."""
@@ -261,13 +307,19 @@ class Paths:
         sides = [(block, b.nested(), dict(inside)) for block in op.blocks]
         for block, inner, within in sides:
             self.ops(inner, block.ops, within)
-        ends = [[self.truth(block.results[i], within) for block, _, within in sides] for i in places]
+        ends = [
+            [
+                (self.row if _has_row(op.results[i]) else self.truth)(inner, block.results[i], within)
+                for block, inner, within in sides
+            ]
+            for i in places
+        ]
         more = [(i, end) for i, end in zip(places, ends, strict=True) if any(isinstance(t, Value) for t in end)]
         blocks = tuple(
             inner.block((), (*block.results, *(value_of(inner, end[k]) for _, end in more)), block.label)
             for k, (block, inner, _) in enumerate(sides)
         )
-        results = tuple(Value(_BOOL, "reached") for _ in more)
+        results = tuple(Value(_kind(op.results[i]), "reached") for i, _ in more)
         b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), blocks, op.span))
         inside.update((op.results[i], r) for (i, _), r in zip(more, results, strict=True))
         for i, (then, orelse) in zip(places, ends, strict=True):
@@ -286,20 +338,23 @@ class Paths:
         by_trips = [
             p
             for p in varying
-            if self.static(p[0]) is False and self.static(p[2]) is True and self.masks.counts_trips(op)
+            if self.static(p[0]) is False
+            and self.static(p[2]) is True
+            and self.masks.counts_trips(op)
+            and not _has_row(p[1])
         ]
         carried = [p for p in varying if p not in by_trips]
-        inits = [value_of(b, self.truth(init, inside)) for init, *_ in carried]
+        inits = [self.value(b, init, inside) for init, *_ in carried]
         inner, within = b.nested(), dict(inside)
-        params = [Value(_BOOL, "reached") for _ in carried]
+        params = [Value(_kind(param), "reached") for _, param, *_ in carried]
         within.update((param, t) for (_, param, *_), t in zip(carried, params, strict=True))
         if by_trips:
             later = self.positive(inner, body.params[0])
             within.update((param, later) for _, param, *_ in by_trips)
         self.ops(inner, body.ops, within)
-        following = [value_of(inner, self.truth(v, within)) for _, _, v, _ in carried]
+        following = [self.value(inner, v, within) for _, _, v, _ in carried]
         block = inner.block((*body.params, *params), (*body.results, *following), body.label)
-        results = tuple(Value(_BOOL, "reached") for _ in carried)
+        results = tuple(Value(_kind(param), "reached") for _, param, *_ in carried)
         b.append_op(Op(op.defn, (*op.operands, *inits), op.attrs, (*op.results, *results), (block,), op.span))
         inside.update((r, t) for (*_, r), t in zip(carried, results, strict=True))
         if by_trips:
@@ -308,3 +363,29 @@ class Paths:
 
     def positive(self, b: Builder, number: Value) -> Value:
         return b.emit("gt", (number, b.constant(0, ScalarType(I64))), names=("reached",))[0]
+
+
+#: Ops whose results have a row where their list has one, made by the same op.
+_OF_ITEMS = {"list_push", "list_pop", "list_get", "list_set"}
+
+
+def _has_row(value: Value) -> bool:
+    """Whether which of its items lead to a leaf is told one by one."""
+    return isinstance(value.type, ListType) and not isinstance(value.type.element, ListType)
+
+
+def _kind(value: Value) -> Type:
+    """The type of what tells of a value."""
+    return _ROW if _has_row(value) else _BOOL
+
+
+def _over_items(
+    b: Builder, of: Value, kind: Type, step: Callable[[Builder, Value, Value], tuple[Value, Value]]
+) -> Value:
+    """Emit a loop over the items of a list that joins, or collects, what `step` gives for an index."""
+    start = b.constant(False, _BOOL) if kind == _BOOL else b.emit("list_new", (), {"element": _BOOL})[0]
+    count, go = b.emit("list_len", (of,))[0], b.constant(True, _BOOL)
+    inner, index, param = b.nested(), Value(_SIZE, "i"), Value(kind, "reached")
+    following = inner.emit("logical_or" if kind == _BOOL else "list_push", step(inner, index, param))[0]
+    block = inner.block((index, param), (go, following), "body")
+    return b.emit("loop", (count, go, start), blocks=[block], types=(kind,), names=("reached",))[0]
