@@ -171,9 +171,72 @@ def _to_itself(x):
     return f(x[0], len(x))
 
 
+def _rank_0_on_one_path(x):
+    t = tj.zeros((), dtype=x.dtype)
+    u = t if x.sum() > 0 else x.sum()
+    t += 1.0
+    return u
+
+
+def _rank_0_in_later_trips(x):
+    t = tj.zeros((), dtype=x.dtype)
+    u = t
+    for i in range(len(x)):
+        if i > 9:
+            u = x.sum()
+        t += 1.0
+    return u
+
+
+def _name_of_an_item(x):
+    s, sums = x.sum(), []
+    for v in x:
+        sums.append(v * 1.0)
+    sums.append(s)
+    sums[0] += 1.0
+    return s
+
+
+def _item_of_a_repeated_one(x):
+    sums = [x.sum()] * len(x)
+    sums[0] += 1.0
+    return sum(sums)
+
+
+def _item_of_another_list(x):
+    sums = [v * 1.0 for v in x]
+    others = list(sums)
+    others[0] += 1.0
+    return sum(sums)
+
+
+def _item_that_is_an_element(x):
+    items = []
+    for i in range(len(x)):
+        items.append(x[i])
+    items[0] += 1.0
+    return x.sum()
+
+
+def _rank_0_in_a_list(x):
+    t = tj.zeros((), dtype=x.dtype)
+    items = [t]
+    for v in x:
+        items.append(v * 1.0)
+    items[0] += 1.0
+    return t
+
+
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
+        (_rank_0_on_one_path, "an element of a tensor that changed since"),
+        (_rank_0_in_later_trips, "an element of a tensor that changed since"),
+        (_name_of_an_item, "an element of a tensor that changed since"),
+        (_item_of_a_repeated_one, "a 0-d tensor of a list in place"),
+        (_item_of_another_list, "a 0-d tensor of a list in place"),
+        (_item_that_is_an_element, "a 0-d tensor of a list in place"),
+        (_rank_0_in_a_list, "a 0-d tensor of a list in place"),
         (_of_two, "an element of a tensor that changed since"),
         (_one_of_two_changed, "changes an element of a tensor or list in place"),
         (_view_of_one_of_two, "on one path only, the same memory as another name's"),

@@ -95,6 +95,8 @@ def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: a
             c.store_item(base, index, current, s)  # raises
         return
     value = c.expressions.value(s.value)
+    if isinstance(base, GrowingList):
+        elements.item_changed(c.ctx, base, current)
     if isinstance(base, GrowingList) or not _update_element(c, op, current, value, s):
         c.store_item(base, index, _in_place(c, op, current, value, s), s)
 

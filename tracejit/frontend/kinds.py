@@ -269,6 +269,11 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
         case ArrayKind(), ArrayKind() if len(a.sizes) == len(b.sizes) and _are_alike(a, b):
             sizes = tuple(m if m == n else None for m, n in zip(a.sizes, b.sizes, strict=True))
             return ArrayKind(promote(a.dtype, b.dtype), sizes, a.placed or b.placed)
+        case (NumberKind() as number, ArrayKind(dtype, (), False)) | (
+            ArrayKind(dtype, (), False),
+            NumberKind() as number,
+        ):
+            return NumberKind(*join_number_types((number.dtype, number.weak), (dtype, False)))
         case TupleKind(), TupleKind() if a.cls is b.cls and len(a.items) == len(b.items):
             items = (join_kinds(x, y) for x, y in zip(a.items, b.items, strict=True))
             return TupleKind(tuple(k for k in items if k is not None), a.cls, a.joined(b))

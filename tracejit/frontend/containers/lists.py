@@ -53,6 +53,7 @@ from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.syntax.desugar import ForLoop
 from tracejit.frontend.tensors import elements
 from tracejit.frontend.tensors.indexing import Indexing
+from tracejit.frontend.tensors.rank_0 import as_scalar
 from tracejit.frontend.tensors.slices import slice_bounds
 from tracejit.frontend.texts.made_texts import at_number, number
 from tracejit.frontend.values import (
@@ -304,7 +305,7 @@ class Lists:
         if lst.keys & self.ctx.stale and lst.kind != (known := _known_kind(self.ctx, lst)):
             return self.placeholder(known)
         item = self.item_of(lst.kind, iter(lst.storages), take)
-        note_holders(self.ctx, item, lst.keys)
+        note_holders(self.ctx, item, lst.keys, is_put=False)
         return item
 
     def placeholder(self, kind: Kind | None) -> FrontValue:
@@ -380,6 +381,9 @@ class Lists:
     def parts(self, kind: Kind, item: FrontValue) -> Iterator[Value]:
         """What goes into the slots for an item of that kind."""
         match kind, item:
+            case NumberKind(), ArrayView():
+                self.ctx.storage.held.update(same_memory(self.ctx, item.storage))
+                yield from self.parts(kind, as_scalar(self.ctx, item))
             case NumberKind(dtype), _:
                 node = self.ctx.frame.here or self.ctx.frame.source.node
                 yield self.ctx.recorded(meeting(self.arith, item, dtype, "an item of the list", node))
@@ -538,7 +542,9 @@ class Lists:
         storage = self.ctx.storage
         own = tuple(storage.new(base) for base in self.no_items(lst.kind))
         made = GrowingList(own, lst.kind, lst.keys)
+        repeated = set(self.ctx.elements.repeated)
         fill(made)
+        self.ctx.elements.repeated = repeated
         storage = self.ctx.storage
         for c, d in zip(lst.storages, own, strict=True):
             storage.bases[c] = storage.bases.pop(d)

@@ -30,7 +30,7 @@ from tracejit.frontend.instances import variants
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.syntax.definitions import binding_before, binding_within
 from tracejit.frontend.tensors.elements import LoopElements, in_settled
-from tracejit.frontend.tensors.rank_0 import meets_number
+from tracejit.frontend.tensors.rank_0 import as_scalar, meets_number
 from tracejit.frontend.tensors.storage import Alias, Storage, joined_history
 from tracejit.frontend.texts import joined_texts, made_texts
 from tracejit.frontend.values import (
@@ -242,7 +242,7 @@ class LoopLowering:
             self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
             return type(value)(self.number_carry[path].param, value.pool)
         if path in self.plan.scalars and isinstance(value, ArrayView):
-            value = self.outside(lambda v=value: self.ctx.element(v, ()))
+            value = self.outside(lambda v=value: as_scalar(self.ctx, v))
         found = number_type(value)
         if found is not None:
             value = self.outside(lambda v=value: in_settled(self.ctx, v))
@@ -452,11 +452,11 @@ class LoopLowering:
             end = in_settled(self.ctx, end)
         if self.elements.end(path, head, end):
             return
-        if meets_number(head, end, self.ctx):
+        if meets_number(head, end):
             self.plan.add(self.plan.scalars, path)
             return
         if isinstance(head, Number):
-            end = self.ctx.element(end, ()) if meets_number(end, head, self.ctx) else end
+            end = as_scalar(self.ctx, end) if meets_number(end, head) else end
             found = number_type(end)
             if found is None:
                 self.refuse(path, head, end)

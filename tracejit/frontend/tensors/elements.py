@@ -16,7 +16,17 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
 from tracejit.frontend.restarts import NeedsUnrolling
-from tracejit.frontend.values import ArrayView, Closure, FrontValue, ListValue, Number, OptionalValue, Size, TupleValue
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    OptionalValue,
+    Size,
+    TupleValue,
+)
 from tracejit.ir.core import Value
 from tracejit.ir.types import TensorType
 from tracejit.records import record
@@ -60,6 +70,8 @@ class Elements:
     numpys: set[int] = field(default_factory=set[int])  #: classes of arrays of NumPy's, whose elements are no views
     has_numpys: bool = False  #: whether some arrays may be NumPy's, no matter which
     kept: set[int] = field(default_factory=set[int])  #: classes of which lists that change hold elements
+    #: what made lists that hold one number several times, or that of another list
+    repeated: set[object] = field(default_factory=set[object])
 
 
 def read(ctx: Context, view: ArrayView, indices: Sequence[Size]) -> Number:
@@ -206,14 +218,32 @@ def _held(values: Iterable[FrontValue]) -> Iterable[FrontValue]:
             yield from led_to([v])
 
 
-def keep(ctx: Context, item: FrontValue) -> None:
-    """A list whose length changes holds a copy of what Python has it share with others."""
+def keep(ctx: Context, item: FrontValue, into: frozenset[object] = frozenset()) -> None:
+    """A list whose length changes holds a copy of what Python has it share with others; `into` are the places that made
+    one into which the item goes."""
     for part in led_to([item]) if ctx.tensors else ():
         if not isinstance(part, Number) or part.weak:
             continue
+        if part.value in ctx.elements.places:
+            ctx.elements.repeated |= into
         found = ctx.elements.places.setdefault(part.value, Element({}))
         ctx.elements.kept.update(found.contents)
         ctx.storage.held.update(found.contents)
+
+
+def item_changed(ctx: Context, lst: GrowingList, item: FrontValue) -> None:
+    """An item of a list whose length changes is changed in place, in its list alone: names that may stand for it are no
+    longer right."""
+    if not ctx.tensors or not isinstance(item, Number) or item.weak:
+        return
+    values = list(_held(v for f in ctx.frames() for v in f.env.values() if not _is_inner(ctx, v)))
+    arrays = [v for f in ctx.frames() for v in f.env.values() if isinstance(v, ArrayView) and v.rank == 0]
+    if lst.keys & ctx.elements.repeated or any(lst.keys & ctx.holders.get(v.storage, frozenset()) for v in arrays):
+        _refuse(ctx, "this changes a 0-d tensor of a list in place that something else may stand for")
+    for v in values:
+        place = place_of(ctx, v)
+        if place is not None and place.view is None and isinstance(v, Number) and v.value is not item.value:
+            ctx.elements.places[v.value] = dataclasses.replace(place, stale=True)
 
 
 def viewed(ctx: Context, name: str, args: Sequence[FrontValue]) -> list[FrontValue]:

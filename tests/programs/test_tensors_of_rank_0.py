@@ -1,0 +1,151 @@
+"""Tensors of rank 0 that meet numbers: names, and items of lists, dicts and objects, that are one or the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+from tracejit.scripted import script
+
+
+def A():
+    return tj.tensor(np.arange(1.0, 13.0).reshape(4, 3) / 7)
+
+
+def B():
+    return tj.tensor(np.sin(np.arange(12.0)).reshape(4, 3))
+
+
+def _losses_in_a_list(a, b):
+    losses = [tj.tensor(0.0, dtype=tj.float64)]
+    for i in range(len(a)):
+        losses.append((a[i] - b[i]).pow(2).mean())
+    return sum(losses), tj.stack(losses)
+
+
+def _rows_of_a_lattice(a, b):
+    rows = []
+    for t in range(len(a)):
+        row = []
+        for u in range(a.shape[1]):
+            if t == 0 and u == 0:
+                row.append(tj.zeros((), dtype=tj.float64))
+            elif t == 0:
+                row.append(row[u - 1] + b[t, u - 1])
+            elif u == 0:
+                row.append(rows[t - 1][u] + a[t - 1, u])
+            else:
+                row.append(tj.logaddexp(row[u - 1] + b[t, u - 1], rows[t - 1][u] + a[t - 1, u]))
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def _table_of_lists(a, b):
+    best = [[tj.tensor(-1e9, dtype=tj.float64)] * a.shape[1] for _ in range(len(a))]
+    best[0][0] = tj.tensor(0.0, dtype=tj.float64)
+    for t in range(1, len(a)):
+        for u in range(a.shape[1]):
+            before = [best[t - 1][u] + a[t, u]]
+            if u > 0:
+                before.append(best[t - 1][u - 1] + b[t, u])
+            best[t][u] = tj.stack(before).logsumexp(0)
+    return best[-1][-1]
+
+
+def _tuples_in_a_list(a, b):
+    states = [(tj.zeros((), dtype=tj.float64), a[0])]
+    for i in range(len(a)):
+        states.append((states[-1][0] + a[i].sum(), b[i]))
+    return sum(s * v.sum() for s, v in states)
+
+
+def _values_of_a_dict(a, b):
+    parts = {}
+    for i in range(len(a)):
+        parts[i] = tj.zeros((), dtype=tj.float64)
+        if i % 2:
+            parts[i] = (a[i] * b[i]).sum()
+    return sum(parts.values())
+
+
+class _Meter:
+    def __init__(self):
+        self.total = tj.zeros((), dtype=tj.float64)
+        self.parts = [self.total]
+
+    def add(self, loss):
+        self.total = self.total + loss
+        self.parts.append(loss)
+
+
+def _attributes(a, b):
+    meter = _Meter()
+    for i in range(len(a)):
+        meter.add((a[i] * b[i]).sum())
+    return meter.total + tj.stack(meter.parts).prod() + meter.parts[-1]
+
+
+def _a_number_that_becomes_one(a, b):
+    total, penalty = 0, 0.0
+    for row in a:
+        total = total + (row[None] @ b.T[:, :1]).squeeze()
+    if a.sum() > 0:
+        penalty = (a[:1] @ b[:1].T).reshape(())
+    return total + penalty
+
+
+def _numbers_in_a_list(a, b):
+    found = [0.0]
+    for row in a:
+        found.append((row[None] @ b.T[:, :1]).squeeze())
+    return sum(found)
+
+
+PROGRAMS = [
+    _losses_in_a_list,
+    _rows_of_a_lattice,
+    _table_of_lists,
+    _tuples_in_a_list,
+    _values_of_a_dict,
+    _attributes,
+    _a_number_that_becomes_one,
+    _numbers_in_a_list,
+]
+
+
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_rank_0_beside_numbers(fn) -> None:
+    check(fn, A(), B())
+
+
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_gradients_of_rank_0_beside_numbers(fn) -> None:
+    def total(a, b):
+        found = fn(a, b)
+        return found[0] if isinstance(found, tuple) else found
+
+    assert tj.check(total, A(), B()).ok
+
+
+def test_items_changed_in_place_in_a_list_of_their_own() -> None:
+    def added(x):
+        made = [tj.zeros((), dtype=tj.float64) for _ in range(len(x))]
+        rows = [x[i].sum() for i in range(len(x))]
+        for i, s in enumerate(rows):
+            made[i] += x[i].sum()
+            rows[i] += s
+        return made, rows
+
+    check(added, A())
+
+
+def test_arrays_of_rank_0_of_numpys_are_copied_where_they_meet_numbers() -> None:
+    def changed(x):
+        t = np.zeros(())
+        u = t if x.sum() > 100 else x.sum()
+        t += 1
+        return u
+
+    assert script(changed)(np.ones(3)) == 3
