@@ -20,6 +20,7 @@ from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, unsized
 from tracejit.transforms.cotangents import Cotangents
+from tracejit.transforms.lasting_reads import LastingReads
 from tracejit.transforms.remat import overwritten
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ class Region:
     """What one derivation shares: the active values, those of the forward program, its named sizes.
 
     `edits` are the blocks whose ops run before the derivative, outermost first; the first is the graph's own.
-    `lasting`: their values are there when the backward runs. `calls` are the derivatives of called graphs.
+    `lasting`: their values are there when the backward runs. `given`: those that the caller gets and may change before.
+    `calls` are the derivatives of called graphs.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Region:
         active: set[Value],
         *,
         lasting: bool = True,
+        given: Sequence[Value] = (),
         calls: CallDerivatives | None = None,
     ) -> None:
         self.params = params
@@ -172,6 +175,7 @@ class Region:
         self._outside_loops = edits[0].defined if len(edits) == 1 else set(params)
         self._lasting = lasting
         self._overwritten = overwritten(every)
+        self._reads = LastingReads(every, self._overwritten, given)
         #: The type of all elements of a list of residuals, None where sizes differ.
         self.elements: dict[Value, Type | None] = {}
         self._sizes: dict[str, Value] = {}
@@ -187,7 +191,13 @@ class Region:
 
     def is_lasting(self, value: Value) -> bool:
         """Whether the value is made outside all loops and nothing takes over its storage."""
-        return self._lasting and value in self._outside_loops and value not in self._overwritten
+        if not self._lasting or value in self._overwritten:
+            return False
+        return value in self._outside_loops or value in self._reads.finals
+
+    def anew(self, value: Value) -> list[Op]:
+        """Ops that make a value of a loop again when the backward runs (`LastingReads.anew`)."""
+        return self._reads.anew(value) if self._lasting else []
 
     def size(self, dim: Dim | None) -> Value:
         """A dim as an i64 value; a named one is taken from a parameter at the start of the forward program."""

@@ -215,6 +215,17 @@ class Facts:
         alike = (y for y in found if not y.minus(found[0]).terms)
         return min(alike, key=lambda y: y.constant, default=None)
 
+    def all(self) -> Iterator[Linear]:
+        """Every fact, bounds beyond those of 64 bits included."""
+        for value, (low, high) in self.bounds.items():
+            if low > LOW:
+                yield Linear({value: -1}, low)
+            if high < HIGH:
+                yield Linear({value: 1}, -high)
+        for negative, positive in self._about.values():
+            yield from negative
+            yield from positive
+
     # -- questions ------------------------------------------------------------------------------------------------
 
     def most(self, x: Linear) -> int:

@@ -6,6 +6,8 @@ The cost rule. Saving a value costs a store and a load. A value is computed agai
   (`OpDef.cost`; what another repeated value has computed already is free);
 * the chain ends in values that are saved anyway, in the loop index, in host scalars from outside the block, or in
   arrays from outside all loops that nothing overwrites (keeping any other array could force a copy of it);
+* an element of an array that a loop changes is read again where the last version still has it, and a number that each
+  trip moves by the same number is computed from the trip (`lasting_reads.py`);
 * a `broadcast` is never saved: its operand is, which is smaller. Constants are never saved either.
 """
 
@@ -31,10 +33,8 @@ def choose(frame: Frame, needed: Sequence[Value], provided: Mapping[Value, Value
     chooser = _Chooser(frame, set(provided))
     for value in _by_definition(frame, _without_broadcasts(frame, needed)):
         chooser.decide(value)
-    wanted = set(needed)
-    ops = [op for edit in frame.edits for op in edit.ops if op in chooser.repeated]
-    assert all(v in chooser.available for v in wanted)
-    return chooser.saved, ops
+    assert all(v in chooser.available for v in needed)
+    return chooser.saved, list(chooser.repeated)
 
 
 def overwritten(ops: Iterable[Op]) -> set[Value]:
@@ -77,39 +77,61 @@ class _Chooser:
         self.frame = frame
         self.available = provided
         self.saved: list[Value] = []
-        self.repeated: set[Op] = set()
+        self.repeated: dict[Op, None] = {}  #: what an op reads is made by those before it
+        self._asked: set[Value] = set()  #: values whose cost is being found
 
     def decide(self, value: Value) -> None:
         if value in self.available:
             return
-        chain: set[Op] = set()
-        cost = self.cost(value, chain)
-        if cost is None or cost > LIMIT:
+        chain: dict[Op, None] = {}
+        if self.cost(value, chain) is None:
             self.saved.append(value)
         else:
             self.repeated |= chain
             self.available.update(r for op in chain for r in op.results)
         self.available.add(value)
 
-    def cost(self, value: Value, chain: set[Op]) -> int | None:
-        """The additions per element to compute a value again, entering its ops in `chain`; None if it cannot be."""
-        if value in self.available:
+    def cost(self, value: Value, chain: dict[Op, None]) -> int | None:
+        """The additions per element to compute a value again, entering its ops in `chain`; None if it cannot be, or is
+        not worth it."""
+        if value in self.available or any(value in op.results for op in chain):
             return 0
         if not self.frame.defines(value):
             return 0 if self.is_lasting(value) else None
-        op = self.frame.region.definitions.get(value)
-        if op is None or not is_repeatable(op):
+        if value in self._asked:
             return None
-        if op in chain:
-            return 0
-        chain.add(op)
-        total = 0 if op.name in ("const", "broadcast") else op.defn.cost
-        for operand in op.operands:
-            more = self.cost(operand, chain)
-            if more is None or total + more > LIMIT:
-                return None
-            total += more
-        return total
+        self._asked.add(value)
+        found = self._cheaper(value, chain)
+        self._asked.remove(value)
+        return found
+
+    def _cheaper(self, value: Value, chain: dict[Op, None]) -> int | None:
+        """The cost of a value by its own op or by an array's last version, whichever is less."""
+        op = self.frame.region.definitions.get(value)
+        ways = [
+            self.frame.region.anew(value) if self.frame.parent else [],
+            [op] if op is not None and is_repeatable(op) else [],
+        ]
+        found = [(cost, trial) for ops in ways if ops for cost, trial in [self._cost_of(ops, chain)] if cost <= LIMIT]
+        if not found:
+            return None
+        cost, trial = min(found, key=lambda way: way[0])
+        chain.update(trial)
+        return cost
+
+    def _cost_of(self, ops: Sequence[Op], chain: dict[Op, None]) -> tuple[int, dict[Op, None]]:
+        """The cost of ops that may read results of those before them, and the chain with them and what they read."""
+        chain = dict(chain)
+        total = 0
+        for op in ops:
+            for operand in op.operands:
+                more = self.cost(operand, chain)
+                total += LIMIT + 1 if more is None else more
+                if total > LIMIT:
+                    return total, chain
+            total += 0 if op.name in ("const", "broadcast") else op.defn.cost
+            chain[op] = None
+        return total, chain
 
     def is_lasting(self, value: Value) -> bool:
         """Whether a value from outside the block is there in the backward at no cost."""

@@ -167,7 +167,7 @@ def derive(
     n_user = len(graph.results) - len(graph.inout)
     chosen = range(n_user) if results is None else results
     outputs = [i for i in (*chosen, *range(n_user, len(graph.results))) if is_differentiable(graph.results[i].type)]
-    draft, seeds = _backward(graph, wanted, outputs)
+    draft, seeds = _backward(graph, wanted, outputs, graph.results[n_user:])
     residuals, backward = _backward_graph(graph, draft, seeds, lists)
     outcome = (*graph.results[:n_user], *residuals, *graph.results[n_user:])
     body = Block(graph.params, tuple(draft.frame.edits[0].ops), outcome, graph.body.label)
@@ -193,11 +193,15 @@ def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) 
     return Graph(f"{graph.name}.gradient", body, graph.device, (), policy)
 
 
-def _backward(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> tuple[Draft, list[Value]]:
-    """The backward of a graph, in the names of the forward, and the cotangents of its results `outputs`."""
+def _backward(
+    graph: Graph, wanted: Sequence[int], outputs: Sequence[int], given: Sequence[Value] = ()
+) -> tuple[Draft, list[Value]]:
+    """The backward of a graph, in the names of the forward, and the cotangents of its results `outputs`. `given`:
+    arrays that the caller may have changed when it runs."""
     inputs = [graph.params[i] for i in wanted]
     edit = Edit(graph.params, list(graph.body.ops))
-    region = Region(graph.params, [edit], active(edit.ops, inputs, (graph.results[i] for i in outputs)))
+    found = active(edit.ops, inputs, (graph.results[i] for i in outputs))
+    region = Region(graph.params, [edit], found, given=given)
     frame = Frame(region, [edit])
     seeds = [Value(graph.results[i].type, f"d{graph.results[i].name}") for i in outputs]
     for i, seed in zip(outputs, seeds, strict=True):
