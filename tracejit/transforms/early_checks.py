@@ -7,7 +7,9 @@ because what was written before an error stays written.
 
 from __future__ import annotations
 
-from tracejit.ir.core import Block, Graph, Op, reads
+from itertools import chain
+
+from tracejit.ir.core import Block, Graph, Op, Value, reads
 from tracejit.transforms.pipeline import transform
 
 #: Ops that only look at sizes and host scalars.
@@ -21,25 +23,24 @@ def early_checks(graph: Graph) -> Graph:
 
 
 def _block(block: Block) -> Block:
-    ops: list[Op] = []
+    made: dict[Value, int] = {}  #: by which op: values that are made here
+    ops: list[list[Op]] = [[]]  #: each op that is no check, and the checks behind it; the first has checks only
+    earliest = 0  #: behind which op the next check may stand, were there nothing to look at
     for old in block.ops:
         op = old if not old.blocks else _with_blocks(old)
-        ops.insert(_earliest(ops, op) if op.name in _CHECKS else len(ops), op)
-    return Block(block.params, tuple(ops), block.results, block.label)
+        if op.name in _CHECKS:
+            earliest = max((earliest, *(made[r] for r in reads(op) if r in made)))
+            ops[earliest].append(op)
+            continue
+        made.update(dict.fromkeys(op.results, len(ops)))
+        if _is_barrier(op):
+            earliest = len(ops)
+        ops.append([op])
+    return Block(block.params, tuple(chain.from_iterable(ops)), block.results, block.label)
 
 
 def _with_blocks(op: Op) -> Op:
     return Op(op.defn, op.operands, op.attrs, op.results, tuple(map(_block, op.blocks)), op.span)
-
-
-def _earliest(ops: list[Op], check: Op) -> int:
-    """The first position at which everything the check reads is there and no barrier lies behind."""
-    needed = set(reads(check))
-    for at in range(len(ops), 0, -1):
-        before = ops[at - 1]
-        if _is_barrier(before) or any(r in needed for r in before.results):
-            return at
-    return 0
 
 
 def _is_barrier(op: Op) -> bool:
