@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value, inputs_of, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType, Type, is_differentiable
+from tracejit.locks import cached_property
 
 #: Whether something leads to a leaf: known, or a truth value of the graph (of a list, its row).
 Truth: TypeAlias = bool | Value
@@ -29,6 +32,7 @@ _ALL = -1
 
 #: The bit of what a loop around hands from trip to trip; those of leaves are below.
 _CARRIED = 1 << 4096
+_NONE = (0, 0)
 
 
 class Reach:
@@ -47,6 +51,7 @@ class Reach:
         self.leaves = leaves
         bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
         self.masks = Masks(bits, set(known), is_positive)
+        self._told: dict[int, dict[Value, Truth]] = {}  #: by group of leaves
         for b in builders if leaves else ():
             self.masks.ops(b.ops)
 
@@ -58,14 +63,26 @@ class Reach:
             if truths[i] is False and may & _CARRIED:
                 truths[i] = self.builders[-1].emit("leads", (y, *versions), names=("reached",))[0]
             elif (may & ~must) >> i & 1:
-                paths, inside = Paths(self.masks, 1 << i), dict[Value, Truth]()
-                inside.update((x, True) for x in versions)
-                for b in self.builders:
-                    made = b.nested()
-                    paths.ops(made, b.ops, inside)
-                    b.ops[:] = made.ops
-                truths[i] = inside[y]
+                truths[i] = self._inside(i, y)[y]
         return truths
+
+    def _inside(self, leaf: int, y: Value) -> dict[Value, Truth]:
+        """What tells of values that lead to a leaf on some paths only, `y` among them."""
+        group = self._groups.of(1 << leaf, (y,))
+        if group not in self._told:
+            paths, inside = Paths(self.masks, 1 << leaf), dict[Value, Truth]()
+            inside.update((x, True) for x in self.leaves[leaf])
+            for b in self.builders:
+                made = b.nested()
+                paths.ops(made, b.ops, inside)
+                b.ops[:] = made.ops
+            self._told[group] = inside
+        return self._told[group]
+
+    @cached_property
+    def _groups(self) -> Groups:
+        """Leaves that the same paths lead to."""
+        return Groups(self.masks, [op for b in self.builders for op in b.ops])
 
 
 def may_lead(
@@ -94,13 +111,16 @@ def telling_paths(
     masks = Masks(bits, set(graph.params), is_positive)
     masks.ops(graph.body.ops)
     ops, truths, rows = graph.body.ops, list[Truth]([False, True]), [list[int]() for _ in values]
+    groups, inside_of = Groups(masks, ops), dict[int, dict[Value, Truth]]()
     for param, bit in bits.items():
         paths, inside = Paths(masks, bit), dict[Value, Truth]({param: True})
-        b = Builder()
-        if any(paths.static(v) is None for v in values):
+        b, group = Builder(), groups.of(bit, values)
+        if group not in inside_of and any(paths.static(v) is None for v in values):
             paths.ops(b, ops, inside)
+            inside_of[group] = inside
         else:
             b.ops[:] = ops
+        inside = inside_of.get(group, inside)
         found = [paths.truth(b, v, inside) for v in values]
         ops = tuple(b.ops)
         truths += dict.fromkeys(t for t in found if t not in truths)
@@ -140,12 +160,23 @@ class Masks:
         """What these lead to together."""
         may = must = 0
         for v in values:
-            bit = self.leaves.get(v, 0)
-            one = (bit, bit)
-            if not bit and is_differentiable(v.type):
-                one = self.found.get(v) or ((0, 0) if v in self.known else (_CARRIED, _CARRIED))
+            one = self.one(v)
             may, must = may | one[0], must | one[1]
         return may, must
+
+    def one(self, value: Value) -> tuple[int, int]:
+        """What a value leads to."""
+        if bit := self.leaves.get(value, 0):
+            return bit, bit
+        found = self.found.get(value)
+        if found is None:
+            is_none = value in self.known or not is_differentiable(value.type)
+            found = self.found[value] = _NONE if is_none else (_CARRIED, _CARRIED)
+        return found
+
+    def note(self, value: Value, may: int, must: int) -> None:
+        """Note what a value that is no leaf leads to."""
+        self.found[value] = (may, must) if is_differentiable(value.type) else _NONE
 
     def ops(self, ops: Sequence[Op]) -> None:
         """Note the results of ops, in order."""
@@ -156,19 +187,21 @@ class Masks:
                         self.ops(block.ops)
                     for i, r in enumerate(op.results):
                         (may, must), (may_too, must_too) = (self.of((block.results[i],)) for block in op.blocks)
-                        self.found[r] = may | may_too, must & must_too
+                        self.note(r, may | may_too, must & must_too)
                 case "loop":
                     self.loop(op)
                 case "const":
                     self.constants[op.results[0]] = op.attrs["value"]
-                    self.found[op.results[0]] = 0, 0
+                    self.found[op.results[0]] = _NONE
                 case "list_new":
-                    self.found[op.results[0]] = 0, _ALL
+                    self.note(op.results[0], 0, _ALL)
                 case "list_push" | "list_set":
                     (may, must), (may_too, must_too) = (self.of((v,)) for v in (op.operands[0], op.operands[-1]))
-                    self.found[op.results[0]] = may | may_too, must & must_too
+                    self.note(op.results[0], may | may_too, must & must_too)
                 case _:
-                    self.found.update(dict.fromkeys(op.results, self.of(sources(op))))
+                    bits = self.of(sources(op))
+                    for r in op.results:
+                        self.note(r, *bits)
 
     def loop(self, op: Op) -> None:
         body = op.block("body")
@@ -176,7 +209,7 @@ class Masks:
         now = [self.of((init,)) for init, *_ in carried]
         while True:
             for (_, param, _, _), bits in zip(carried, now, strict=True):
-                self.found[param] = bits
+                self.note(param, *bits)
             self.ops(body.ops)
             ends = [self.of((following,)) for _, _, following, _ in carried]
             after = [(a | c, b & d) for (a, b), (c, d) in zip(now, ends, strict=True)]
@@ -184,11 +217,48 @@ class Masks:
                 break
             now = after
         runs = self.constants.get(op.operands[1]) is True and self.is_positive(op.operands[0])
-        self.found.update(zip(op.results, ends if runs else now, strict=True))
+        for r, bits in zip(op.results, ends if runs else now, strict=True):
+            self.note(r, *bits)
 
     def counts_trips(self, op: Op) -> bool:
         """Whether a loop runs for as many trips as its limit says."""
         return all(self.constants.get(go) is True for go in (op.operands[1], op.block("body").results[0]))
+
+
+class Groups:
+    """Leaves in groups, as bits: to two of one group the same values lead, on the same paths, among those that branches
+    and loops give and take, and lists and their items. What is told of one leaf on the paths between holds of the
+    other."""
+
+    def __init__(self, masks: Masks, ops: Sequence[Op]) -> None:
+        self.masks = masks
+        self.groups = [reduce(or_, masks.leaves.values(), 0)]
+        self._seen: set[int] = set()
+        for op in ops:
+            self._op(op)
+
+    def of(self, leaf: int, values: Iterable[Value]) -> int:
+        """The group that has a leaf, where these values are asked about."""
+        self._part(values)
+        return next(group for group in self.groups if group & leaf)
+
+    def _op(self, op: Op) -> None:
+        values = (*op.operands, *op.results)
+        if op.blocks or any(isinstance(v.type, ListType) for v in values):
+            self._part(values)
+        for block in op.blocks:
+            self._part((*block.params, *block.results))
+            for inner in block.ops:
+                self._op(inner)
+
+    def _part(self, values: Iterable[Value]) -> None:
+        """Part the leaves that each of these leads to, on all paths or on some, from the others."""
+        for value in values:
+            may, must = self.masks.one(value)
+            for mask in (may, may & must):
+                if mask not in self._seen:
+                    self._seen.add(mask)
+                    self.groups = [part for group in self.groups for part in (group & mask, group & ~mask) if part]
 
 
 def any_of(b: Builder, truths: Iterable[Truth]) -> Truth:
@@ -239,7 +309,7 @@ class Paths:
 
     def static(self, value: Value) -> bool | None:
         """Whether a value, or each item of a list, leads to the leaf, if that is known."""
-        may, must = self.masks.of((value,))
+        may, must = self.masks.one(value)
         return False if not may & self.bit else True if must & self.bit else None
 
     def truth(self, b: Builder, value: Value, inside: dict[Value, Truth]) -> Truth:
