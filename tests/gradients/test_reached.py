@@ -434,3 +434,20 @@ def test_a_derivative_of_zero_goes_on_to_what_the_result_depends_on_only() -> No
             found.append([None if x.grad is None else x.grad.tolist() for x in (a, b)])
         assert found[0] == found[1]
         assert (found[1][0] is None) == (n == 0) and (found[1][1] is None) == (n > 0)
+
+
+def test_leaves_that_the_same_trips_lead_to_share_what_tells_of_it() -> None:
+    def loss(w: Any, b: Any, x: Any, n: Any) -> Any:
+        h = x
+        for _ in range(n):
+            if h.sum() > 0:
+                h = tj.tanh(h * w + b)
+        h.sum().backward()
+        return h
+
+    made = script(loss)
+    for start, n in ((1.0, 3), (1.0, 0), (-1.0, 2)):
+        w, b, x = leaf(0.5, 2.0), leaf(0.1, 0.2), leaf(start, start)
+        made(w, b, x, n)
+        assert [p.grad is None for p in (w, b, x)] == [n == 0 or start < 0] * 2 + [False]
+    assert made.ir("frontend").count("%reached") <= 12

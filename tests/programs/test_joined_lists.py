@@ -7,6 +7,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.compare import check
+from tracejit.frontend.function import Lowering
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -99,3 +100,27 @@ def test_a_tensor_of_rank_0_that_elements_are_added_to():
     rewards = tj.tensor(X)
     check(discounted, rewards, 0.9)
     assert tj.check(discounted, rewards, 0.9).ok
+
+
+@pytest.mark.parametrize("rounds", [2, 5])
+def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(
+    rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(x):
+        rows = []
+        for i in range(x.shape[0]):
+            rows.append(x[i] * 2)
+        return np.stack(rows)
+
+    def several(x, ys):
+        for y in ys:
+            x = once(x + y)
+        return x
+
+    lowerings: list[Lowering] = []
+    run = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
+    x = np.arange(6.0).reshape(3, 2)
+    ys = [x] * rounds
+    assert np.array_equal(tj.script(several)(x, ys), several(x, ys))
+    assert len(lowerings) == 3

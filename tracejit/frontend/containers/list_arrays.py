@@ -43,6 +43,10 @@ def columns(lst: GrowingList) -> list[GrowingList]:
 def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wanted: DType | None = None) -> ArrayView:
     """The items along a new first axis, arrays of the dtype they have in the list; numbers may be wanted in another
     one."""
+    if c.lists.is_stale(lst):
+        made = c.lists.stack_placeholder(lst, wanted)
+        if made is not None:
+            return made
     match lst.kind:
         case NumberKind(dtype) | OptionalKind(NumberKind(dtype)):
             return _filled(c, lst, dtype, (), node, error, wanted)

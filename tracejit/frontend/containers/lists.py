@@ -78,7 +78,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.ir.types import BOOL, I64, DType, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.statements import Statements
@@ -321,11 +321,10 @@ class Lists:
             case ChoiceKind(options):
                 return ChoiceValue(self.ctx.size_value(0), tuple(map(Static, options)))
             case ArrayKind(dtype, sizes):
-                zero = self.arith.scalar(Static(0), dtype)
-                lengths = [self.ctx.size_value(n if isinstance(n, int) else 0) for n in sizes]
+                lengths = list(map(self.any_size, sizes))
                 if kind.placed:
                     return at_place(self.ctx, dtype, 0, lengths)
-                return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
+                return self.any_array(dtype, lengths)
             case SharedKind(root):
                 return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
             case InstanceKind(cls):
@@ -337,6 +336,27 @@ class Lists:
                 return OptionalValue(never, self.placeholder(inner), checked=True)
             case _:
                 self.ctx.check_false("IndexError", "list index out of range")
+
+    def stack_placeholder(self, lst: GrowingList, wanted: DType | None) -> ArrayView | None:
+        """What stands for the items of a list, whose slots are of another kind, along a new first axis."""
+        match _known_kind(self.ctx, lst):
+            case NumberKind(dtype) | OptionalKind(NumberKind(dtype)):
+                return self.any_array(wanted or dtype, [self.length(lst)])
+            case ArrayKind(dtype, sizes):
+                return self.any_array(dtype, [self.length(lst), *map(self.any_size, sizes)])
+            case _:
+                return None
+
+    def any_size(self, size: int | str | None) -> Value:
+        """A size of an array that stands for another: one of which nothing is known, where the kind does not say it."""
+        if size is None:
+            return self.ctx.b.emit("list_len", self.no_items(NumberKind(I64, weak=True)))[0]
+        return self.ctx.size_value(size if isinstance(size, int) else self.ctx.dims[size])
+
+    def any_array(self, dtype: DType, lengths: Sequence[Value]) -> ArrayView:
+        """An array that stands for another."""
+        zero = self.arith.scalar(Static(0), dtype)
+        return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
 
     def item_of(self, kind: Kind, classes: Iterator[int], take: Read) -> FrontValue:
         match kind:
