@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.containers.lists import known_kind
 from tracejit.frontend.control.optionals import as_element
 from tracejit.frontend.kinds import ArrayKind, NumberKind, OptionalKind, TupleKind, slots
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Number, OptionalValue, Size, Static
@@ -44,7 +45,7 @@ def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wan
     """The items along a new first axis, arrays of the dtype they have in the list; numbers may be wanted in another
     one."""
     if c.lists.is_stale(lst):
-        made = c.lists.stack_placeholder(lst, wanted)
+        made = _placeholder(c, lst, wanted)
         if made is not None:
             return made
     match lst.kind:
@@ -60,6 +61,17 @@ def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wan
             return c.arith.mismatch(ValueError(_RAGGED), node)
         case _:
             c.ctx.refuse(node, "the items of this list make no array", "put numbers or arrays into the list")
+
+
+def _placeholder(c: Calls, lst: GrowingList, wanted: DType | None) -> ArrayView | None:
+    """What stands for the items of a list, whose slots are of another kind, along a new first axis."""
+    match known_kind(c.ctx, lst):
+        case NumberKind(dtype) | OptionalKind(NumberKind(dtype)):
+            return c.lists.any_array(wanted or dtype, [c.lists.length(lst)])
+        case ArrayKind(dtype, sizes):
+            return c.lists.any_array(dtype, [c.lists.length(lst), *map(c.lists.any_size, sizes)])
+        case _:
+            return None
 
 
 def _beside(c: Calls, parts: Sequence[ArrayView], node: ast.AST) -> ArrayView:

@@ -103,7 +103,7 @@ def require_one_kind(
     grown = [x for x in found if isinstance(x, GrowingList)]
     known: list[Kind | None] = []
     try:
-        known.extend(_known_kind(ctx, x) for x in found)
+        known.extend(known_kind(ctx, x) for x in found)
         kind = join_kinds(reduce(join_kinds, known), kind_of_items(items, ctx.argument_dims))
         kind = kind_in_memory(ctx, kind, (k for x in found for k in x.keys))
     except NoKind as error:
@@ -147,7 +147,7 @@ def require_one_kind(
     raise ListGrows(places, kind, keeps_length)
 
 
-def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
+def known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
     """The kind of a list's items as far as it is known; None if it never had one."""
     if isinstance(lst, ListValue):
         return kind_in_memory(ctx, kind_of_items(lst.items, ctx.argument_dims), lst.keys)
@@ -302,7 +302,7 @@ class Lists:
         if lst.keys and all(self.ctx.growing[k] is None for k in lst.keys):
             self.ctx.read_early |= lst.keys
             self.ctx.check_false("IndexError", "list index out of range")
-        if lst.keys & self.ctx.stale and lst.kind != (known := _known_kind(self.ctx, lst)):
+        if lst.keys & self.ctx.stale and lst.kind != (known := known_kind(self.ctx, lst)):
             return self.placeholder(known)
         item = self.item_of(lst.kind, iter(lst.storages), take)
         note_holders(self.ctx, item, lst.keys, is_put=False)
@@ -336,16 +336,6 @@ class Lists:
                 return OptionalValue(never, self.placeholder(inner), checked=True)
             case _:
                 self.ctx.check_false("IndexError", "list index out of range")
-
-    def stack_placeholder(self, lst: GrowingList, wanted: DType | None) -> ArrayView | None:
-        """What stands for the items of a list, whose slots are of another kind, along a new first axis."""
-        match _known_kind(self.ctx, lst):
-            case NumberKind(dtype) | OptionalKind(NumberKind(dtype)):
-                return self.any_array(wanted or dtype, [self.length(lst)])
-            case ArrayKind(dtype, sizes):
-                return self.any_array(dtype, [self.length(lst), *map(self.any_size, sizes)])
-            case _:
-                return None
 
     def any_size(self, size: int | str | None) -> Value:
         """A size of an array that stands for another: one of which nothing is known, where the kind does not say it."""
@@ -461,7 +451,7 @@ class Lists:
 
     def is_stale(self, lst: GrowingList) -> bool:
         """Whether the slots of a list are of another kind than its items turned out to be."""
-        return bool(lst.keys & self.ctx.stale) and lst.kind != _known_kind(self.ctx, lst)
+        return bool(lst.keys & self.ctx.stale) and lst.kind != known_kind(self.ctx, lst)
 
     def pop(self, lst: GrowingList, node: ast.AST) -> FrontValue:
         """Take the last item away."""
