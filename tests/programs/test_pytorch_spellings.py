@@ -13,7 +13,9 @@ from tracejit import nn
 
 
 def greater_and_less(a: Any, b: Any) -> Any:
-    return tj.max(a, b), a.min(b), tj.max(a), a.max(0), tj.min(a, dim=1)
+    one, other = a[0, 0], b.sum()
+    of_elements = tj.max(one, other), tj.min(one, b[1, 1]), other.max(one * 2)
+    return tj.max(a, b), a.min(b), tj.max(a), a.max(0), tj.min(a, dim=1), of_elements
 
 
 def test_max_of_two_tensors() -> None:

@@ -305,6 +305,8 @@ _RESHAPING = "as_strided_ resize_as_ resize_ set_ squeeze_ swapaxes_ swapdims_ t
 def no_attribute(kind: str, name: str) -> str:
     """What an AttributeError says."""
     text = f"'{kind}' object has no attribute '{name}'"
+    if name in ("values", "indices") and kind == Tensor.__name__:
+        return f"{text}: max, min, sort and median give values alone, argmax, argmin and argsort the places"
     return f"{text}: a tensor keeps its shape; bind the name to the new one" if name in _RESHAPING else text
 
 

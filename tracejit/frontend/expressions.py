@@ -31,6 +31,7 @@ from tracejit.frontend.syntax.source import PROCESS, note_read
 from tracejit.frontend.tensors import elements, elementwise
 from tracejit.frontend.tensors.index_items import bound, index_item, pick, place_in_sequence
 from tracejit.frontend.tensors.indexing import Indexing
+from tracejit.frontend.tensors.values_alone import hint
 from tracejit.frontend.texts import made_texts, text
 from tracejit.frontend.values import (
     ArrayView,
@@ -481,7 +482,7 @@ class Expressions:
         if count is not None and len(items) != count:
             text = f"not enough values to unpack (expected {count}, got {len(items)})"
             if len(items) > count:
-                text = f"too many values to unpack (expected {count})"
+                text = f"too many values to unpack (expected {count}){hint(self.ctx.frame.here)}"
             self.arith.mismatch(ValueError(text), node)
         return items
 
@@ -519,7 +520,8 @@ class Expressions:
                     return self.known_items(made, node, count)
                 is_object = isinstance(value, Static) and not hasattr(type(value.value), "__iter__")
                 if isinstance(value, Number) or is_object:
-                    self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
+                    text = f"'{type_name(value)}' object is not iterable{hint(self.ctx.frame.here)}"
+                    self.arith.mismatch(TypeError(text), node)
                 self.ctx.require_known(
                     node,
                     f"{describe(value)} has no length known when the function is compiled",
@@ -542,7 +544,7 @@ class Expressions:
         enough, few = self.ctx.b.emit("ge", (length, wanted))[0], self.ctx.b.emit("le", (length, wanted))[0]
         too_few = f"not enough values to unpack (expected {count}, got {{0}})"
         self.ctx.check(enough, "ValueError", too_few, length)
-        self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
+        self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count}){hint(self.ctx.frame.here)}")
 
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something a `for` loop can run over."""

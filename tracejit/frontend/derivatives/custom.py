@@ -24,7 +24,7 @@ from tracejit.frontend.values import (
 from tracejit.frontend.written.contexts import ScriptContext
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import I64, ScalarType, TensorType, Type, substitute_dims
+from tracejit.ir.types import ScalarType, TensorType, Type, substitute_dims
 from tracejit.messages import filled
 from tracejit.records import record
 
@@ -104,11 +104,13 @@ class Rules:
 
 @record
 class _Residuals:
-    """What `forward` saves: a structure, the values in it, and these with the sizes they need."""
+    """What `forward` saves: a structure, the values in it, and these with the sizes they need; `inner` are those of
+    them that are sizes of results, by the sizes that the function itself computes."""
 
     structure: FrontValue
     values: list[Value]
     residuals: list[Value]
+    inner: dict[Value, Value]
 
 
 class CustomCall:
@@ -127,29 +129,40 @@ class CustomCall:
         outcome: FrontValue = Static(None)
 
         def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
+            nonlocal outputs, inner
             made = rules.primal(_parts(given))
-            return made, list(self.values(made))
+            outputs = list(self.values(made))
+            inner = self.sizes_of(outputs)
+            return made, [*outputs, *inner]
 
+        outputs: list[Value] = []
+        inner: list[Value] = []  #: sizes of results that are computed inside, which are results too
         outcome, primal_block = self.block("primal", like, arguments, primal)
         saved: FrontValue = Static(None)
         kept: list[Value] = []
         residuals: list[Value] = []
+        own: dict[Value, Value] = {}
 
         def forward(given: FrontValue) -> tuple[FrontValue, list[Value]]:
-            nonlocal saved, kept, residuals
+            nonlocal saved, kept, residuals, own
             made, saved = rules.forward(_parts(given))
             kept = list(self.values(saved))
-            residuals = [*self.sizes_of(kept), *kept]
             results = list(self.values(made))
-            if not _are_alike(results, primal_block.results):
+            if not _are_alike(results, outputs):
                 what = f"the forward of {self.name} gives {describe(made)}, and {self.name} itself {describe(outcome)}"
                 ctx.refuse(self.node, what, "let both give the same")
-            return made, [*results, *residuals]
+            sizes = [self.same_size(n, outputs, results) for n in inner]
+            residuals = [*dict.fromkeys((*self.sizes_of(kept), *sizes)), *kept]
+            own = dict(zip(inner, sizes, strict=True))
+            return made, [*results, *sizes, *residuals]
 
         _, forward_block = self.block("forward", like, arguments, forward)
-        restored = _Residuals(saved, kept, residuals)
-        backward_block = self.backward(rules, arguments, restored, outcome, primal_block.results)
-        results = [Value(self.outside(r), r.name) for r in primal_block.results]
+        restored = _Residuals(saved, kept, residuals, own)
+        backward_block = self.backward(rules, arguments, restored, outcome, outputs)
+        sizes = {n: Value(n.type, n.name) for n in inner}
+        known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
+        results = [Value(substitute_dims(r.type, known), r.name) for r in outputs]
+        results.extend(sizes.values())
         blocks = (primal_block, forward_block, backward_block)
         attrs = {"name": self.name}
         ctx.b.ops.append(Op(REGISTRY["custom"], tuple(operands), attrs, tuple(results), blocks, ctx.b.span))
@@ -218,7 +231,8 @@ class CustomCall:
         stand_in = dict(zip(saved.residuals, params, strict=True))
         with ctx.nested() as b, self.returning("backward"):
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
-            seeds = [Value(r.type, f"d{r.name}") for r in results if _is_inexact(r.type)]
+            known: dict[Value, Any] = {n: stand_in[own].dim for n, own in saved.inner.items()}
+            seeds = [Value(substitute_dims(r.type, known), f"d{r.name}") for r in results if _is_inexact(r.type)]
             g = self.cotangent(outcome, iter(seeds))
             found = rules.backward(kept, g)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
@@ -304,19 +318,20 @@ class CustomCall:
         sizes = dict.fromkeys(s for v in values for s in type_values(v.type))
         return [s for s in sizes if s in made and s not in values]
 
-    def outside(self, result: Value) -> Type:
-        """The type of a result, whose sizes must be known where the function is called."""
-        inside = [v for v in type_values(result.type) if v.type != ScalarType(I64) or not self.is_visible(v)]
-        if inside:
-            self.calls.ctx.refuse(
-                self.node,
-                f"the result of {self.name} has a size that is computed inside it",
-                "compute the size outside and pass it",
-            )
-        return result.type
+    def same_size(self, size: Value, outputs: Sequence[Value], results: Sequence[Value]) -> Value:
+        """What `forward` has for a size of the function's results."""
+        dims = (
+            e
+            for output, result in zip(outputs, results, strict=True)
+            for d, e in zip(_shape(output), _shape(result), strict=True)
+            if d is size
+        )
+        found = next(dims)
+        return self.calls.ctx.size_value(self.calls.ctx.dims[found] if isinstance(found, str) else found or 0)
 
-    def is_visible(self, size: Value) -> bool:
-        return size in self.calls.ctx.dims.values() or any(size in op.results for op in self.calls.ctx.b.ops)
+
+def _shape(value: Value) -> tuple[Any, ...]:
+    return value.type.shape if isinstance(value.type, TensorType) else ()
 
 
 def _are_alike(made: Sequence[Value], wanted: Sequence[Value]) -> bool:

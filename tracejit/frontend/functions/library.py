@@ -158,7 +158,9 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
     match annotation.strip("\"'"):
         case "Operand":
             return operand(calls, value, node)
-        case "AxisOrOperand" if calls.ctx.tensors and isinstance(value, ArrayView):
+        case "AxisOrOperand" if calls.ctx.tensors and (
+            isinstance(value, ArrayView) or (isinstance(value, Number) and not value.weak)
+        ):
             return operand(calls, value, node)
         case "CountOrOperand" if not (is_python_number(value) and python_kind(value) == "i"):
             return operand(calls, value, node)
