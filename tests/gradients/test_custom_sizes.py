@@ -96,3 +96,28 @@ def test_second_derivatives_of_what_has_a_size_of_its_own() -> None:
     x = tj.tensor(np.random.default_rng(1).normal(size=6))
     found = tj.hessian(lambda x: (Positive.apply(x)[0] ** 3).sum())(x)
     np.testing.assert_allclose(np.asarray(found), np.diag(48 * np.maximum(np.asarray(x), 0)))
+
+
+@tj.checkpoint
+def _settled(w, x):
+    z = tj.zeros_like(x)
+    for _ in range(60):
+        new = tj.tanh(z @ w + x)
+        if (new - z).norm() < 1e-12:
+            break
+        z = new
+    return new, new.sum()
+
+
+def test_checkpointed_functions_compute_sizes_of_their_results() -> None:
+    def total(w, x):
+        found = w.sum()
+        for i in range(3):
+            z, s = _settled(0.1 * i * w, x)
+            positive = tj.checkpoint(lambda v: v[v > 0] * 2.0)(z)
+            found = found + (z**2).sum() * s + positive.pow(3).sum()
+        return found
+
+    numbers = np.random.default_rng(2)
+    w, x = (tj.tensor(numbers.normal(size=s)) for s in ((4, 4), (3, 4)))
+    assert tj.check(total, w, x).ok

@@ -13,7 +13,7 @@ from tracejit.eager.function import custom_vjp
 from tracejit.eager.random import STATE, drawing_from, random_state
 from tracejit.eager.tensor import Tensor, version_of
 from tracejit.eager.writes import changed_since
-from tracejit.frontend.derivatives.custom import CustomCall
+from tracejit.frontend.derivatives.custom import CustomCall, seeds_of, with_sizes
 from tracejit.frontend.values import ArrayView, FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures
@@ -104,6 +104,7 @@ class _CheckpointedCall(CustomCall):
     """
 
     state: int | None = None  #: the storage of the state, if there are random numbers
+    inner: Sequence[Value] = ()  #: sizes of results that the function computes, which are results too
 
     def again(self, fn: FrontValue, arguments: TupleValue) -> FrontValue:
         """Emit the op; what the function captures becomes operands."""
@@ -112,7 +113,9 @@ class _CheckpointedCall(CustomCall):
         def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
             assert isinstance(given, TupleValue)
             made = self.calls.call_value(fn, list(given.items), {}, self.node)
-            return made, list(self.values(made))
+            outputs = list(self.values(made))
+            self.inner = self.sizes_of(outputs)
+            return made, [*outputs, *self.inner]
 
         outcome, block = self.block("primal", [(v.type, v.name) for v in operands], arguments, primal)
         captured = [v for v in captures(block) if is_differentiable(v.type)]
@@ -122,7 +125,7 @@ class _CheckpointedCall(CustomCall):
             self.repeated(block, captured, "forward"),
             self.backwards(block, captured),
         )
-        results = [Value(self.outside(r), r.name) for r in block.results]
+        results = with_sizes(block.results, self.inner)
         b = self.calls.ctx.b
         b.ops.append(Op(REGISTRY["custom"], tuple(operands), {"name": self.name}, tuple(results), blocks, b.span))
         if self.state is not None:
@@ -142,13 +145,15 @@ class _CheckpointedCall(CustomCall):
         b = Rebuilder(None, {})
         params = [b.param_like(p) for p in (*block.params, *captured)]
         results = b.inline(block, params[: len(block.params)])
-        return b.block(params, (*results, *(params if label == "forward" else ())), label)
+        sizes = [made for r, made in zip(block.results, results, strict=True) if r in self.inner]
+        return b.block(params, (*results, *((*params, *sizes) if label == "forward" else ())), label)
 
     def backwards(self, block: Block, captured: list[Value]) -> Block:
         """From the operands and the cotangents of the result to the cotangents of the operands."""
         b = Rebuilder(without_effects, {})
         saved = [b.param_like(p) for p in (*block.params, *captured)]
-        seeds = [Value(r.type, f"d{r.name}") for r in block.results if is_differentiable(r.type)]
+        sizes = {r: Value(r.type, r.name) for r in block.results if r in self.inner}
+        seeds = seeds_of(block.results, sizes)
         variables = [v for v in saved if is_differentiable(v.type)]
         marked = {v: b.emit("leaf", (v,), names=(v.name,))[0] for v in variables}
         for old, new in zip((*block.params, *captured), saved, strict=True):
@@ -162,4 +167,4 @@ class _CheckpointedCall(CustomCall):
                 list(found) if totals is None else [b.emit("add", pair)[0] for pair in zip(totals, found, strict=True)]
             )
         totals = [zero(b, v) for v in variables] if totals is None else totals
-        return b.block((*saved, *seeds), totals, "backward")
+        return b.block((*saved, *sizes.values(), *seeds), totals, "backward")

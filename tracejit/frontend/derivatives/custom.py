@@ -159,10 +159,7 @@ class CustomCall:
         _, forward_block = self.block("forward", like, arguments, forward)
         restored = _Residuals(saved, kept, residuals, own)
         backward_block = self.backward(rules, arguments, restored, outcome, outputs)
-        sizes = {n: Value(n.type, n.name) for n in inner}
-        known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
-        results = [Value(substitute_dims(r.type, known), r.name) for r in outputs]
-        results.extend(sizes.values())
+        results = with_sizes(primal_block.results, inner)
         blocks = (primal_block, forward_block, backward_block)
         attrs = {"name": self.name}
         ctx.b.ops.append(Op(REGISTRY["custom"], tuple(operands), attrs, tuple(results), blocks, ctx.b.span))
@@ -231,8 +228,7 @@ class CustomCall:
         stand_in = dict(zip(saved.residuals, params, strict=True))
         with ctx.nested() as b, self.returning("backward"):
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
-            known: dict[Value, Any] = {n: stand_in[own].dim for n, own in saved.inner.items()}
-            seeds = [Value(substitute_dims(r.type, known), f"d{r.name}") for r in results if _is_inexact(r.type)]
+            seeds = seeds_of(results, {n: stand_in[own] for n, own in saved.inner.items()})
             g = self.cotangent(outcome, iter(seeds))
             found = rules.backward(kept, g)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
@@ -328,6 +324,19 @@ class CustomCall:
         )
         found = next(dims)
         return self.calls.ctx.size_value(self.calls.ctx.dims[found] if isinstance(found, str) else found or 0)
+
+
+def with_sizes(results: Sequence[Value], inner: Sequence[Value]) -> list[Value]:
+    """The results of an op whose block gives `results`; `inner` are those of them that are sizes of others."""
+    sizes = {n: Value(n.type, n.name) for n in inner}
+    known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
+    return [sizes[r] if r in sizes else Value(substitute_dims(r.type, known), r.name) for r in results]
+
+
+def seeds_of(results: Sequence[Value], sizes: Mapping[Value, Value]) -> list[Value]:
+    """Parameters for the cotangents of the floats in results, where `sizes` stand for those that the results have."""
+    known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
+    return [Value(substitute_dims(r.type, known), f"d{r.name}") for r in results if _is_inexact(r.type)]
 
 
 def _shape(value: Value) -> tuple[Any, ...]:
