@@ -12,7 +12,9 @@ import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.containers.tables import is_iterator
+from tracejit.frontend.containers import list_calls
+from tracejit.frontend.containers.pooled_tables import at_part
+from tracejit.frontend.containers.tables import is_iterator, new_table
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.objects import class_of, is_users
@@ -117,8 +119,11 @@ def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
             return _any_or_all(c, call, generator, fn is any)
         case [ast.Starred(inner)] if fn is zip:
             rows = c.expressions.value(inner)
-            if isinstance(rows, GrowingList) and isinstance(rows.kind, TupleKind):
-                return _columns(c, rows, rows.kind, call)
+            if list_calls.is_unknown(c, rows) and not isinstance(c.as_operand(rows), ArrayView):
+                if not isinstance(rows, GrowingList):
+                    rows = c.lists.copied(c.expressions.iterable(rows, inner), inner)
+                if isinstance(rows.kind, TupleKind):
+                    return _columns(c, rows, rows.kind, call)
             return c.call_object(zip, c.expressions.unpackable(rows, None, inner), {}, call)
         case _:
             return None
@@ -129,7 +134,7 @@ def _columns(c: Calls, rows: GrowingList, kind: TupleKind, node: ast.AST) -> Fro
     text = f"not enough values to unpack (expected {len(kind.items)}, got 0)"
     count = c.ctx.list_length(rows)
     c.ctx.check(c.ctx.b.emit("gt", (c.ctx.size_value(count), c.ctx.size_value(0)))[0], "ValueError", text)
-    items = c.lists.items(c.lists.duplicate(rows, node))
+    items = c.lists.items(rows)
 
     def column(k: int) -> FrontValue:
         def item(i: Any) -> FrontValue:
@@ -137,7 +142,8 @@ def _columns(c: Calls, rows: GrowingList, kind: TupleKind, node: ast.AST) -> Fro
             assert isinstance(row, TupleValue | ListValue)
             return row.items[k]
 
-        return SequenceValue(items.length, item, sources=items.sources)
+        with at_part(c.ctx, f"column {k}"):
+            return new_table(c, tuple, [SequenceValue(items.length, item, sources=items.sources)], node)
 
     return TupleValue(tuple(column(k) for k in range(len(kind.items))))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
 from tracejit.frontend.containers import list_calls, tables
 from tracejit.frontend.containers.once import used_once
+from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.functions.arguments import Arguments
 from tracejit.frontend.functions.handlers import HANDLERS, Handler, handles
 from tracejit.frontend.tensors import arrays
@@ -133,7 +134,11 @@ def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     if list_calls.is_unknown(c, rows):
         inner = c.expressions.iterable(rows, node)
         return used_once(c.ctx, SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources))
-    return _passed(c, [one(item) for item in c.expressions.known_items(rows, node)], node)
+    items: list[FrontValue] = []
+    for k, item in enumerate(c.expressions.known_items(rows, node)):
+        with at_part(c.ctx, f"item {k}"):
+            items.append(one(item))
+    return _passed(c, items, node)
 
 
 def _kept(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
