@@ -264,11 +264,11 @@ def _late_views(block: Block, roots: Roots) -> set[Value]:
         for i in consumed(op):
             for root in roots.of(op.operands[i]):
                 taken.setdefault(root, []).append((at, op.operands[i]))
-    last = _last_uses_of_values(block)
+    last, lists = _last_uses_of_values(block), _Lists(roots)
     return {
         view
         for view in views
-        if view in last and (_is_late(view, last[view], taken, roots) or _outlives_its_list(block, view, roots))
+        if view in last and (_is_late(view, last[view], taken, roots) or lists.outlived_by(view, block))
     }
 
 
@@ -277,23 +277,47 @@ def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]]
     return any(last > at or (last == at and operand is not view) for at, operand in takers)
 
 
-def _outlives_its_list(block: Block, item: Value, roots: Roots) -> bool:
-    """Whether an item of a list is used behind something in a branch that takes the list over."""
-    lists = [r for r in roots.of(item) if isinstance(r.type, ListType)]
-    if not lists:
-        return False
-    taken = False
-    for op in block.ops:
-        is_used = item in stored_uses(op)
-        if taken and is_used:
+class _Lists:
+    """Where lists are taken over, and what is used in blocks."""
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+        self._found: dict[Block, tuple[dict[Value, int], dict[Value, list[int]]]] = {}
+
+    def outlived_by(self, item: Value, block: Block) -> bool:
+        """Whether an item of a list is used behind something in a branch that takes the list over."""
+        lists = [r for r in self.roots.of(item) if isinstance(r.type, ListType)]
+        return bool(lists) and self._is_outlived(item, lists, block)
+
+    def _is_outlived(self, item: Value, lists: Sequence[Value], block: Block) -> bool:
+        first, uses = self._of(block)
+        used = uses.get(item, ())
+        if not used:
+            return False
+        taken = min(first.get(r, len(block.ops)) for r in lists)
+        if used[-1] > taken or any(at == taken and block.ops[at].name != "if" for at in used if at < len(block.ops)):
             return True
-        if op.name == "if" and any(_outlives_its_list(b, item, roots) for b in op.blocks):
-            return True
-        takes = any(_takes(op, r, roots) for r in lists)
-        if takes and is_used and op.name != "if":
-            return True
-        taken = taken or takes
-    return taken and item in block.results
+        branches = (
+            b for at in used if at < len(block.ops) and block.ops[at].name == "if" for b in block.ops[at].blocks
+        )
+        return any(self._is_outlived(item, lists, b) for b in branches)
+
+    def _of(self, block: Block) -> tuple[dict[Value, int], dict[Value, list[int]]]:
+        """The position at which each root is taken over first, and those at which each value is used, in order."""
+        if block not in self._found:
+            first, uses = dict[Value, int](), dict[Value, list[int]]()
+            for at, op in enumerate(block.ops):
+                for value in dict.fromkeys(stored_uses(op)):
+                    uses.setdefault(value, []).append(at)
+                taken = {root for i in consumed(op) for root in self.roots.of(op.operands[i])}
+                if op.name == "if":
+                    taken.update(*(consumed_roots(b, self.roots, borrowed_results(op)) for b in op.blocks))
+                for root in taken:
+                    first.setdefault(root, at)
+            for value in block.results:
+                uses.setdefault(value, []).append(len(block.ops))
+            self._found[block] = first, uses
+        return self._found[block]
 
 
 def _last_uses_of_values(block: Block) -> dict[Value, int]:
