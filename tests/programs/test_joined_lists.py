@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,41 @@ def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(
     ys = [x] * rounds
     assert np.array_equal(tj.script(several)(x, ys), several(x, ys))
     assert len(lowerings) == 3
+
+
+def several_lists(x, n):
+    a, b, c, d = [], [1.0], [], []
+    for i in range(n):
+        a.append(x[i] * 2)
+        b.append(b[-1] + x[i])
+        c.append((i, x[i]))
+        d.insert(0, i)
+    total = 0.0
+    for i, v in c:
+        total += i * v
+    return np.array(a), b, total, d
+
+
+def one_that_never_grows(x, n, more=None):
+    mixed = [1, x, None]
+    a, b, c = [], [], []
+    for i in range(n):
+        a.append(i)
+        b.append(x[i])
+        c.append(x[i] > 1)
+        if more is not None:
+            mixed.append(more)
+    return a, b, c, mixed[0], mixed[1] * 2, mixed[2] is None, len(mixed)
+
+
+@pytest.mark.parametrize(("program", "most"), [(several_lists, 3), (one_that_never_grows, 7)])
+def test_lists_that_grow_in_one_loop_are_found_together(
+    program: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lowerings: list[Lowering] = []
+    run = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
+    made = tj.script(program)(X, 3)
+    for have, want in zip(made, program(X, 3), strict=True):
+        assert np.array_equal(have, want)
+    assert len(lowerings) <= most

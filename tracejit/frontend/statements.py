@@ -22,6 +22,7 @@ from tracejit.frontend.control.loops import LoopLowering, Plan
 from tracejit.frontend.control.managers import with_block
 from tracejit.frontend.control.optionals import require_value, there_to_run_over
 from tracejit.frontend.control.sides import Side, end_of
+from tracejit.frontend.control.trips import growing_together
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.control.unrolled import may_unroll, rest_of, unrolled, unrolled_while
 from tracejit.frontend.expressions import Expressions
@@ -567,7 +568,7 @@ class Statements:
             go_next: bool | Value = False
             mark = len(self.tries.forks)
             try:
-                with self.calls.gradients.tape.iteration():
+                with growing_together(self.ctx, s.node), self.calls.gradients.tape.iteration():
                     enter(index)
                     if isinstance(s, WhileLoop):
                         self.refine(s.test, True)

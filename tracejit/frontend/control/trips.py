@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.restarts import ListGrows
+from tracejit.frontend.syntax.trees import nodes_in
+from tracejit.frontend.values import ListValue
+
 if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
     from tracejit.frontend.kinds import Kind
 
 
@@ -18,6 +23,8 @@ MAX_UNROLLED = 64
 #: So many iterations of unrolled loops inside of unrolled loops are too many. Then lists of so few items are unrolled.
 _MANY = 200
 _FEW = 8
+#: Guessing what grows costs a whole lowering, by which the kinds of items are found.
+_SEVERAL = 2
 
 
 class TooMany(Exception):
@@ -103,6 +110,30 @@ class Growing(dict[object, "Kind | None"]):
         self.guesses = self.has_guessed = False
         self.unrolled = MAX_UNROLLED
         return found
+
+
+@contextmanager
+def growing_together(ctx: Context, loop: ast.AST) -> Iterator[None]:
+    """The body of a loop: where a list is found to grow in it, guess that several others do to which it appends
+    something, so that lowering does not begin anew for each."""
+    env = ctx.frame.env
+    try:
+        yield
+    except ListGrows as found:
+        made = [env.get(name) for name in _appended_to(loop)]
+        keys = {key for x in made if isinstance(x, ListValue) for key in x.keys}
+        others = keys - ctx.growing.keys() - found.kinds.keys()
+        if ctx.growing.guesses and len(others) >= _SEVERAL:
+            ctx.growing.update(dict.fromkeys(others))
+            ctx.growing.has_guessed = True
+        raise
+
+
+def _appended_to(loop: ast.AST) -> set[str]:
+    """The names of what is appended to in a loop."""
+    methods = (node.func for node in nodes_in(loop) if isinstance(node, ast.Call))
+    appends = (m.value for m in methods if isinstance(m, ast.Attribute) and m.attr in ("append", "extend", "insert"))
+    return {of.id for of in appends if isinstance(of, ast.Name)}
 
 
 def _across_trips(key: object) -> object:
