@@ -18,6 +18,7 @@ from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, is_quick, once, symbol
 from tracejit.codegen.loop_ir import Call, Const, For, Invoke, Pointer, Program, Stmt
+from tracejit.codegen.narrow_stores import stores_narrow_under_masks
 from tracejit.codegen.support_native import INLINE, PRODUCTS
 from tracejit.records import record
 
@@ -78,6 +79,7 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     if compute.functions:
         yield Module(_module(compute, inline=True), "careful")
     entry = Texts(options, program.fastmath, kernels, prefix, outlined)
+    entry.scalar = options.for_scalar_code(masks=stores_narrow_under_masks(program))
     text = EntryPrinter(entry, program).print_entry()
     entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
     entry.functions.append(text)
@@ -151,11 +153,10 @@ def _module(texts: Texts, *, inline: bool) -> str:
     declared = sorted(d for d in texts.declarations if symbol(d) not in own)
     defined = [INLINE[name].replace("nounwind {", "#1 {") for name in sorted(own)]
     head = once("\n".join([*declared, *defined]))
-    return "\n".join([head, *texts.functions, _scalar_attributes(texts.options)]) + FOOTER
+    return "\n".join([head, *texts.functions, _scalar_attributes(texts)]) + FOOTER
 
 
-def _scalar_attributes(options: LlvmOptions) -> str:
+def _scalar_attributes(texts: Texts) -> str:
     """Attributes `#1`, of the entry."""
-    scalar = options.for_scalar_code()
-    features = "" if scalar is options else f' "target-features"="{scalar.features}"'
+    features = "" if texts.scalar is texts.options else f' "target-features"="{texts.scalar.features}"'
     return f'attributes #1 = {{ nounwind "no-trapping-math"="true"{features} }}'

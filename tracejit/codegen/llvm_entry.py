@@ -47,7 +47,7 @@ class EntryPrinter(FunctionPrinter):
 
     def __init__(self, texts: Texts, program: Program, function: Function | None = None) -> None:
         super().__init__(texts)
-        self.options = texts.options.for_scalar_code()
+        self.options = texts.scalar
         self.program = program
         self.function = function
         self.functions = {f.name: f for f in program.functions}

@@ -56,6 +56,7 @@ class Texts:
         self, options: LlvmOptions, fastmath: bool, kernels: dict[str, Kernel], prefix: str, outlined: Iterator[int]
     ) -> None:
         self.options = options
+        self.scalar = options.for_scalar_code()  #: for the entry
         self.fastmath = fastmath
         self.kernels = kernels
         self.prefix = prefix

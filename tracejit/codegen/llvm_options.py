@@ -27,11 +27,16 @@ class LlvmOptions:
     polls: bool = False
     has_library: bool = True
 
-    def for_scalar_code(self) -> LlvmOptions:
-        """The same machine without AVX-512, whose selections by mask registers are slow in scalar code."""
+    def for_scalar_code(self, *, masks: bool = False) -> LlvmOptions:
+        """The same machine without AVX-512, whose selections by mask registers are slow in scalar code.
+
+        masks: with its masked instructions nevertheless, but for AVX-512DQ. That has moves of 8-bit masks, by which
+            LLVM keeps half of a mask on the stack that it later loads whole, for a store of eight bytes.
+        """
         if self.vector_bits < 512:
             return self
-        return replace(self, features=f"{self.features},-avx512f".lstrip(","), vector_bits=256, masked_bits=32)
+        without = "-avx512dq" if masks else "-avx512f"
+        return replace(self, features=f"{self.features},{without}".lstrip(","), vector_bits=256, masked_bits=32)
 
     @staticmethod
     def for_cpu(cpu: str, features: dict[str, bool], entry_name: str = "tj_entry") -> LlvmOptions:
