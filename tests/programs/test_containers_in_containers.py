@@ -299,3 +299,37 @@ def test_an_unknown_key_of_a_record() -> None:
         return rows[0]["c"]
 
     check(f, 3)
+
+
+class Move:
+    """A node of a search tree, which has others of its class by their numbers."""
+
+    def __init__(self, prior: Any) -> None:
+        self.prior, self.visits, self.total = prior, 0, 0.0
+        self.children: dict[int, Any] = {}
+
+
+def test_a_search_tree_whose_nodes_have_dicts_of_nodes() -> None:
+    def searched(priors, values, rounds):
+        root = Move(1.0)
+        for i in range(3):
+            root.children[i] = Move(priors[i])
+        for _ in range(rounds):
+            path, node = [root], root
+            while node.children:
+                best, move = -1e9, -1
+                for a, child in node.children.items():
+                    score = child.total / (1 + child.visits) + child.prior * (node.visits + 1) ** 0.5
+                    if score > best:
+                        best, move = score, a
+                node = node.children[move]
+                path.append(node)
+            if node.visits > 0:
+                for i in range(2):
+                    node.children[i] = Move(values[i])
+            for step in path:
+                step.visits += 1
+                step.total += values[node.visits % 3]
+        return root.total, [root.children[i].visits for i in range(3)]
+
+    check(searched, np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.6, 0.3]), 9)

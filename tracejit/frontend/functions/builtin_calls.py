@@ -11,6 +11,7 @@ from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.containers import list_calls, ranges, tables
 from tracejit.frontend.containers.methods import pairs
 from tracejit.frontend.containers.once import used_once
+from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.functions.handlers import HANDLERS, Handler, handles
 from tracejit.frontend.functions.mathcalls import whole
 from tracejit.frontend.kinds import NumberKind
@@ -128,7 +129,10 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         from tracejit.frontend.written.iterators import zipped
 
         return c.call_object(zipped, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))], {}, node)
-    parts = [c.expressions.iterable(a, node) for a in args]
+    parts: list[SequenceValue] = []
+    for k, a in enumerate(args):
+        with at_part(c.ctx, f"argument {k}"):  # the lists of its items are of its own kind
+            parts.append(c.expressions.iterable(a, node))
     if strict:
         _require_one_length(c, [p.length for p in parts])
     if any(p.static is None and not isinstance(p.length, int) for p in parts):
