@@ -522,7 +522,7 @@ class Arithmetic:
                 made = each(every, x, lambda o: Static(bool(o.value)), node)
                 return self.truth(made, node)
             case Static(value):
-                own = self.objects.truth(x, node) if self.objects.has_truth(value) else x
+                own = self.objects.truth(x, node) if self.objects.says_truth(x) else x
                 return bool(value) if own is x else self.truth(own, node)
             case Number():
                 if x.dtype == BOOL:
@@ -536,7 +536,7 @@ class Arithmetic:
             case SequenceValue(length) if x.once is None and x.range is not None:
                 return self.ctx.b.emit("gt", (self.ctx.size_value(length), self.ctx.size_value(0)))[0]
             case _:
-                if isinstance(x, ObjectValue):
+                if isinstance(x, ObjectValue) or self.objects.says_truth(x):
                     return self.truth(self.objects.truth(x, node), node)
                 length = getattr(x, "items", None)
                 if length is not None:

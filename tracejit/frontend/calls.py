@@ -61,7 +61,7 @@ from tracejit.frontend.tensors import turned_views as turned_views  # registers 
 from tracejit.frontend.tensors import windows as windows  # registers what it defines
 from tracejit.frontend.tensors.grids import grid_subscript
 from tracejit.frontend.tensors.indexing import Indexing
-from tracejit.frontend.texts import text
+from tracejit.frontend.texts import made_texts, text
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -273,7 +273,7 @@ class Calls:
                 return self.call_value(require_value(self.ctx, fn), args, kwargs, node)
             case ChoiceValue():
                 return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
-            case ObjectValue() | SharedObject():
+            case ObjectValue() | SharedObject() | TupleValue():
                 return self.objects.call(fn, args, kwargs, node)
             case SharedVariant():
                 return variants.each(self, fn, lambda o: self.call_value(o, args, kwargs, node), node)
@@ -507,6 +507,8 @@ class Calls:
     def static_subscript(self, value: Any, index: FrontValue, node: ast.AST) -> FrontValue:
         """Indexing a compile-time object."""
         if (made := grid_subscript(self, value, index, node)) is not None:
+            return made
+        if isinstance(value, str) and (made := made_texts.subscripted(self, value, index, node)) is not None:
             return made
         if isinstance(index, SliceValue):
             bounds = index.start, index.stop, index.step

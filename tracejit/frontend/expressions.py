@@ -23,7 +23,7 @@ from tracejit.frontend.control.joins import Join
 from tracejit.frontend.control.optionals import Refinement
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.functions.pure import has_same_hash
-from tracejit.frontend.instances import module_parts
+from tracejit.frontend.instances import module_parts, named_tuples
 from tracejit.frontend.instances.type_forms import is_generic, parameterised
 from tracejit.frontend.kinds import are_many_alike
 from tracejit.frontend.syntax.desugar import and_or
@@ -217,6 +217,8 @@ class Expressions:
             return each(self, y, lambda o: self.binary(op, x, o, node), node)
         if isinstance(x, Static) is not isinstance(y, Static):
             x, y = spread(x), spread(y)
+        if (made := named_tuples.operated(self.calls.objects, op, x, y, node)) is not None:
+            return made
         match op, x, y:
             case "add", TupleValue(), TupleValue():
                 return TupleValue(x.items + y.items, None, x.keys or y.keys)
@@ -240,7 +242,7 @@ class Expressions:
                 return self.calls.call_now(PYTHON[op], [x, y], {}, node)
             case "mod", Static(str() as template), _:
                 return text.percent(self.calls, template, spread(y), node)
-            case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
+            case _ if any(self.calls.objects.has_operator(v, op) for v in (x, y)):
                 tables.grow_beside(self.calls, x, y)
                 return self.calls.objects.binary(op, x, y, node)
             case _:

@@ -132,7 +132,7 @@ EXPRESSIONS = (
         "f-strings, `%`, `str.format`, `str()`",
         "text with run-time numbers, arrays and lists of numbers can be printed, raised, chosen, joined to text and "
         "returned; where it shows numbers and texts only, it may grow in loops, be put into containers and objects; "
-        "where these numbers are ints it is a key, has a length, parts, an order, `int()`, `ord()`, and methods: "
+        "where these numbers are ints it is a key, has length, parts, order, `int()`, `float()`, `ord()`, and methods: "
         "`split`, `join`, `strip`, `find`, `replace`, `upper`, `isdigit` and their like, of ASCII text; "
         "arrays are shown as NumPy's print options at that time say; exported programs show numbers only",
         "words, s, d = [], '', {}\nfor k in range(n):\n    words.append(f'{k}: {k / 4}')\n    s += f'{k},'\n"

@@ -120,14 +120,16 @@ def code(calls: Calls, text: FrontValue) -> FrontValue:
     return calls.ctx.element(calls.statics.hidden(codes, constant_access(codes)), (text.index,))
 
 
+def has_many_letters(text: str) -> bool:
+    """Whether a letter of a text is not one of a few."""
+    return len(_numbered(text)[0]) > MAX_OPTIONS
+
+
 def letter(calls: Calls, text: str, at: Number, node: ast.AST) -> ChoiceValue:
     """The letter of a compile-time text at a place known at run time."""
     options, places = _numbered(text)
     if not options:
         calls.arith.mismatch(IndexError("string index out of range"), node)
-    if len(options) > MAX_OPTIONS:
-        reason = f"a text of more than {MAX_OPTIONS} different letters has an index known at run time"
-        calls.ctx.refuse(node, reason, "pass an array of their codes")
     place = calls.indexing.checked_index(at, len(text), 0, node, "string index out of range")
     found = calls.ctx.element(calls.statics.hidden(places, constant_access(places)), (place,))
     return ChoiceValue(found.value, options)

@@ -286,7 +286,9 @@ HANDLERS[all] = _quantifier("all")
 @handles(int)
 def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     args = [made_texts.kept(c, a, node) for a in args]
-    if len(args) == 1 and (own := c.objects.special(args[0], "__int__", [], node)) is not None:
+    given = [*args[1:], *(v for k, v in kwargs.items() if k == "base")]
+    is_text = bool(args) and isinstance(args[0], SharedText)
+    if args and (is_text or not given) and (own := c.objects.special(args[0], "__int__", given, node)) is not None:
         return own
     if len(args) > 1 or kwargs:
         if not all(isinstance(a, Static) for a in (*args, *kwargs.values())):
@@ -305,6 +307,7 @@ def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
 @handles(float)
 def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    args = [made_texts.kept(c, a, node) for a in args]
     if args and (own := c.objects.special(args[0], "__float__", [], node)) is not None:
         return own
     x = _number_argument(c, args, Static(0.0), node)

@@ -417,20 +417,26 @@ class Objects:
         return is_users(member) and not (hasattr(cls, "state_dict") and member.__module__.startswith("tracejit."))
 
     def call(
-        self, o: ObjectValue | SharedObject, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+        self,
+        o: ObjectValue | SharedObject | TupleValue,
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
     ) -> FrontValue:
         """`o(...)`."""
-        member = self.find(o.cls, "__call__")
+        member = self.find(o.cls or tuple, "__call__")
         if not is_users(member):
-            return self.c.arith.mismatch(TypeError(f"'{o.cls.__name__}' object is not callable"), node)
+            return self.c.arith.mismatch(TypeError(f"'{type_name(o)}' object is not callable"), node)
         return self.c.call_object(member, [o, *args], kwargs, node)
 
-    def has_operator(self, x: FrontValue) -> bool:
-        """Whether operators of a value may be methods of its class."""
+    def has_operator(self, x: FrontValue, op: str = "") -> bool:
+        """Whether operators of a value may be methods of its class. Of a NamedTuple, of which `op` is not, they are
+        those of tuples."""
         if isinstance(x, ObjectValue | SharedObject | SharedVariant):
             return True
         cls = class_of(x)
-        names = (n for pair in OPERATORS.values() for n in pair)
+        is_known = op in OPERATORS and cls is not None and issubclass(cls, tuple)
+        names = (n for pair in ((OPERATORS[op],) if is_known else OPERATORS.values()) for n in pair)
         return cls is not None and (_compares_fields(cls) or any(is_users(self.find(cls, n)) for n in names))
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
@@ -523,9 +529,10 @@ class Objects:
                 return made
         return Static(True)
 
-    def has_truth(self, value: Any) -> bool:
-        """Whether the class of an object from outside says what it is as a condition."""
-        return any(is_users(self.find(type(value), n)) for n in ("__bool__", "__len__"))
+    def says_truth(self, value: FrontValue) -> bool:
+        """Whether the class of an object from outside, or of a NamedTuple, says what it is as a condition."""
+        cls = class_of(value)
+        return cls is not None and any(is_users(self.find(cls, n)) for n in ("__bool__", "__len__"))
 
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""

@@ -20,7 +20,8 @@ import numpy as np
 from tracejit.frontend.boundary.signature import constant_access
 from tracejit.frontend.containers.tables import Special
 from tracejit.frontend.context import Again, Context
-from tracejit.frontend.control.choices import MAX_OPTIONS
+from tracejit.frontend.control.choices import MAX_OPTIONS, has_many_letters
+from tracejit.frontend.control.dependence import decided_by
 from tracejit.frontend.tensors.slices import slice_bounds
 from tracejit.frontend.texts import joined_texts
 from tracejit.frontend.texts.text_fields import is_open, put_field, text_inside
@@ -301,6 +302,28 @@ def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> 
 
 
 _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+
+
+def subscripted(c: Calls, text: str, index: FrontValue, node: ast.AST) -> FrontValue | None:
+    """A part of a text that is known when compiling, or a letter of many, at places known at run time; None for
+    others."""
+    if c.ctx.loops_to_unroll():
+        return None
+    match index:
+        case SliceValue(start, stop, step) if any(_is_unknown(c.ctx, part) for part in (start, stop, step)):
+            pass
+        case Number() if has_many_letters(text):
+            pass
+        case _:
+            return None
+    return c.objects.special(stored(c, Static(text), node), "__getitem__", [index], node)
+
+
+def _is_unknown(ctx: Context, place: FrontValue | None) -> bool:
+    """Whether a place depends on data, and not on arguments that could be compiled in."""
+    return (
+        isinstance(place, Number) and ctx.static_request(place.value) is None and decided_by(ctx, place.value).by_data
+    )
 
 
 # -- for the definitions --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracejit.frontend.containers.tables import entry, growing_ints, is_slice, outlined, plus, set_entry, shows_as
 from tracejit.frontend.texts.made_texts import ascii_only, known_letters, no_method, number_of, part_of, text_at
+from tracejit.frontend.written.decimals import nearest_float
 
 _BLANKS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 
@@ -445,20 +446,34 @@ class Text:
             raise TypeError(f"ord() expected a character, but string of length {n} found")
         return entry(self.pool.letters, entry(self.pool.start, self.at))
 
-    def __int__(self) -> Any:
+    def __int__(self, base: Any = 10) -> Any:
         ascii_only(self)
         codes = self.strip()._codes()
         n = len(codes)
         at = 1 if n > 0 and (codes[0] == 43 or codes[0] == 45) else 0
         is_number, value, was_digit = at < n, 0, False
+        if base != 10 and at + 1 < n and codes[at] == 48:
+            mark = codes[at + 1] | 32
+            if (base == 16 and mark == 120) or (base == 8 and mark == 111) or (base == 2 and mark == 98):
+                at += 2
+                is_number = at < n
         while at < n and is_number:
-            if 48 <= codes[at] <= 57:
-                value = value * 10 - (codes[at] - 48)
+            code = codes[at]
+            digit = code - 48 if 48 <= code <= 57 else (code | 32) - 87 if 97 <= code | 32 <= 122 else 99
+            if digit < base:
+                value = value * base - digit
                 was_digit = True
             else:
-                is_number = codes[at] == 95 and was_digit
+                is_number = code == 95 and was_digit
                 was_digit = False
             at += 1
         if not (is_number and was_digit):
-            raise ValueError(f"invalid literal for int() with base 10: {self!r}")
+            raise ValueError(f"invalid literal for int() with base {base}: {self!r}")
         return value if codes[0] == 45 else -value
+
+    def __float__(self) -> Any:
+        ascii_only(self)
+        is_number, value = nearest_float(self.pool, self.at)
+        if not is_number:
+            raise ValueError(f"could not convert string to float: {self!r}")
+        return value
