@@ -265,3 +265,19 @@ def test_the_exponential_of_matrices() -> None:
         assert grad is not None
         np.testing.assert_allclose(grad.numpy(), expected.T, rtol=1e-9, atol=1e-7)
     assert tj.linalg.matrix_exp(tj.zeros(2, 0, 0)).shape == (2, 0, 0)
+
+
+def test_solutions_by_cholesky_factors() -> None:
+    def solved(a, b):
+        lower, upper = tj.linalg.cholesky(a), tj.linalg.cholesky(a, upper=True)
+        by_factors = tj.cholesky_solve(b, lower), b.cholesky_solve(upper, upper=True)
+        return *by_factors, tj.cholesky_inverse(lower) @ b, upper.cholesky_inverse(True) @ b
+
+    numbers = np.random.default_rng(5)
+    a, b = numbers.normal(size=(2, 3, 3)), numbers.normal(size=(2, 3, 2))
+    a = a @ a.swapaxes(1, 2) + 2 * np.eye(3)
+    for fn in (solved, tj.script(solved)):
+        for x in fn(tj.tensor(a), tj.tensor(b)):
+            np.testing.assert_allclose(x.numpy(), np.linalg.solve(a, b))
+    total = lambda a, b: sum(x.pow(2).sum() for x in solved(a @ a.mT + tj.eye(3, dtype=a.dtype), b))  # noqa: E731
+    assert tj.check(total, tj.tensor(a), tj.tensor(b)).ok

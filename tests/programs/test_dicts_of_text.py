@@ -135,3 +135,29 @@ def counted_members(suits: Any, places: Any) -> Any:
 
 def test_members_of_an_enum_are_keys() -> None:
     check(counted_members, [Suit.HEARTS, Suit.SPADES, Suit.HEARTS], np.array([0, 1, 1, 2]))
+
+
+def losses_of_layers(x: Any) -> Any:
+    found: dict[str, Any] = {}
+    for i in range(len(x)):
+        losses = {"class": x[i], "box": x[i] * 2}
+        losses = {f"{k}_{i}": v for k, v in losses.items()}
+        found.update(losses)
+        found.update({k + f"_last{i}": x[i] for k in ("a", "b")})
+    weights = {"class": 1.0, "box": 0.5, "a": 0.25, "b": 2.0}
+    return sum(v * weights[k.rsplit("_", 1)[0]] for k, v in found.items()), list(found.keys())
+
+
+def of_pairs(n: int) -> Any:
+    of_numbers = dict([(n, 1.0), (n + 1, 2.0)])
+    of_both = {k + n: v for k, v in {1: "one", 2: "two"}.items()}
+    found: dict[str, int] = {}
+    found.update([(f"q{n}", 3), ("q4", 5)])
+    return of_numbers[n + 1], of_both[n + 2], found, list(of_both)
+
+
+def test_keys_made_at_run_time_of_what_is_known() -> None:
+    check(losses_of_layers, np.array([1.0, 2.0, 4.0]))
+    check(losses_of_layers, tj.tensor(np.array([1.0, 2.0, 4.0])))
+    for n in (1, 4):
+        check(of_pairs, n)

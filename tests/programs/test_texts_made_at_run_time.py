@@ -29,6 +29,21 @@ def lines_of_a_report(n):
     return lines, "\n".join(lines), out, words, sizes
 
 
+@case((3,), (0,))
+def parts_from_the_right(n):
+    lists, parts, places = [], [], []
+    for i in range(n):
+        t = f" a_{i} b_{i * 2}  c "
+        lists.append(
+            (t.rsplit("_", 1), t.rsplit("_"), t.rsplit(), t.rsplit(None, 1), t.rsplit(None, 0), t.rsplit("_", 0))
+        )
+        parts.append((t.rpartition("_"), t.rpartition("q")))
+        places.append(
+            (t.rfind("_"), t.rfind("z"), t.rfind("", 0, 2), t.rfind("_", 0, -8), t.rindex("a"), t.rfind("", 99))
+        )
+    return lists, parts, places
+
+
 @case(("12+(34*x5)-1",), ("",), ("a",))
 def tokens_of_a_text(text):
     found, word = [], ""

@@ -398,6 +398,23 @@ def solve_triangular_(b: Any, a: Operand, c: Operand, *, upper: bool) -> Any:
     return _system(b, a, c, "solve_triangular", lambda a, c: b.solve_triangular(a, c, lower=not upper))
 
 
+@function(kinds=("function", "method"))
+def cholesky_solve(b: Any, x: Operand, factor: Operand, upper: bool = False) -> Any:
+    """The solution y of a @ y = x, where the factor is that of a positive definite a: lower triangular, or upper."""
+    factor = matrices(b, factor)
+    first = adjoint(b, factor) if upper else factor
+    halfway = _system(b, first, x, "cholesky_solve", lambda a, c: b.solve_triangular(a, c, lower=True))
+    last = factor if upper else adjoint(b, factor)
+    return _system(b, last, halfway, "cholesky_solve", lambda a, c: b.solve_triangular(a, c, lower=False))
+
+
+@function(kinds=("function", "method"))
+def cholesky_inverse(b: Any, x: Operand, upper: bool = False) -> Any:
+    """The inverse of the positive definite matrix whose triangular factor is x."""
+    x = matrices(b, x)
+    return cholesky_solve(b, identity_like(b, x), x, upper)
+
+
 @spelt("matrix_power", "matrix_power")
 def matrix_power_(b: Any, x: Operand, n: int) -> Any:
     """The n-th power, of integers in their dtype; of the inverse where n is negative."""

@@ -13,12 +13,14 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
+    ListValue,
     Static,
     TupleValue,
     type_name,
 )
 
 if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
     from tracejit.frontend.expressions import Expressions
 
 
@@ -42,6 +44,15 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
         return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
     made = {known_key(e, k, written): v for k, v, written in pairs}
     return tables.made_dict(e.calls, made, node)
+
+
+def rows_with_run_time_keys(ctx: Context, args: Sequence[FrontValue]) -> TupleValue | None:
+    """The pairs that a dict is made of, where some of their keys are known at run time only; None for others."""
+    rows = args[0].items if args and isinstance(args[0], TupleValue | ListValue) else ()
+    found = [row.items[0] for row in rows if isinstance(row, TupleValue | ListValue) and len(row.items) == 2]
+    if len(found) < len(rows) or not any(map(tables.is_run_time_key, found)) or may_become_known(ctx, *found):
+        return None
+    return TupleValue(tuple(rows))
 
 
 def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:

@@ -7,7 +7,7 @@ import operator
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend.containers import comparisons, list_calls, pooled_tables, tables
+from tracejit.frontend.containers import comparisons, dict_items, list_calls, pooled_tables, tables
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
 from tracejit.frontend.values import (
@@ -94,7 +94,11 @@ def _dict_method(
             return items.get(key, args[1] if len(args) > 1 else Static(None))
         case "copy":
             return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
-        case "update" if args and (tables.is_table(args[0]) or list_calls.is_unknown(c, args[0])):
+        case "update" if args and (
+            tables.is_table(args[0])
+            or list_calls.is_unknown(c, args[0])
+            or dict_items.rows_with_run_time_keys(c.ctx, args)
+        ):
             tables.grow_dict(receiver)
             c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
         case "update" | "pop" | "setdefault" | "clear" | "popitem" | "move_to_end" if hasattr(receiver.cls, name):

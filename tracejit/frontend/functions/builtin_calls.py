@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.containers import list_calls, ranges, tables
+from tracejit.frontend.containers import dict_items, list_calls, ranges, tables
 from tracejit.frontend.containers.methods import pairs
 from tracejit.frontend.containers.once import used_once
 from tracejit.frontend.containers.pooled_tables import at_part
@@ -425,6 +425,8 @@ def _set_of(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> Front
 def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if args and (list_calls.is_unknown(c, args[0]) or tables.is_table(args[0])):
         return tables.new_table(c, dict, args, node)
+    if (rows := dict_items.rows_with_run_time_keys(c.ctx, args)) and not kwargs:
+        return tables.new_table(c, dict, [rows], node)
     return tables.made_dict(c, {**pairs(c, args, node), **kwargs}, node)
 
 

@@ -273,6 +273,22 @@ class Text:
         start, stop = self._bounds(start, stop)
         return found(self.pool, self.at, number_of(other), start, stop)
 
+    def rfind(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        known_letters(other)
+        start, stop = self._bounds(start, stop)
+        wanted = number_of(other)
+        size = entry(self.pool.count, wanted)
+        at = stop - size
+        while at >= start and found(self.pool, self.at, wanted, at, at + size) < 0:
+            at -= 1
+        return at if at >= start else -1
+
+    def rindex(self, other: Any, start: Any = None, stop: Any = None) -> Any:
+        at = self.rfind(other, start, stop)
+        if at < 0:
+            raise ValueError("substring not found")
+        return at
+
     def index(self, other: Any, start: Any = None, stop: Any = None) -> Any:
         at = self.find(other, start, stop)
         if at < 0:
@@ -362,6 +378,37 @@ class Text:
             end = self.find(sep, at)
         made.append(self[at:])
         return made
+
+    def rsplit(self, sep: Any = None, maxsplit: Any = -1) -> Any:
+        made = []
+        stop = len(self)
+        if sep is None:
+            ascii_only(self)
+            at = stop
+            while at > 0:
+                while at > 0 and self[at - 1] in _BLANKS:
+                    at -= 1
+                stop = at
+                while at > 0 and (len(made) == maxsplit or self[at - 1] not in _BLANKS):
+                    at -= 1
+                if stop > at:
+                    made.append(self[at:stop])
+            return made[::-1]
+        if len(sep) == 0:
+            raise ValueError("empty separator")
+        at = self.rfind(sep)
+        while at >= 0 and len(made) != maxsplit:
+            made.append(self[at + len(sep) : stop])
+            stop = at
+            at = self.rfind(sep, 0, stop)
+        made.append(self[:stop])
+        return made[::-1]
+
+    def rpartition(self, sep: Any) -> Any:
+        if len(sep) == 0:
+            raise ValueError("empty separator")
+        at = self.rfind(sep)
+        return self[: max(at, 0)], sep if at >= 0 else "", self[at + len(sep) if at >= 0 else 0 :]
 
     def partition(self, sep: Any) -> Any:
         if len(sep) == 0:
