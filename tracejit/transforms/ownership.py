@@ -113,16 +113,56 @@ def _ordered(block: Block) -> Block:
     roots = Roots()
     for op in ops:
         roots.enter(op)
-    users: dict[Value, list[Op]] = {}
-    for op in ops:
-        for value in stored_uses(op):
-            for root in roots.of(value):
-                users.setdefault(root, []).append(op)
-    for taker in ops[:]:
-        late = {user for root in _taken_roots(taker, roots) for user in users[root]}
-        if len(late) > 1:
-            ops = _move_before(ops, taker, late - {taker})
+    late = _Late(ops, roots)
+    for at, taker in enumerate(ops[:]):
+        wanted = {user for root in _taken_roots(taker, roots) for user in late.behind(at, root)}
+        if wanted:
+            ops = _move_before(ops, taker, wanted)
+        late.note(taker)
     return Block(block.params, tuple(ops), block.results, block.label)
+
+
+class _Late:
+    """What uses storage behind an op, of the values that were there before it, while a block is gone through."""
+
+    def __init__(self, ops: Sequence[Op], roots: Roots) -> None:
+        self.roots = roots
+        self.users: dict[Value, list[tuple[int, Op]]] = {}
+        self.there: dict[Value, list[Value]] = {}  #: values of each root
+        for at, op in enumerate(ops):
+            for value in dict.fromkeys(stored_uses(op)):
+                self.users.setdefault(value, []).append((at, op))
+        made = {r for op in ops for r in op.results}
+        for value in self.users:
+            if value not in made:
+                self._add(value)
+
+    def note(self, op: Op) -> None:
+        """The results of an op are there now."""
+        for r in op.results:
+            if r in self.users:
+                self._add(r)
+
+    def _add(self, value: Value) -> None:
+        for root in self.roots.of(value):
+            self.there.setdefault(root, []).append(value)
+
+    def behind(self, at: int, root: Value) -> set[Op]:
+        """The users of a root behind a position: of values that are there, and of what those make of them."""
+        values = [v for v in self.there.get(root, ()) if self.users[v][-1][0] > at]
+        self.there[root] = values[:]
+        found: set[Op] = set()
+        seen = set(values)
+        for value in values:
+            for place, user in reversed(self.users[value]):
+                if place <= at:
+                    break
+                found.add(user)
+                for r in user.results:
+                    if r in self.users and r not in seen and root in self.roots.of(r):
+                        seen.add(r)
+                        values.append(r)
+        return found
 
 
 def _taken_roots(op: Op, roots: Roots) -> set[Value]:
@@ -144,14 +184,14 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
     What comes after an effect stays there: it may rely on a check."""
     at = ops.index(taker)
     behind = ops[at + 1 :]
-    if not wanted.intersection(behind):
-        return ops
     dependent: set[Value] = set(taker.results)
     producers: dict[Value, Op] = {}
     movable: set[Op] = set()
+    missing = len(wanted.intersection(behind))
     for op in behind:
-        if has_effect(op):
+        if not missing or has_effect(op):
             break
+        missing -= op in wanted
         needs = tuple(all_reads(op))
         if _taken_by(op) or (op.blocks and op.name != "fused") or any(v in dependent for v in needs):
             dependent.update(op.results)
