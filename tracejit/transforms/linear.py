@@ -19,6 +19,8 @@ LOW, HIGH = -(1 << 63), (1 << 63) - 1
 
 #: How many facts one proof may add up, and how many combinations it may try.
 _DEPTH, _STEPS = 5, 60
+#: Of more facts about a value a proof looks at the first and the last ones only.
+_FACTS = 256
 
 
 #: How many expressions around another are taken into account.
@@ -80,6 +82,10 @@ Limit: TypeAlias = tuple[Linear, Linear]
 def number(n: int) -> Linear:
     """A number as an expression."""
     return Linear({}, n)
+
+
+def _some(facts: list[Linear]) -> list[Linear]:
+    return facts if len(facts) <= _FACTS else facts[: _FACTS // 2] + facts[-_FACTS // 2 :]
 
 
 class Facts:
@@ -273,7 +279,7 @@ class Facts:
         rest = Linear(others, goal.constant)
         if high - low < _TIGHT and self._prove(rest.shifted(factor * (high if factor > 0 else low)), depth - 1):
             return True
-        for fact in about[value][factor > 0]:
+        for fact in _some(about[value][factor > 0]):
             other = fact.terms[value]
             if factor % other == 0:
                 left = goal.plus(fact, -(factor // other))
