@@ -51,6 +51,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
+    "transforms/carry_elements.py": dict.fromkeys(("lt", "logical_and"), "whether a loop makes a trip"),
     "transforms/last_trips.py": {"logical_not": "whether a loop goes on"},
     "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }

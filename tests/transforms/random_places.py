@@ -109,8 +109,17 @@ class _Writer:
         array = self.rng.choice("ab")
         place, value = self.place(array, known), self.rng.choice(values[-3:])
         if self.rng.random() < 0.3:
+            old = self.emit(f"fetch({self.arrays[array]}, {place})", "f64")
+            terms = self.rng.choice(((old, value), (value, old)))
+            value = self.emit(f"{self.rng.choice(('add', 'sub'))}({', '.join(terms)})", "f64")
+            if self.rng.random() < 0.2:
+                values.append(self.rng.choice((old, value)))
+        if self.rng.random() < 0.3:
             value = self.emit(f"mul({value}, {self.rng.choice(values)})", "f64")
-        name = "index_add" if self.rng.random() < 0.15 else "index_update"
+        name = "index_update"
+        if self.rng.random() < 0.25:
+            name, outer = "index_add", known[: self.rng.randint(0, len(known))]
+            place = place if self.rng.random() < 0.5 else self.place(array, outer)
         self.arrays[array] = self.emit(f"{name}({self.arrays[array]}, {value}, {place})", self.types[array])
         values.append(value)
 
@@ -137,7 +146,8 @@ class _Writer:
         params = ", ".join(f"{self.arrays[n]}: {t}" for n, t in self.types.items())
         own = [*values]
         self.body(inside, own, depth)
-        following = self.emit(f"checked_add({moved}, {self.number(step)})", "i64")
+        add = "checked_add" if moves and self.rng.random() < 0.5 else "add"
+        following = self.emit(f"{add}({moved}, {self.number(step)})", "i64")
         ends_now = f"{self.arrays['a']}, {self.arrays['b']}"
         body, self.lines = self.lines, outer
         results = self.new(), self.new(), self.new()

@@ -33,6 +33,7 @@ class Program:
     """Where the values of some ops are defined, and how. `time`: how much of the text has run when a value is there."""
 
     def __init__(self, ops: Sequence[Op]) -> None:
+        self.ops = tuple(ops)
         self.made: dict[Value, Op] = {}
         self.places: dict[Op, Path] = {}
         self.paths: dict[Value, Path] = {}

@@ -19,6 +19,7 @@ from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, unsized
+from tracejit.transforms.accumulations import Accumulations, Contributions
 from tracejit.transforms.cotangents import Cotangents
 from tracejit.transforms.lasting_reads import LastingReads
 from tracejit.transforms.remat import overwritten
@@ -176,6 +177,7 @@ class Region:
         self._lasting = lasting
         self._overwritten = overwritten(every)
         self._reads = LastingReads(every, self._overwritten, given)
+        self._accumulations: Accumulations | None = None
         #: The type of all elements of a list of residuals, None where sizes differ.
         self.elements: dict[Value, Type | None] = {}
         self._sizes: dict[str, Value] = {}
@@ -194,6 +196,12 @@ class Region:
         if not self._lasting or value in self._overwritten:
             return False
         return value in self._outside_loops or value in self._reads.finals
+
+    def accumulations(self, contributions: Contributions) -> Accumulations:
+        """Which writes add to elements. `contributions` gives what an op's rule does."""
+        if self._accumulations is None:
+            self._accumulations = Accumulations(self._reads.program, self.active, contributions)
+        return self._accumulations
 
     def anew(self, value: Value) -> list[Op]:
         """Ops that make a value of a loop again when the backward runs (`LastingReads.anew`)."""

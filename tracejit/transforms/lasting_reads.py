@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import field
+from functools import cached_property
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value
@@ -46,8 +47,6 @@ class LastingReads:
         self.ops = ops
         self.avoided = {*overwritten, *given}
         self.finals: set[Value] = set()  #: the last versions that values are read from
-        self._program: Program | None = None
-        self._lines: dict[Value, _Line] = {}
         self._stored: dict[Value, list[Op]] = {}
         self._found: dict[Value, list[Op]] = {}
 
@@ -58,26 +57,30 @@ class LastingReads:
             self._found[value] = self._made_of_trips(value) or self._read_again(value)
         return self._found[value]
 
-    @property
+    @cached_property
     def program(self) -> Program:
         """The ops, looked at when something first asks."""
-        if self._program is None:
-            self._program = Program(self.ops)
-            for op in self.ops:
-                if op.name in ("loop", "if", *WRITES):
-                    for result in op.results:
-                        if isinstance(result.type, TensorType) and result not in self.avoided:
-                            self._note_line(result)
-        return self._program
+        return Program(self.ops)
+
+    @cached_property
+    def _lines(self) -> dict[Value, _Line]:
+        """The lines by the versions in them."""
+        found: dict[Value, _Line] = {}
+        for op in self.ops:
+            if op.name in ("loop", "if", *WRITES):
+                for result in op.results:
+                    if isinstance(result.type, TensorType) and result not in self.avoided:
+                        self._note_line(result, found)
+        return found
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
-    def _note_line(self, final: Value) -> None:
+    def _note_line(self, final: Value, lines: dict[Value, _Line]) -> None:
         line = _Line(final)
         self._back(final, (), line)
         if any(loops_of(self.program.places[op]) for op in line.writes):
             for version in line.versions:
-                self._lines.setdefault(version, line)
+                lines.setdefault(version, line)
             for write in line.writes:
                 self._note_stored(write)
 
@@ -130,11 +133,11 @@ class LastingReads:
 
     def _read_again(self, value: Value) -> list[Op]:
         """An element that was read or written, as the last version has it."""
-        op = self.program.made.get(value)
+        lines, op = self._lines, self.program.made.get(value)
         for access in (op,) if op is not None and op.name == "fetch" else self._stored.get(value, ()):
             version = access.operands[0] if access is op else access.results[0]
             indices = access.operands[1 if access is op else 2 :]
-            line = self._lines.get(version)
+            line = lines.get(version)
             if line is not None and version is not line.final and self._lasts(line, version, access, indices):
                 self.finals.add(line.final)
                 return [Op(REGISTRY["fetch"], (line.final, *indices), {}, (value,), (), access.span)]

@@ -33,6 +33,7 @@ LEVEL2 = (
     "ranges",
     "wrap-aside",
     "last-trips",
+    "carry-elements",
     "write-home",
     "sink-reshapes",
     "sink-broadcasts",
@@ -43,7 +44,9 @@ LEVEL2 = (
     "independent",
 )
 #: Those of them that are for the CPU only.
-CPU_ONLY = frozenset(("scalarize", "wrap-aside", "last-trips", "defer-products", "turn-factors", "multiply-ahead"))
+CPU_ONLY = frozenset(
+    ("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors", "multiply-ahead")
+)
 
 _TRANSFORMS: dict[str, Transform] = {}
 

@@ -62,9 +62,22 @@ def reverse(frame: Frame, ops: Sequence[Op]) -> None:
                 reverse_call(frame, op, frame.region.calls)
             case "custom":
                 _reverse_custom(frame, op)
+            case "index_update" if frame.region.accumulations(contributions).adds(op):
+                _reverse_accumulation(frame, op)
+            case "fetch" if op in frame.region.accumulations(contributions).reads:
+                pass  # the write behind it has left the cotangent
             case _:
                 _reverse_plain(frame, op)
         frame.b.span = outer
+
+
+def _reverse_accumulation(frame: Frame, op: Op) -> None:
+    """Hand on the cotangent of an array to an element of which something is added."""
+    total = frame.cotangents.total(op.results[0])
+    if total is not None:
+        x, value, *indices = op.operands
+        frame.cotangents.add(value, frame.b.emit("fetch", (total, *indices))[0])
+        frame.cotangents.add(x, total)
 
 
 def _reverse_plain(frame: Frame, op: Op) -> None:
