@@ -7,8 +7,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from tracejit.codegen.gemm_panels import panels_text, turn_text
+from tracejit.codegen.gemm_panels import panels_text
 from tracejit.codegen.gemm_pieces import PARAMS
+from tracejit.codegen.gemm_turn import turn_text
 from tracejit.codegen.support_native import tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import engine, identity
@@ -32,9 +33,9 @@ none:
 """
 
 
-@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("m", "n", "k"), [(3, 700, 900), (1, 5, 700), (130, 61, 40)])
+@pytest.mark.parametrize(("m", "n", "k"), [(3, 700, 900), (1, 5, 700), (130, 61, 40), (9, 12, 6000)])
 def test_a_product_without_memory_for_its_panels(count: int, dtype: str, m: int, n: int, k: int) -> None:
     name = {"float32": "f32", "float64": "f64"}[dtype]
     text = panels_text(name, engine().options).replace(

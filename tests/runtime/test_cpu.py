@@ -400,6 +400,9 @@ SHAPES = [
     (60, 400, 700),
     (70, 900, 600),
     (260, 10, 4200),
+    (9, 12, 5700),  # slices of long sums: B packed, read where it lies, and both
+    (70, 30, 5465),
+    (33, 130, 1400),
     (3, 3, 3),  # a few numbers
     (4, 8, 60),
     (3, 1, 3),
@@ -470,7 +473,7 @@ def test_lines_shared_by_threads_that_are_awake_have_the_same_bits() -> None:
     np.testing.assert_allclose(np.frombuffer(found[0][2000:], np.float32), (b.astype(np.float64) @ y)[:, 0], atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(300, 200, 700), (40, 500, 900), (7, 900, 640)])
+@pytest.mark.parametrize("shape", [(300, 200, 700), (40, 500, 900), (7, 900, 640), (90, 70, 6000)])
 def test_packed_products_have_the_same_bits_for_any_number_of_threads(shape: tuple[int, int, int]) -> None:
     m, n, depth = shape
     product = _product(engine().products("f32")["tj_gemm_f32"])

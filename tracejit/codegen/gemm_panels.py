@@ -19,6 +19,9 @@ from tracejit.codegen.llvm_options import LlvmOptions
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
 DEPTH, PANELS_BYTES, TOGETHER = 512, 1 << 20, 8
+#: Where a panel has more bytes than may be packed at a time, the product is made of slices of so many terms; of DEPTH
+#: terms where panels of a B that is read where it lies have more bytes than are sure to stay in a core's own cache.
+SLICE, CLOSE_BYTES = 4 * DEPTH, 1 << 18
 #: With at most so many rows, panels of a dense B are read where they lie.
 FEW_ROWS = 64
 #: A column of A that spans more bytes is read once instead of once for each panel.
@@ -27,19 +30,16 @@ LONG_BYTES = 1 << 17
 COPY_WORK = 4
 
 #: Beside the arguments: packed A, packed B, the tiles of a panel; the first panel to work on, the first that is in
-#: `panels`, and how many are read from B itself.
-_FIELDS = Fields.of(f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %first, i64 %origin, i64 %inside")
+#: `panels`, how many are read from B itself, and how many terms C has the sums of.
+_FIELDS = Fields.of(
+    f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %first, i64 %origin, i64 %inside, i64 %summed"
+)
 _ARGUMENTS = len(Fields.of(PARAMS).items)
 
 
 def panels_text(name: str, options: LlvmOptions) -> str:
     """`@tj_panels_T(m, n, k, A, ar, ac, B, br, bc, C, cr, share)`: C = A B for m, n, k of at least 1."""
     return COMMON + plain_text(name) + _Panels(name, options).text()
-
-
-def turn_text(name: str, options: LlvmOptions) -> str:
-    """`@tj_turn_T(from, step, last, to)`: a square of vectors, transposed."""
-    return COMMON + _Panels(name, options).turn()
 
 
 class _Panels:
@@ -70,7 +70,15 @@ declare void @tj_turn_{self.name}(ptr, i64, i64, ptr)
 declare {self.vector} {self.load}(ptr, i32, {self.mask}, {self.vector})
 declare void {self.store}({self.vector}, ptr, i32, {self.mask})
 """
-        parts = (self._copied(), self._blocks(), self._panels(), self._put(), self._part(), self._whole())
+        parts = (
+            self._copied(),
+            self._blocks(),
+            self._panels(),
+            self._put(),
+            self._part(),
+            self._slice(),
+            self._whole(),
+        )
         return "\n".join((declarations, *parts))
 
     # -- packing ------------------------------------------------------------------------------------------------
@@ -262,43 +270,6 @@ done:
   ret void
 }}"""
 
-    def turn(self) -> str:
-        """A square of vectors at `from`, `step` apart, transposed to `to`, a panel's width apart. The vectors after the
-        `last` are the last one again.
-
-        Interleaving the first half of the rows with the second doubles the length of the pieces of columns; after as
-        many rounds as doublings, every vector is a column.
-        """
-        lanes, vector = self.lanes, self.vector
-        lines = [
-            f"  %l{i} = call i64 @llvm.smin.i64(i64 %last, i64 {i})\n  %o{i} = mul i64 %step, %l{i}\n"
-            f"  %f{i} = getelementptr {self.type}, ptr %from, i64 %o{i}\n"
-            f"  %v0.{i} = load {vector}, ptr %f{i}, align {self.size}"
-            for i in range(lanes)
-        ]
-        low, high = (
-            ", ".join(f"i32 {start + i // 2 + lanes * (i % 2)}" for i in range(lanes)) for start in (0, lanes // 2)
-        )
-        rounds = lanes.bit_length() - 1
-        for r in range(rounds):
-            for i in range(lanes // 2):
-                pair = f"{vector} %v{r}.{i}, {vector} %v{r}.{i + lanes // 2}"
-                lines += [
-                    f"  %v{r + 1}.{2 * i} = shufflevector {pair}, <{lanes} x i32> <{low}>",
-                    f"  %v{r + 1}.{2 * i + 1} = shufflevector {pair}, <{lanes} x i32> <{high}>",
-                ]
-        lines += [
-            f"  %t{i} = getelementptr {self.type}, ptr %to, i64 {i * self.width}\n"
-            f"  store {vector} %v{rounds}.{i}, ptr %t{i}, align {self.size}"
-            for i in range(lanes)
-        ]
-        body = "\n".join(lines)
-        return f"""
-define void @tj_turn_{self.name}(ptr %from, i64 %step, i64 %last, ptr %to) nounwind {{
-{body}
-  ret void
-}}"""
-
     # -- tiles --------------------------------------------------------------------------------------------------
 
     def _put(self) -> str:
@@ -409,7 +380,8 @@ deeper:
   %a.deep = getelementptr {type}, ptr %a.tile, i64 %a.step
   %b.step = mul i64 %p, %b.row
   %b.deep = getelementptr {type}, ptr %b.panel, i64 %b.step
-  %later = icmp sgt i64 %p, 0
+  %terms = add i64 %summed, %p
+  %later = icmp sgt i64 %terms, 0
   %simple = xor i1 %later, true
   %straight = and i1 %simple, %is.whole
   %d = select i1 %straight, ptr %c.tile, ptr %beside
@@ -444,17 +416,20 @@ done:
 
     # -- the product --------------------------------------------------------------------------------------------
 
-    def _whole(self) -> str:
-        """The product: blocks of A where it needs them, then panels as far as they have room, and their tiles."""
+    def _slice(self) -> str:
+        """The product of a slice of A's columns and B's rows: blocks of A where it needs them, then panels as far as
+        they have room, and their tiles; false where there is no memory for them."""
         run = (
             f"call void @tj_share_tiles(\n"
             f"    ptr @tj_panels_{{}}_{self.name}, ptr %record, i64 {{}}, i64 {{}}, i64 %elements, i1 %share)"
         )
         return f"""
-define void @tj_panels_{self.name}({PARAMS}, i1 %share) nounwind {{
+define internal i1 @tj_panels_slice_{self.name}({PARAMS}, i64 %summed, i1 %share) nounwind {{
 start:
   %record = alloca {_FIELDS.type}
 {_FIELDS.saves(_ARGUMENTS)}
+  %summed.place = {_FIELDS.place("summed")}
+  store i64 %summed, ptr %summed.place
 {ELEMENTS}
   %m.up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %m.up, {self.rows}
@@ -478,7 +453,7 @@ start:
   %panels.bytes = mul i64 %each, %panel.bytes
   %panels = call ptr @tj_alloc(i64 %panels.bytes)
   %no.panels = icmp eq ptr %panels, null
-  br i1 %no.panels, label %plain, label %look
+  br i1 %no.panels, label %out, label %look
 look:
   %down = icmp eq i64 %br, 1
   %apart.b = xor i1 %unit.b, true
@@ -554,7 +529,44 @@ free.a:
   br label %out
 leave:
   call void @tj_free(ptr %panels)
-  br label %plain
+  br label %out
+out:
+  %worked = phi i1 [ false, %start ], [ true, %done ], [ true, %free.a ], [ false, %leave ]
+  ret i1 %worked
+}}"""
+
+    def _whole(self) -> str:
+        """The product, slice by slice: what is read of B stays in a core's own cache from one tile to the next. Slices
+        are whole chains, so the sums are those of a product in one piece."""
+        slice_args = PARAMS.replace("%k", "%here").replace("ptr %a,", "ptr %a.here,").replace("ptr %b,", "ptr %b.here,")
+        return f"""
+define void @tj_panels_{self.name}({PARAMS}, i1 %share) nounwind {{
+start:
+  %few = icmp sle i64 %m, {FEW_ROWS}
+  %dense = icmp eq i64 %bc, 1
+  %wide = icmp sge i64 %n, {self.width}
+  %lies = and i1 %few, %dense
+  %stays = and i1 %lies, %wide
+  %step = select i1 %stays, i64 {DEPTH}, i64 {SLICE}
+  %room = select i1 %stays, i64 {CLOSE_BYTES}, i64 {PANELS_BYTES}
+  %panel.bytes = mul i64 %k, {self.width * self.size}
+  %long = icmp sgt i64 %panel.bytes, %room
+  %each = select i1 %long, i64 %step, i64 %k
+  br label %slice
+slice:
+  %p = phi i64 [ 0, %start ], [ %p1, %more ]
+  %left = sub i64 %k, %p
+  %here = call i64 @llvm.smin.i64(i64 %left, i64 %each)
+  %a.skip = mul i64 %p, %ac
+  %a.here = getelementptr {self.type}, ptr %a, i64 %a.skip
+  %b.skip = mul i64 %p, %br
+  %b.here = getelementptr {self.type}, ptr %b, i64 %b.skip
+  %worked = call i1 @tj_panels_slice_{self.name}({slice_args}, i64 %p, i1 %share)
+  br i1 %worked, label %more, label %plain
+more:
+  %p1 = add i64 %p, %here
+  %again = icmp slt i64 %p1, %k
+  br i1 %again, label %slice, label %out
 plain:
   call void @tj_plain_{self.name}({PARAMS})
   br label %out

@@ -17,8 +17,9 @@ from tracejit.codegen import (
 from tracejit.codegen.gemm_blas import blas_text
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
-from tracejit.codegen.gemm_panels import panels_text, turn_text
+from tracejit.codegen.gemm_panels import panels_text
 from tracejit.codegen.gemm_tiny import tiny_text
+from tracejit.codegen.gemm_turn import turn_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 from tracejit.records import record
