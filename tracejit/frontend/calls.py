@@ -36,7 +36,7 @@ from tracejit.frontend.derivatives import autograd_calls as autograd_calls  # re
 from tracejit.frontend.derivatives.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.derivatives.gradients import Gradients
 from tracejit.frontend.derivatives.made_leaves import constructed
-from tracejit.frontend.functions import builtin_calls, dispatching, handlers, remembering, sequence_calls
+from tracejit.frontend.functions import builtin_calls, dispatching, handlers, remembering, sequence_calls, starred
 from tracejit.frontend.functions.arguments import is_range
 from tracejit.frontend.functions.binding import bound
 from tracejit.frontend.functions.builtin_arguments import (
@@ -245,7 +245,8 @@ class Calls:
         fn = attributes.called(self, node.func)
         if isinstance(fn, Static) and (found := iterators.as_written(self, fn.value, node)) is not None:
             return found
-        args = iterators.arguments(self, fn, node.args)
+        spread = starred.spread(self, fn, node)
+        fn, args = (fn, iterators.arguments(self, fn, node.args)) if spread is None else spread
         kwargs: dict[str, FrontValue] = {}
         for keyword in node.keywords:
             made = self.expressions.value(keyword.value)

@@ -355,6 +355,13 @@ class SliceValue:
     step: FrontValue | None
 
 
+@record
+class Rest:
+    """As the last argument of a call: a tuple of all others, of a length known at run time only."""
+
+    items: FrontValue
+
+
 FrontValue: TypeAlias = (
     Number
     | ArrayView
@@ -380,6 +387,7 @@ FrontValue: TypeAlias = (
     | ChoiceValue
     | MessageValue
     | SliceValue
+    | Rest
 )
 
 
@@ -439,6 +447,8 @@ def describe(value: FrontValue) -> str:
             return "text made of run-time values"
         case SliceValue():
             return "a slice"
+        case Rest(items):
+            return describe(items)
 
 
 def spread(value: FrontValue) -> FrontValue:

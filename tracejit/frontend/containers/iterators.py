@@ -112,6 +112,8 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
 def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
     """A call that depends on how its arguments are written: `next(... for ...)` and `zip(*rows)`; None for others."""
+    from tracejit.frontend.written.iterators import columns
+
     match call.args:
         case [ast.GeneratorExp(), *_] if fn is next:
             return _next_of_generator(c, call)
@@ -124,6 +126,7 @@ def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
                     rows = c.lists.copied(c.expressions.iterable(rows, inner), inner)
                 if isinstance(rows.kind, TupleKind):
                     return _columns(c, rows, rows.kind, call)
+                return c.call_object(iter, [c.call_object(columns, [rows], {}, call)], {}, call)
             return c.call_object(zip, c.expressions.unpackable(rows, None, inner), {}, call)
         case _:
             return None
@@ -201,14 +204,26 @@ def made_for(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontVal
         case ast.GeneratorExp(), _:
             return _kept_generator(c, targets, value)
         case ast.Tuple(values), [ast.Tuple(names)] if len(values) == len(names) and any(
-            isinstance(v, ast.GeneratorExp) for v in values
+            isinstance(v, ast.GeneratorExp) or (isinstance(n, ast.Name) and n.id in _given_to_next(c))
+            for n, v in zip(names, values, strict=True)
         ):
             return TupleValue(tuple(made_for(c, [t], v) for t, v in zip(names, values, strict=True)))
         case ast.Call(), [ast.Tuple(names) | ast.List(names)] if not any(isinstance(n, ast.Starred) for n in names):
             c.ctx.unpacked[value] = len(names)
             return c.expressions.value(value)
+        case ast.Call(), [ast.Name(name)] if name in _given_to_next(c):
+            made = c.expressions.value(value)
+            is_endless = isinstance(made, SequenceValue) and made.range is None
+            return c.call_object(iter, [made], {}, value) if is_endless else made
         case _:
             return c.expressions.value(value)
+
+
+def _given_to_next(c: Calls) -> set[str]:
+    """The names that a function gives to `next`."""
+    calls = (n for n in ast.walk(c.ctx.frame.source.node) if isinstance(n, ast.Call) and n.args)
+    found = ((n.func, n.args[0]) for n in calls)
+    return {x.id for fn, x in found if isinstance(fn, ast.Name) and fn.id == "next" and isinstance(x, ast.Name)}
 
 
 def _kept_generator(c: Calls, targets: Sequence[ast.expr], node: ast.GeneratorExp) -> FrontValue:

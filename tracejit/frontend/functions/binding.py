@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.functions.builtin_arguments import missing_arguments, too_many_arguments
 from tracejit.frontend.syntax.source import FunctionSource
-from tracejit.frontend.values import Closure, DictValue, FrontValue, TupleValue
+from tracejit.frontend.values import Closure, DictValue, FrontValue, Rest, TupleValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -31,6 +31,8 @@ def bound(
     else:
         defaults, kw_defaults = c.statics.defaults(source.function)
     positional = [*parameters.posonlyargs, *parameters.args]
+    rest = args[-1] if args and isinstance(args[-1], Rest) else None
+    args = args if rest is None else args[:-1]
     env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
     names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
     extra: dict[Any, FrontValue] = {}
@@ -49,7 +51,10 @@ def bound(
         text = too_many_arguments(len(positional) - len(defaults), len(positional), len(args), named)
         c.arith.mismatch(TypeError(f"{source.qualname}() {text}"), node)
     if parameters.vararg is not None:
-        env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
+        more: FrontValue = TupleValue(tuple(args[len(positional) :]))
+        if rest is not None:
+            more = c.expressions.binary("add", more, rest.items, node) if args[len(positional) :] else rest.items
+        env[parameters.vararg.arg] = more
     if parameters.kwarg is not None:
         env[parameters.kwarg.arg] = c.ctx.new_object(DictValue(extra), node, "kwargs")
     for p, default in zip(reversed(positional), reversed(defaults), strict=False):

@@ -106,7 +106,7 @@ def missing_arguments(kind: str, names: Sequence[str]) -> str:
     return f"missing {len(names)} required {kind} argument{'s' if others else ''}: {listed}"
 
 
-def too_many_arguments(least: int, most: int, given: int, named: int = 0) -> str:
+def too_many_arguments(least: int, most: int, given: int | str, named: int = 0) -> str:
     """What Python says of more positional arguments than a function takes, beside `named` keyword-only ones."""
     taken = f"from {least} to {most}" if least < most else str(most)
     plural = "s" * (least < most or most != 1)

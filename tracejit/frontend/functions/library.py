@@ -107,7 +107,7 @@ def library_call(
             bound.arguments[name] = tuple(_argument(calls, str(parameter.annotation), v, node) for v in value)
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
             bound.arguments[name] = {k: calls.static(v, node, repr(k)) for k, v in value.items()}
-        elif value == Static(None) and parameter.default is inspect.Parameter.empty:
+        elif isinstance(value, Static) and value.value is None and parameter.default is inspect.Parameter.empty:
             calls.ctx.refuse(node, f"{library.name}() of None is outside the language", "pass an array")
         else:
             bound.arguments[name] = _argument(calls, str(parameter.annotation), value, node)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
-from tracejit.frontend.containers import list_calls, tables
+from tracejit.frontend.containers import list_calls, shared_lists, tables
 from tracejit.frontend.containers.once import used_once
 from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.functions.arguments import Arguments
@@ -129,7 +129,7 @@ def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
     def one(item: FrontValue) -> FrontValue:
         given = [item] if len(args) == 2 else c.expressions.known_items(item, node)
-        return c.call_value(args[0], given, {}, node)
+        return shared_lists.at_its_place(c, c.call_value(args[0], given, {}, node), node)
 
     if list_calls.is_unknown(c, rows):
         inner = c.expressions.iterable(rows, node)

@@ -27,7 +27,7 @@ from tracejit.frontend.control import choices
 from tracejit.frontend.control.optionals import as_bool, there_to_run_over
 from tracejit.frontend.functions.binding import bound_fields
 from tracejit.frontend.functions.names import is_numpys
-from tracejit.frontend.instances import pooled_objects, variants
+from tracejit.frontend.instances import lengths, pooled_objects, variants
 from tracejit.frontend.texts import made_texts
 from tracejit.frontend.values import (
     ArrayView,
@@ -406,7 +406,8 @@ class Objects:
         member = MISSING if cls is None else self.find(cls, name)
         if not is_users(member):
             return None
-        return self.c.call_object(member, [value, *(made_texts.kept(self.c, a, node) for a in args)], {}, node)
+        made = self.c.call_object(member, [value, *(made_texts.kept(self.c, a, node) for a in args)], {}, node)
+        return lengths.checked(self.c, made, node) if name == "__len__" and shown_class(cls) is cls else made  # type: ignore[arg-type]
 
     def has(self, value: FrontValue, name: str) -> bool:
         """Whether the class of a value has a special method in Python, a module's one that is not `tj.nn`'s."""

@@ -310,7 +310,7 @@ def subscripted(c: Calls, text: str, index: FrontValue, node: ast.AST) -> FrontV
     if c.ctx.loops_to_unroll():
         return None
     match index:
-        case SliceValue(start, stop, step) if any(_is_unknown(c.ctx, part) for part in (start, stop, step)):
+        case SliceValue(start, stop, step) if any(is_unknown(c.ctx, part) for part in (start, stop, step)):
             pass
         case Number() if has_many_letters(text):
             pass
@@ -319,7 +319,14 @@ def subscripted(c: Calls, text: str, index: FrontValue, node: ast.AST) -> FrontV
     return c.objects.special(stored(c, Static(text), node), "__getitem__", [index], node)
 
 
-def _is_unknown(ctx: Context, place: FrontValue | None) -> bool:
+def times(c: Calls, text: FrontValue, count: FrontValue, node: ast.AST) -> FrontValue:
+    """`text * count`."""
+    made = c.objects.special(stored(c, text, node), "__mul__", [count], node)
+    assert made is not None
+    return made
+
+
+def is_unknown(ctx: Context, place: FrontValue | None) -> bool:
     """Whether a place depends on data, and not on arguments that could be compiled in."""
     return (
         isinstance(place, Number) and ctx.static_request(place.value) is None and decided_by(ctx, place.value).by_data

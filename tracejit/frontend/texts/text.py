@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.containers import list_calls, pooled_tables
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
@@ -342,6 +343,8 @@ def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> 
         case "mul", Number(), _:
             return operated(c, op, y, x, node)
         case "mul", _, Number() if y.dtype.is_integer:
+            if made_texts.is_unknown(c.ctx, y) and not c.ctx.loops_to_unroll():
+                return made_texts.times(c, x, y, node)
             count = Static(c.static(y, node, "how often text is repeated"))
             return operated(c, op, x, count, node)
         case "mul", MessageValue(), Static(int(n)):
@@ -417,6 +420,33 @@ def _quoted(pieces: list[str | Field]) -> list[str | Field]:
 # -- forms of text --------------------------------------------------------------------------------------------------
 
 
+def known_format(c: Calls, spec: FrontValue, node: ast.AST) -> str:
+    """A format; numbers in it that arguments decide are compiled in."""
+    if isinstance(spec, MessageValue):
+        for value in spec.values:
+            c.static(Number(value, weak=True), node, "a format")
+    return c.static(spec, node, "a format")
+
+
+def _of_width(c: Calls, value: FrontValue, conversion: str, spec: str | FrontValue, node: ast.AST) -> FrontValue | None:
+    """A number or text between blanks, so that it is as wide as data says (`f"{x:>{width}}"`); None for others."""
+    if not isinstance(spec, MessageValue) or conversion or not (is_python_number(value) or is_text(value)):
+        return None
+    *before, width = pieces_of(spec)
+    if not isinstance(width, Field) or not all(isinstance(p, str) for p in before) or type_name(value) == "bool":
+        return None
+    found = re.fullmatch("(?:(.)?([<>]))?", "".join(map(str, before)), re.DOTALL)
+    number = Number(width.values[0], weak=True) if width.name == "0" and not width.suffix else None
+    if found is None or number is None or not made_texts.is_unknown(c.ctx, number):
+        return None
+    fill, align = found.groups()
+    method_name = "ljust" if align == "<" or (not align and is_text(value)) else "rjust"
+    text = f"Invalid format specifier for object of type '{type_name(value)}'"
+    c.ctx.check(c.ctx.b.emit("ge", (number.value, c.ctx.size_value(0)))[0], "ValueError", text)
+    kept = made_texts.stored(c, text_of(c, value, node), node)
+    return c.objects.special(kept, method_name, [number, Static(fill or " ")], node)
+
+
 def joined_string(c: Calls, node: ast.JoinedStr) -> FrontValue:
     """An f-string."""
     made = Text(c, node)
@@ -424,8 +454,12 @@ def joined_string(c: Calls, node: ast.JoinedStr) -> FrontValue:
         if isinstance(part, ast.FormattedValue):
             conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
             spec = "" if part.format_spec is None else joined_string(c, part.format_spec)  # type: ignore[arg-type]
-            shown_as = spec if isinstance(spec, str) else c.static(spec, node, "a format")
-            made.show_formatted(c.expressions.value(part.value), conversion, shown_as)
+            value = c.expressions.value(part.value)
+            if (wide := _of_width(c, value, conversion, spec, node)) is not None:
+                made.show(wide)
+                continue
+            shown_as = spec if isinstance(spec, str) else known_format(c, spec, node)
+            made.show_formatted(value, conversion, shown_as)
         else:
             made.literal(str(part.value))  # type: ignore[attr-defined]
     return made.value()
@@ -511,7 +545,7 @@ def formatted(
                 item = c.attribute(item, attribute, node)
             else:
                 item = c.expressions.subscript_by(item, Static(int(index) if index.isdigit() else index), node)
-        made.show_formatted(item, f"!{conversion}" if conversion else "", c.static(inner, node, "a format"))
+        made.show_formatted(item, f"!{conversion}" if conversion else "", known_format(c, inner, node))
     return made.value()
 
 

@@ -147,13 +147,13 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 #: The modules with definitions, and those in which are all for functions that tracejit has ops for, for methods of
 #: arrays, and for methods of Python's numbers and `math`.
 _MODULES = (
-    "arrangement changes complex_numbers frequencies iterators matrices numbers padding polynomials reductions "
-    "selection sequences statistics tables vectorizing whole windows"
+    "arrangement averages changes complex_numbers frequencies iterators matrices numbers padding polynomials "
+    "reductions selection sequences statistics tables vectorizing whole windows"
 )
 _FOR_OPS, _FOR_METHODS, _FOR_NUMBERS = "numbers", "arrangement selection", "whole"
 
 #: The packages whose functions in Python have definitions.
-_PACKAGES = ("numpy", "heapq")
+_PACKAGES = ("numpy", "heapq", "statistics")
 
 
 @cache

@@ -53,6 +53,12 @@ def _grouped(iterators: Any) -> Any:
     return found
 
 
+def columns(rows: Any) -> Any:
+    """zip(*rows) of any number of lists, texts or arrays."""
+    n = min([len(row) for row in rows]) if len(rows) > 0 else 0
+    return [tuple([row[i] for row in rows]) for i in range(n)]
+
+
 def first(items: Iterator, default: Any) -> Any:
     """next(items, default)."""
     if items.at >= len(items.items):

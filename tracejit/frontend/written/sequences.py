@@ -317,6 +317,31 @@ def heapify(heap: Any) -> None:
         _sift_up(heap, i)
 
 
+@written(heapq.merge)
+def merge(*iterables: Any, key: Any = None, reverse: Any = False) -> Any:
+    """heapq.merge."""
+    made = []
+    for items in iterables:
+        made = _merged(made, list(items), key, reverse)
+    return made
+
+
+def _merged(first: Any, second: Any, key: Any, reverse: Any) -> Any:
+    """Two lists merged: of equal items that of the first list comes first."""
+    made = []
+    i, j = 0, 0
+    while i < len(first) and j < len(second):
+        a, b = (first[i], second[j]) if key is None else (key(first[i]), key(second[j]))
+        is_second = a < b if reverse else b < a
+        if is_second:
+            made.append(second[j])
+            j += 1
+        else:
+            made.append(first[i])
+            i += 1
+    return made + first[i:] + second[j:]
+
+
 @written(heapq.nsmallest)
 def nsmallest(n: Any, iterable: Any, key: Any = None) -> Any:
     """heapq.nsmallest."""

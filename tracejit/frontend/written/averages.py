@@ -1,0 +1,71 @@
+"""Functions of `statistics` over lists and tuples of numbers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from statistics import StatisticsError
+from typing import Any
+
+from tracejit.frontend.containers.tables import outlined
+from tracejit.frontend.written import written
+
+
+@outlined
+def _total(data: Any) -> Any:
+    return math.fsum(data)
+
+
+@written(statistics.mean)
+def mean(data: Any) -> Any:
+    """statistics.mean."""
+    items = list(data)
+    if len(items) == 0:
+        raise StatisticsError("mean requires at least one data point")
+    return _total(items) / len(items)
+
+
+@written(statistics.pvariance)
+def pvariance(data: Any, mu: Any = None) -> Any:
+    """statistics.pvariance."""
+    items = list(data)
+    if len(items) == 0:
+        raise StatisticsError("pvariance requires at least one data point")
+    return _squares(items, mu) / len(items)
+
+
+@written(statistics.variance)
+def variance(data: Any, xbar: Any = None) -> Any:
+    """statistics.variance."""
+    items = list(data)
+    if len(items) < 2:
+        raise StatisticsError("variance requires at least two data points")
+    return _squares(items, xbar) / (len(items) - 1)
+
+
+@written(statistics.pstdev)
+def pstdev(data: Any, mu: Any = None) -> Any:
+    """statistics.pstdev."""
+    items = list(data)
+    if len(items) == 0:
+        raise StatisticsError("pstdev requires at least one data point")
+    return math.sqrt(_squares(items, mu) / len(items))
+
+
+@written(statistics.stdev)
+def stdev(data: Any, xbar: Any = None) -> Any:
+    """statistics.stdev."""
+    items = list(data)
+    if len(items) < 2:
+        raise StatisticsError("stdev requires at least two data points")
+    return math.sqrt(_squares(items, xbar) / (len(items) - 1))
+
+
+@outlined
+def _squares(items: Any, center: Any) -> Any:
+    """The sum of squares of the distances from the mean, or from a number that is given."""
+    if center is not None:
+        return _total([(x - center) ** 2 for x in items])
+    middle = _total(items) / len(items)
+    distances = [x - middle for x in items]
+    return _total([d * d for d in distances]) - _total(distances) ** 2 / len(items)
