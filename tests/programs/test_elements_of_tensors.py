@@ -210,6 +210,37 @@ def _item_of_another_list(x):
     return sum(sums)
 
 
+def _item_of_two_lists(x):
+    s, first, second = x.sum(), [], []
+    for v in x:
+        first.append(v * 1.0)
+        second.append(v * 2.0)
+    first.append(s)
+    second.append(s)
+    first[-1] += 1.0
+    return second[-1]
+
+
+def _one_of_two_items_in_another_list(x):
+    first = [v * 1.0 for v in x]
+    best = first[0]
+    if x[0] > 0:
+        best = first[1]
+    second = [v * 2.0 for v in x]
+    second.append(best)
+    first[1] += 1.0
+    return second[-1]
+
+
+def _item_of_a_copied_dict(x):
+    sums = {}
+    for i in range(len(x)):
+        sums[i] = x[i] * 2.0
+    others = dict(sums)
+    sums[0] += 1.0
+    return others[0]
+
+
 def _item_that_is_an_element(x):
     items = []
     for i in range(len(x)):
@@ -235,6 +266,9 @@ def _rank_0_in_a_list(x):
         (_name_of_an_item, "an element of a tensor that changed since"),
         (_item_of_a_repeated_one, "a 0-d tensor of a list in place"),
         (_item_of_another_list, "a 0-d tensor of a list in place"),
+        (_item_of_two_lists, "a 0-d tensor of a list in place"),
+        (_one_of_two_items_in_another_list, "a 0-d tensor of a list in place"),
+        (_item_of_a_copied_dict, "a 0-d tensor of a list in place"),
         (_item_that_is_an_element, "a 0-d tensor of a list in place"),
         (_rank_0_in_a_list, "a 0-d tensor of a list in place"),
         (_of_two, "an element of a tensor that changed since"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,27 @@ def test_items_changed_in_place_in_a_list_of_their_own() -> None:
         return made, rows
 
     check(added, A())
+
+
+class _Cell:
+    def __init__(self, value):
+        self.value = value
+
+
+def test_parts_of_objects_and_dicts_that_are_changed_in_place() -> None:
+    def counted(x):
+        cells, totals, sums = [], {}, defaultdict(lambda: tj.tensor(0.0, dtype=tj.float64))
+        for i in range(len(x)):
+            cells.append(_Cell(x[i].sum() * 2.0))
+            if i % 2 not in totals:
+                totals[i % 2] = tj.zeros((), dtype=tj.float64)
+            totals[i % 2] += x[i].sum()
+            sums[i % 3] += x[i].sum()
+        for cell in cells:
+            cell.value += 1.0
+        return [cell.value for cell in cells], totals[0] * totals[1], sums[0], sums[1]
+
+    check(counted, A())
 
 
 def test_arrays_of_rank_0_of_numpys_are_copied_where_they_meet_numbers() -> None:

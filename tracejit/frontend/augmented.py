@@ -20,7 +20,10 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    ObjectValue,
     OptionalValue,
+    SharedList,
+    SharedObject,
     Static,
     TupleValue,
 )
@@ -67,7 +70,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             value = c.expressions.value(s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
-            elif not _update_element(c, op, current, value, s):
+            elif not _update_part(c, op, base, current, value, s):
                 c.calls.set_attribute(base, name, _in_place(c, op, current, value, s), s)
         case _:
             c.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
@@ -96,9 +99,19 @@ def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: a
         return
     value = c.expressions.value(s.value)
     if isinstance(base, GrowingList):
-        elements.item_changed(c.ctx, base, current)
-    if isinstance(base, GrowingList) or not _update_element(c, op, current, value, s):
+        elements.item_changed(c.ctx, current, base.keys)
+    if isinstance(base, GrowingList) or not _update_part(c, op, base, current, value, s):
         c.store_item(base, index, _in_place(c, op, current, value, s), s)
+
+
+def _update_part(
+    c: Statements, op: str, base: FrontValue, current: FrontValue, value: FrontValue, s: ast.AugAssign
+) -> bool:
+    """`base[index] op= value` or `base.name op= value` of a number; whether it is written in an array."""
+    in_memory = isinstance(base, SharedList | SharedObject) or (isinstance(base, ObjectValue) and tables.is_table(base))
+    if in_memory and elements.changed_where_it_lies(c.ctx, current):
+        return False
+    return _update_element(c, op, current, value, s)
 
 
 def _update_element(c: Statements, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> bool:

@@ -60,7 +60,7 @@ def place_if_possible(ctx: Context, view: ArrayView) -> None:
 
 def note_holders(ctx: Context, item: FrontValue, places: frozenset[object], is_put: bool = True) -> None:
     """Remember which lists hold the arrays of an item, by the places that make them; it goes in where `is_put`."""
-    elements.keep(ctx, item, places if is_put else frozenset())
+    elements.keep(ctx, item, places, is_put)
     for part in led_to([item]):
         for c in same_memory(ctx, part.storage) if isinstance(part, ArrayView) else ():
             ctx.holders[c] = ctx.holders.get(c, frozenset()) | places

@@ -20,7 +20,6 @@ from tracejit.frontend.values import (
     ArrayView,
     Closure,
     FrontValue,
-    GrowingList,
     ListValue,
     Number,
     OptionalValue,
@@ -50,11 +49,13 @@ _VIEWS = frozenset(
 @record(eq=False)
 class Element:
     """Where a number may be an element: the classes of the memory, each with the content for which it is right. `view`
-    is the place, None where it depends on the path, or on what lists hold. A `stale` one is no longer right."""
+    is the place, None where it depends on the path, or on what lists hold. A `stale` one is no longer right. `lists`
+    are the places that made lists that hold it."""
 
     contents: Mapping[int, Value]
     view: ArrayView | None = None
     stale: bool = False
+    lists: frozenset[object] = frozenset()
 
     def is_right(self, storage: Storage) -> bool:
         """Whether the memory is still what the number was read from."""
@@ -72,6 +73,7 @@ class Elements:
     kept: set[int] = field(default_factory=set[int])  #: classes of which lists that change hold elements
     #: what made lists that hold one number several times, or that of another list
     repeated: set[object] = field(default_factory=set[object])
+    scattered: bool = False  #: whether lists hold numbers of other lists, no matter which
 
 
 def read(ctx: Context, view: ArrayView, indices: Sequence[Size]) -> Number:
@@ -218,32 +220,47 @@ def _held(values: Iterable[FrontValue]) -> Iterable[FrontValue]:
             yield from led_to([v])
 
 
-def keep(ctx: Context, item: FrontValue, into: frozenset[object] = frozenset()) -> None:
-    """A list whose length changes holds a copy of what Python has it share with others; `into` are the places that made
-    one into which the item goes."""
+def keep(ctx: Context, item: FrontValue, lists: frozenset[object], is_put: bool) -> None:
+    """A list whose length changes, made at one of these places, holds a copy of what Python has it share with others;
+    `is_put`: the item goes into it now, else it was read there."""
+    known = ctx.elements
     for part in led_to([item]) if ctx.tensors else ():
         if not isinstance(part, Number) or part.weak:
             continue
-        if part.value in ctx.elements.places:
-            ctx.elements.repeated |= into
-        found = ctx.elements.places.setdefault(part.value, Element({}))
-        ctx.elements.kept.update(found.contents)
+        found = known.places.get(part.value, Element({}))
+        if is_put and part.value in known.places:
+            known.repeated |= lists | found.lists
+            known.scattered |= not found.lists and not found.contents
+        known.places[part.value] = dataclasses.replace(found, lists=found.lists | lists)
+        known.kept.update(found.contents)
         ctx.storage.held.update(found.contents)
 
 
-def item_changed(ctx: Context, lst: GrowingList, item: FrontValue) -> None:
-    """An item of a list whose length changes is changed in place, in its list alone: names that may stand for it are no
-    longer right."""
+def item_changed(ctx: Context, item: FrontValue, lists: frozenset[object]) -> None:
+    """An item of lists made at these places is changed in place, there alone: names that may stand for it are no longer
+    right."""
     if not ctx.tensors or not isinstance(item, Number) or item.weak:
         return
+    known = ctx.elements
     values = list(_held(v for f in ctx.frames() for v in f.env.values() if not _is_inner(ctx, v)))
     arrays = [v for f in ctx.frames() for v in f.env.values() if isinstance(v, ArrayView) and v.rank == 0]
-    if lst.keys & ctx.elements.repeated or any(lst.keys & ctx.holders.get(v.storage, frozenset()) for v in arrays):
+    is_shared = known.scattered or bool(lists & known.repeated)
+    if is_shared or any(lists & ctx.holders.get(v.storage, frozenset()) for v in arrays):
         _refuse(ctx, "this changes a 0-d tensor of a list in place that something else may stand for")
     for v in values:
         place = place_of(ctx, v)
         if place is not None and place.view is None and isinstance(v, Number) and v.value is not item.value:
-            ctx.elements.places[v.value] = dataclasses.replace(place, stale=True)
+            known.places[v.value] = dataclasses.replace(place, stale=True)
+
+
+def changed_where_it_lies(ctx: Context, item: FrontValue) -> bool:
+    """As `item_changed`, for what a container in memory, or an object there, was just asked for: whether it is an item
+    of the lists that stand for these."""
+    found = place_of(ctx, item)
+    if found is None or found.view is not None or found.contents or not found.lists:
+        return False
+    item_changed(ctx, item, found.lists)
+    return True
 
 
 def viewed(ctx: Context, name: str, args: Sequence[FrontValue]) -> list[FrontValue]:
@@ -266,7 +283,7 @@ def note_view(ctx: Context, name: str, args: Sequence[FrontValue], made: FrontVa
 def shown(ctx: Context, value: Number, made: Number) -> Number:
     """A number in the memory of another."""
     if (found := place_of(ctx, value)) is not None:
-        ctx.elements.places[made.value] = Element(found.contents, None, found.stale)
+        ctx.elements.places[made.value] = Element(found.contents, None, found.stale, found.lists)
     return made
 
 
