@@ -11,6 +11,7 @@ import numpy as np
 
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.containers import comparisons, dict_items, list_calls, long_tuples, ranges, shared_lists, tables
+from tracejit.frontend.containers.array_totals import beside_sum
 from tracejit.frontend.containers.comprehensions import as_list, comprehension
 from tracejit.frontend.containers.generators import all_items
 from tracejit.frontend.containers.lists import Lists, require_unshared
@@ -93,7 +94,9 @@ class Expressions:
             case ast.Name(name):
                 return self.name(node, name)
             case ast.BinOp(left, op, right):
-                return self.binary(BINARY[type(op)], self.value(left), self.value(right), node)
+                x, name = self.value(left), BINARY[type(op)]
+                made = beside_sum(self.calls, name, x, right, node)
+                return self.binary(name, x, self.value(right), node) if made is None else made
             case ast.UnaryOp(ast.Not(), operand):
                 return self.not_(operand, node)
             case ast.UnaryOp(op, operand):
