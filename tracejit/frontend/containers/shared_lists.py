@@ -67,6 +67,8 @@ class Pools:
     #: classes whose objects meet (`variants.py`), those of a family under one root
     relatives: dict[object, object] = field(default_factory=dict[object, object])
     families: dict[object, type[Family]] = field(default_factory=dict[object, type[Family]])  #: by root
+    #: what instances of a class have from the start, since the class has it and a path, or a loop, sets it
+    from_classes: dict[type, frozenset[str]] = field(default_factory=dict[type, frozenset[str]])
     #: classes of objects that came to hold themselves, with the names of their attributes
     cyclic: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     #: places that make arrays that change in place and that lists hold, or such lists, with the dtype of the arrays

@@ -24,7 +24,7 @@ from tracejit.frontend.control.joined_numbers import meeting, unread
 from tracejit.frontend.control.loop_plan import rank_of
 from tracejit.frontend.control.optionals import is_none
 from tracejit.frontend.control.sides import Side
-from tracejit.frontend.instances import variants
+from tracejit.frontend.instances import class_values, variants
 from tracejit.frontend.instances.heap import Contents, describe_part, may_lack, same_class
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.sizes import key
@@ -338,6 +338,7 @@ class Join:
             odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
             if odd and not may_lack(o, odd):
                 grow_late(self.ctx, o, every)
+                class_values.take(self.ctx, o, odd)
                 reason = f"{describe_part(o, next(iter(odd)))} exists on one path only"
                 self.ctx.require_known(self.node, reason, "set it before, or on both paths")
             made: dict[Any, FrontValue] = {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.containers.tables import grow_late
 from tracejit.frontend.control.loop_plan import CELL, Path, label, replace
+from tracejit.frontend.instances import class_values
 from tracejit.frontend.instances.heap import Contents, describe_part, may_lack
 from tracejit.frontend.instances.pooled_objects import pool_if_possible
 from tracejit.frontend.values import DictValue, FrontValue, Mutable, ObjectValue
@@ -100,6 +101,7 @@ class LoopObjects:
             late = o.contents.keys() - before.keys()
             if before.keys() - o.contents.keys() or (late and not may_lack(o, late)):
                 grow_late(self.ctx, o, {**before, **o.contents})
+                class_values.take(self.ctx, o, before.keys() ^ o.contents.keys())
                 part = next(iter(before.keys() ^ o.contents.keys()))
                 self.ctx.require_known(
                     self.node,

@@ -28,6 +28,7 @@ from tracejit.frontend.control.optionals import as_bool, there_to_run_over
 from tracejit.frontend.functions.binding import bound_fields
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances import lengths, pooled_objects, variants
+from tracejit.frontend.instances.class_values import of_instance
 from tracejit.frontend.texts import made_texts
 from tracejit.frontend.values import (
     ArrayView,
@@ -156,9 +157,11 @@ class Objects:
             except TypeError as error:
                 self.c.arith.mismatch(error, node)
         cls, place = pooled_tables.class_at(self.ctx, node, cls), self.ctx.place(node)
-        made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}, keys=frozenset((place,))), node)
+        made: ObjectValue = self.ctx.new_object(
+            ObjectValue(cls, of_instance(self.c, cls), keys=frozenset((place,))), node
+        )
         if issubclass(cls, BaseException):
-            made.fields = {"args": TupleValue(tuple(args))}
+            made.fields = {**made.fields, "args": TupleValue(tuple(args))}
         init = self.find(cls, "__init__")
         if dataclasses.is_dataclass(cls) and not is_users(init):
             self.fill_dataclass(made, args, kwargs, node)
@@ -208,7 +211,7 @@ class Objects:
         for f in fields.values():
             if not f.init and f.default is not dataclasses.MISSING:
                 bound[f.name] = Static(f.default)
-        made.fields = {n: bound[n] for n in fields if n in bound}
+        made.fields = {**made.fields, **{n: bound[n] for n in fields if n in bound}}
         after = self.find(made.cls, "__post_init__")
         if is_users(after):
             self.c.call_object(after, [made, *passed_on], {}, node)
