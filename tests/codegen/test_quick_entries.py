@@ -73,6 +73,21 @@ def last_of(x: Any, n: int) -> Any:
     return total
 
 
+def filled(x: Any, n: int) -> Any:
+    flags = []
+    for _ in range(n):
+        flags.append(False)
+    for i in range(n):
+        x = np.tanh(x * 0.5)
+    return x, len(flags)
+
+
+def test_a_loop_that_appends_a_known_number_gains_nothing_beside_kernels() -> None:
+    made = tj.script(filled)
+    made(np.ones(3), 4)
+    assert made.last.compiled is not None and not llvm.gains_by_passes(made.last.compiled.program)
+
+
 def test_a_loop_that_only_copies_arrays_or_hands_them_on_gains_nothing_by_passes() -> None:
     made = tj.script(stacked)
     made(np.ones(3), 4)

@@ -104,10 +104,11 @@ def loops(program: Program) -> bool:
 def gains_by_passes(program: Program) -> bool:
     """Whether host code computes: in functions, or in an innermost loop, instead of handing the work to kernels and
     products, beside which the rest of such a loop takes no time."""
+    has_kernels = any(map(is_heavy, host_code(program)))
     for stmt in host_code(program):
         if isinstance(stmt, Invoke):
             return True
-        if isinstance(stmt, For) and _computes(stmt):
+        if isinstance(stmt, For) and _computes(stmt) and not (has_kernels and _only_fills(stmt)):
             return True
     return False
 
@@ -132,6 +133,15 @@ def _copies(stmt: Stmt) -> bool:
 def _only_hands_on(loop: For) -> bool:
     """Whether a loop does nothing but hand arrays from list to list."""
     return not loop.carried and all(isinstance(s, Call) and _hands_on(s) for s in loop.body)
+
+
+def _only_fills(loop: For) -> bool:
+    """Whether a loop does nothing but append numbers that are known to lists: a call for each takes little beside
+    kernels and products."""
+    carries_lists = all(isinstance(c.var.type, Pointer) and c.var.type.is_list for c in loop.carried)
+    return carries_lists and all(
+        isinstance(s, Call) and s.name == "list_push" and isinstance(s.args[1], Const) for s in loop.body
+    )
 
 
 def _hands_on(call: Call) -> bool:
