@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Complex products of at least so many rows, with so many elements on the right, are products of real matrices.
 ROWS, ELEMENTS = 8, 256
+#: Complex matrices of at least so many rows, which are read so many at a time, and columns times a vector are sums of
+#: real products.
+LINES, TERMS = 4, 16
 
 
 def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
@@ -29,40 +32,80 @@ def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
     if lower.spec == "...ij,...jk->...ik" and dtype in (F32, F64):
         _gemm(lowering, left, right, result)
     elif dtype.is_complex and len(result.shape) == 2 and lowering.target == "cpu" and not lowering.in_kernel:
-        _complex_gemm(lowering, op, left, right, result)
+        _complex_product(lowering, op, left, right, result)
     else:
         _product_loops(Emitter(lowering, op), lower.spec, left, right, result)
     return result
 
 
-def _complex_gemm(lowering: Lowering, op: Op, left: Array, right: Array, result: Array) -> None:
-    """A product of complex matrices as one of real ones: pairs of real numbers, as they lie, times the matrices
-    `[[re, im], [-im, re]]` of the elements on the right. Where there are few, by loops."""
-    k, real = lowering.k, real_dtype(result.type.dtype)
+def _complex_product(lowering: Lowering, op: Op, left: Array, right: Array, result: Array) -> None:
+    """A product of complex matrices by the pairs of real numbers of the left one, as they lie. Where there are few, by
+    loops."""
+    k = lowering.k
     (rows, columns), depth = result.shape, left.shape[-1]
+    if columns == ONE:
+        by_reals, is_much = _complex_lines, k.logical_and(k.ge(rows, LINES), k.ge(depth, TERMS))
+    else:
+        by_reals = _complex_gemm
+        is_much = k.logical_and(k.ge(rows, ROWS), k.ge(k.mul(depth, columns), ELEMENTS))
 
-    def by_gemm() -> None:
-        pairs = left if left.contiguous else lowering.copy(left, "dense")
-        height, width = (lowering.let(k.mul(size, 2), "size") for size in (depth, columns))
-        type = TensorType(real, (None, None))
-        blocks = Array(lowering.pointer(type, "blocks"), type, (height, width))
-        lowering.allocate(blocks)
-        e = Emitter(lowering, op)
-        with e.kernel(), e.loops((depth, columns), parallel=True, vector=True) as (i, j):
-            x = e.load(right, (i, j))
-            assert isinstance(x, Complex)
-            row, column = e.k.mul(i, 2), e.k.mul(j, 2)
-            for down, across, part in ((0, 0, x.re), (0, 1, x.im), (1, 0, e.k.neg(x.im)), (1, 1, x.re)):
-                e.store(blocks, (e.k.add(row, down), e.k.add(column, across)), part)
-        steps = (height, ONE, blocks.buffer, width, ONE, result.buffer, width)
-        lowering.emit(Call(f"gemm_{real}", (rows, width, height, pairs.buffer, *steps)), Free(blocks.buffer))
-        if pairs is not left:
-            lowering.emit(Free(pairs.buffer))
+    def by_pairs() -> None:
+        dense = left if left.contiguous else lowering.copy(left, "dense")
+        width = lowering.let(k.mul(depth, 2), "size")
+        type = TensorType(real_dtype(result.type.dtype), (None, None))
+        by_reals(lowering, op, Array(dense.buffer, type, (rows, width)), right, result)
+        if dense is not left:
+            lowering.emit(Free(dense.buffer))
 
-    is_much = k.logical_and(k.ge(rows, ROWS), k.ge(k.mul(depth, columns), ELEMENTS))
-    _, then = lowering.inside(by_gemm)
+    _, then = lowering.inside(by_pairs)
     _, orelse = lowering.inside(lambda: _product_loops(Emitter(lowering, op), "ij,jk->ik", left, right, result))
     lowering.emit(If(lowering.let(is_much, "is_much"), then, orelse))
+
+
+def _complex_gemm(lowering: Lowering, op: Op, pairs: Array, right: Array, result: Array) -> None:
+    """The pairs times the matrices `[[re, im], [-im, re]]` of the elements on the right."""
+    rows, height = pairs.shape
+    width = lowering.let(lowering.k.mul(result.shape[1], 2), "size")
+    blocks = Array(lowering.pointer(pairs.type, "blocks"), pairs.type, (height, width))
+    lowering.allocate(blocks)
+    e = Emitter(lowering, op)
+    with e.kernel(), e.loops(right.shape, parallel=True, vector=True) as (i, j):
+        x = e.load(right, (i, j))
+        assert isinstance(x, Complex)
+        row, column = e.k.mul(i, 2), e.k.mul(j, 2)
+        for down, across, part in ((0, 0, x.re), (0, 1, x.im), (1, 0, e.k.neg(x.im)), (1, 1, x.re)):
+            e.store(blocks, (e.k.add(row, down), e.k.add(column, across)), part)
+    steps = (height, ONE, blocks.buffer, width, ONE, result.buffer, width)
+    call = Call(f"gemm_{pairs.type.dtype}", (rows, width, height, pairs.buffer, *steps))
+    lowering.emit(call, Free(blocks.buffer))
+
+
+def _complex_lines(lowering: Lowering, op: Op, pairs: Array, right: Array, result: Array) -> None:
+    """The pairs of each row times `re, -im, re, -im, ...` of a vector for the real part of an element, and times
+    `im, re, im, re, ...` for the other."""
+    k, type = lowering.k, pairs.type
+    rows, width = pairs.shape
+    factors = Array(lowering.pointer(type, "factors"), type, (k.const(2, I64), width))
+    lowering.allocate(factors)
+    e = Emitter(lowering, op)
+    with e.kernel(), e.loops(right.shape[:1], parallel=True) as (i,):
+        x = e.load(right, (i, ZERO))
+        assert isinstance(x, Complex)
+        at = e.k.mul(i, 2)
+        for line, step, part in ((ZERO, 0, x.re), (ZERO, 1, e.k.neg(x.im)), (ONE, 0, x.im), (ONE, 1, x.re)):
+            e.store(factors, (line, e.k.add(at, step)), part)
+    blocks = lowering.let(k.quotient(k.add(rows, LINES - 1), LINES), "blocks")
+    e = Emitter(lowering, op)
+    with e.kernel(), e.loops((blocks,), parallel=True) as (block,):
+        top = e.k.let(e.k.minimum(e.k.mul(block, LINES), e.k.sub(rows, LINES)), "top")  # the last one reaches back
+        lines = [e.k.add(top, i) for i in range(LINES)]
+        with e.fold(width, *[e.k.const(0, type.dtype)] * (2 * LINES), combine="add") as fold:
+            parts = [e.load(factors, (line, fold.index)) for line in (ZERO, ONE)]
+            loaded = [e.load(pairs, (line, fold.index)) for line in lines]
+            fold.following = [e.k.mul(x, part) for x in loaded for part in parts]
+        for line, re, im in zip(lines, fold.results[::2], fold.results[1::2], strict=True):
+            assert not isinstance(re, Complex) and not isinstance(im, Complex)
+            e.store(result, (line, ZERO), Complex(re, im))
 
 
 def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
