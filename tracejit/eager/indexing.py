@@ -26,7 +26,7 @@ _BASIC = (int, slice, type(None), EllipsisType)
 
 
 def normalised(key: Any) -> tuple[Any, ...]:
-    """An index as a tuple whose tensors are arrays; 0-d integers are ints, lists are arrays."""
+    """An index as a tuple whose tensors are arrays; 0-d integers are ints, lists and ranges are arrays."""
     items = key if isinstance(key, tuple) else (key,)
     return tuple([_normalised_item(item) for item in items])
 
@@ -37,7 +37,7 @@ def _normalised_item(item: Any) -> Any:
     if isinstance(item, _BASIC):
         return item
     item = raw(item)
-    if isinstance(item, list | tuple):
+    if isinstance(item, list | tuple | range):
         item = np.asarray([raw(i) for i in item], dtype=None if len(item) else np.intp)
     if getattr(item, "ndim", None) == 0 and item.dtype.kind in "iu":
         return int(item)
