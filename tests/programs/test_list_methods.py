@@ -174,3 +174,21 @@ def test_keywords_of_dict():
         return dict(x=n, self=2), dict([("a", n)], iterable=3), dict({"q": 1}, x=n)  # noqa: C408
 
     check(program, 3)
+
+
+def deleted_with_a_step(n):
+    values = [i * i for i in range(n)]
+    del values[::2]
+    others = list(range(n))
+    del others[n - 2 : 0 : -3]
+    rows = [[i] for i in range(n)]
+    first = rows[0]
+    del rows[1::2]
+    first.append(n)
+    del rows[5:1:2]
+    return values, others, rows
+
+
+@pytest.mark.parametrize("n", [8, 7, 1])
+def test_slices_with_a_step_are_deleted(n):
+    check(deleted_with_a_step, n)

@@ -198,10 +198,15 @@ def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST
     else:
         start, count, step = slice_bounds(c.ctx, at, c.lists.length(lst), node)
         if step != 1:
-            c.ctx.refuse(
-                node, "`del` of a slice with a step of a list whose length is known at run time only", "a loop"
-            )
+            _delete_each(c, lst, (start, count, step), node)
+            return
         _splice(c, lst, start, count, c.expressions.iterable(TupleValue(()), node), node)
+
+
+def _delete_each(c: Calls, lst: GrowingList, places: tuple[Size, Size, Size], node: ast.AST) -> None:
+    from tracejit.frontend.written.lists import delete_each
+
+    c.call_object(delete_each, [lst, *map(c.ctx.size_number, places)], {}, node)
 
 
 def _delete_item(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST) -> None:

@@ -238,3 +238,12 @@ def at_most(a: Any, b: Any) -> Any:
 def as_rows(rows: Any) -> Any:
     """A list of lists of numbers as a list of arrays."""
     return [np.array(list(row)) for row in rows]
+
+
+def delete_each(items: Any, start: Any, count: Any, step: Any) -> None:
+    """`del items[...]` of `count` items, each `step` behind the one before."""
+    if count > 0:
+        low, high, by = min(start, start + (count - 1) * step), max(start, start + (count - 1) * step), abs(step)
+        kept = [items[i] for i in range(len(items)) if i < low or i > high or (i - low) % by != 0]
+        items.clear()
+        items.extend(kept)
