@@ -58,7 +58,7 @@ class Stages:
 
 def watched() -> Stages:
     """Timers on all stages of this process."""
-    from tracejit.codegen import llvm as printer
+    from tracejit.codegen.llvm import printer
     from tracejit.runtime import cache as disk
     from tracejit.runtime import cpu, emission, engine, stock
     from tracejit.scripted import compiler, function

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tracejit
 import tracejit.ops
-from tracejit.codegen import lower_opaque
+from tracejit.codegen.lowering import opaque as lower_opaque
 from tracejit.ir.opdef import REGISTRY, STRUCTURAL
 
 ROOT = Path(__file__).parents[1]
@@ -27,37 +27,47 @@ LONG_FILES: dict[str, str] = {}
 NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/cse.py": {"eq": "what a check of sizes has checked"},
     "transforms/unstack.py": {"maximum": "a trip count is not negative"},
-    "transforms/index_maps.py": dict.fromkeys(("select", "eq", "mul"), "arithmetic of indices, not of tensors"),
+    "transforms/fusion/index_maps.py": dict.fromkeys(("select", "eq", "mul"), "arithmetic of indices, not of tensors"),
     "transforms/defer_products.py": {"le": "arithmetic of sizes", "transpose": "the first factor lies the other way"},
     "transforms/multiply_ahead.py": {
         "mul": "an offset is an index times a stride",
         **dict.fromkeys(("le", "minimum", "maximum", "floordiv"), "arithmetic of trips"),
     },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
-    "transforms/batch.py": {"lt": "whether a trip is the first"},
-    "transforms/rewritten.py": {"all": "whether nothing was written"},
+    "transforms/derivatives/batch.py": {"lt": "whether a trip is the first"},
+    "transforms/derivatives/rewritten.py": {"all": "whether nothing was written"},
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(
         "sqrt pow minimum maximum floordiv select le ge logical_and logical_not".split(), "arithmetic of trip counts"
     ),
-    "transforms/fits.py": dict.fromkeys(("le", "logical_and"), "arithmetic of trip counts"),
-    "transforms/limits.py": dict.fromkeys(
+    "transforms/numbers/fits.py": dict.fromkeys(("le", "logical_and"), "arithmetic of trip counts"),
+    "transforms/numbers/limits.py": dict.fromkeys(
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",
     ),
     "transforms/independent.py": {"sub": "the place of a trip beside others"},
-    "transforms/truncated.py": {
+    "transforms/derivatives/truncated.py": {
         "logical_not": "whether a trip takes the other side",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
     "transforms/carry_elements.py": dict.fromkeys(("lt", "logical_and"), "whether a loop makes a trip"),
     "transforms/last_trips.py": {"logical_not": "whether a loop goes on"},
-    "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
+    "transforms/numbers/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 
 #: Files of codegen/ that read or print loop programs, and what they must not know.
-BELOW_GRAPHS = ("llvm*", "cuda*", "schedule*", "gemm*", "evaluate", "text", "outline", "scalars", "folding", "numeric")
+BELOW_GRAPHS = (
+    "llvm/*",
+    "cuda/*",
+    "products/*",
+    "lowering/schedule",
+    "evaluate",
+    "text",
+    "scalars",
+    "folding",
+    "numeric",
+)
 GRAPHS = ("tracejit.ops", "tracejit.ir.core", "tracejit.ir.opdef", "tracejit.ir.builder", "tracejit.ir.interpreter")
 
 

@@ -26,8 +26,8 @@ def generated() -> dict[str, str]:
 
     import tracejit as tj
     from benchmarks import loop_programs, loops, pointwise, reductions
-    from tracejit.codegen.llvm import print_program as llvm_text
-    from tracejit.codegen.llvm_options import LlvmOptions
+    from tracejit.codegen.llvm.options import LlvmOptions
+    from tracejit.codegen.llvm.printer import print_program as llvm_text
     from tracejit.codegen.text import print_program
     from tracejit.demo import programs
 

@@ -12,7 +12,7 @@ import numpy as np
 from native_programs import maps, values
 
 from tracejit.codegen import numeric
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.types import BOOL, BY_NAME, DTYPES, DType
 from tracejit.runtime.cpu import compile_program

@@ -10,9 +10,9 @@ import numpy as np
 
 import tracejit.ops  # noqa: F401
 from tests.cuda_shim.shim_device import ShimDevice, ShimModule, execute, module_of
-from tracejit.codegen.lower import lower
+from tracejit.codegen.cuda.schedule import CudaProgram, Geometry, schedule
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.numeric import Evaluation
-from tracejit.codegen.schedule_cuda import CudaProgram, Geometry, schedule
 from tracejit.ir.core import Graph
 from tracejit.ir.parser import parse
 from tracejit.transforms import pipeline

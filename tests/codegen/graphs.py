@@ -11,7 +11,7 @@ import numpy as np
 import tracejit.ops  # noqa: F401
 from tracejit.codegen.evaluate import Statistics, evaluate
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.parser import parse

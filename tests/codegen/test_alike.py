@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tracejit.codegen.alike import structure
 from tracejit.codegen.evaluate import evaluate
+from tracejit.codegen.llvm.alike import structure
 from tracejit.codegen.loop_ir import Const, Let, Pointer, Program, Scalar, Store, Var
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir.parser import parse
 from tracejit.ir.types import F64, I64
 from tracejit.transforms import pipeline

@@ -9,7 +9,7 @@ import pytest
 
 from tests.threads import each_number_of_threads
 from tracejit import script
-from tracejit.codegen.lower_products import LINES, TERMS
+from tracejit.codegen.lowering.products import LINES, TERMS
 
 pytestmark = pytest.mark.compiled
 RNG = np.random.default_rng(0)

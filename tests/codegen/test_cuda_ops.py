@@ -10,9 +10,9 @@ from op_graphs import assert_same, comparable, eager_results, forms, one_op_grap
 
 from tests.codegen.cuda_graphs import ORDERS, compiled, place, run
 from tests.cuda_shim.shim_device import MISSING, ShimModule
-from tracejit.codegen.cuda import OPTIONS, print_kernels
+from tracejit.codegen.cuda.printer import OPTIONS, print_kernels
+from tracejit.codegen.cuda.schedule import CudaProgram
 from tracejit.codegen.loop_ir import Function, Program
-from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir.opdef import REGISTRY, OpDef, Sample
 from tracejit.runtime import nvrtc
 

@@ -12,9 +12,9 @@ import pytest
 from tests.codegen.cuda_graphs import LEVEL2, ORDERS, compiled, place, run
 from tests.cuda_shim.shim_device import MISSING, Divergence, ShimModule, compile_cpp
 from tests.transforms.random_programs import LENGTH, Maker
-from tracejit.codegen.cuda import OPTIONS, print_kernels
+from tracejit.codegen.cuda.printer import OPTIONS, print_kernels
+from tracejit.codegen.cuda.schedule import CudaProgram
 from tracejit.codegen.loop_ir import Function, Program
-from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph
 from tracejit.ir.parser import parse

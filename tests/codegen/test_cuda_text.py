@@ -9,7 +9,7 @@ import pytest
 import tracejit.ops  # noqa: F401
 from tests.codegen.cuda_graphs import place
 from tests.codegen.test_cuda_programs import COLUMNS, NORMALISE, RECURRENCE, SOFTMAX
-from tracejit.codegen.cuda import KernelPrinter, Module, print_kernels
+from tracejit.codegen.cuda.printer import KernelPrinter, Module, print_kernels
 from tracejit.codegen.loop_ir import (
     Carried,
     Cast,

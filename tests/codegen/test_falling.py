@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tracejit.codegen.falling import with_falling_indices
+from tracejit.codegen.llvm.falling import with_falling_indices
 from tracejit.codegen.loop_ir import Const, For, Let, Load, Pointer, Scalar, Store, Var
 from tracejit.ir.types import I64
 

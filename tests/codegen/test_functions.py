@@ -8,7 +8,7 @@ import pytest
 from tracejit import ScriptError
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.text import print_program
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir import interpreter

@@ -13,9 +13,10 @@ import pytest
 import tracejit.ops  # noqa: F401
 from tests.codegen.cuda_graphs import launch_size, place
 from tests.codegen.test_cuda_programs import NORMALISE, RELAX, SOFTMAX
-from tracejit.codegen.host import print_host
-from tracejit.codegen.host_expressions import HostExpressions
-from tracejit.codegen.host_numbers import FUNCTIONS, number
+from tracejit.codegen.cuda.host import print_host
+from tracejit.codegen.cuda.host_expressions import HostExpressions
+from tracejit.codegen.cuda.host_numbers import FUNCTIONS, number
+from tracejit.codegen.cuda.schedule import CudaProgram, schedule
 from tracejit.codegen.loop_ir import (
     Alloc,
     Bitcast,
@@ -45,7 +46,6 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
 from tracejit.codegen.scalars import SCALARS
-from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir.types import BOOL, F32, F64, I8, I32, I64, U8, U32, U64, DType, ScalarType, TensorType
 from tracejit.runtime.executor import HostFunction

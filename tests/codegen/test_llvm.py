@@ -12,12 +12,12 @@ import pytest
 from native_programs import data, dim, entry_program, fold, pointwise, size, values, vector_input
 
 from tests.threads import each_number_of_threads
-from tracejit.codegen import llvm_function
-from tracejit.codegen.llvm import print_program
-from tracejit.codegen.llvm_callee import leaves_owning
-from tracejit.codegen.llvm_calls import SUPPORTED
-from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.llvm_vector import plan
+from tracejit.codegen.llvm import function as llvm_function
+from tracejit.codegen.llvm.callee import leaves_owning
+from tracejit.codegen.llvm.calls import SUPPORTED
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.printer import print_program
+from tracejit.codegen.llvm.vector import plan
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -46,7 +46,7 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.support import BUFFERS, LISTS, SCALARS, SUPPORT
+from tracejit.codegen.support.names import BUFFERS, LISTS, SCALARS, SUPPORT
 from tracejit.ir.types import BOOL, F32, F64, I8, I16, I32, I64, U8, DType, ScalarType, TensorType
 from tracejit.runtime.cpu import NativeFailure, compile_program
 from tracejit.runtime.engine import host_options

@@ -10,7 +10,7 @@ import pytest
 from graphs import run
 
 from tracejit.codegen.evaluate import evaluate
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.text import print_kernel, print_program
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir.parser import parse

@@ -10,7 +10,7 @@ import pytest
 
 import tracejit.ops  # noqa: F401
 from tracejit.codegen.evaluate import evaluate
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.transforms import pipeline
 

@@ -13,7 +13,7 @@ import pytest
 
 import tracejit.ops  # noqa: F401
 from tracejit.codegen.evaluate import Statistics, evaluate
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph

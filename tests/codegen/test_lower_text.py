@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tracejit.ops  # noqa: F401
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.text import print_program
 from tracejit.ir.parser import parse
 from tracejit.transforms import pipeline

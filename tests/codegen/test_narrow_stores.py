@@ -11,8 +11,8 @@ from native_programs import data, dim, entry_program, vector_input
 
 from tests.programs.compare import check
 from tracejit import script
-from tracejit.codegen.llvm import print_program
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.printer import print_program
 from tracejit.codegen.loop_ir import (
     Const,
     ErrorSite,

@@ -11,7 +11,7 @@ import tracejit as tj
 from tests.threads import each_number_of_threads
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Call, For, If
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir.parser import parse
 
 STACKED = """graph @f(%x: f64[p, q, n, k], %y: f64[p, q, k, m]) on cpu {

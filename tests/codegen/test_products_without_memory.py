@@ -7,10 +7,10 @@ import ctypes
 import numpy as np
 import pytest
 
-from tracejit.codegen.gemm_panels import panels_text
-from tracejit.codegen.gemm_pieces import PARAMS
-from tracejit.codegen.gemm_turn import turn_text
-from tracejit.codegen.support_native import tiles_module
+from tracejit.codegen.products.panels import panels_text
+from tracejit.codegen.products.pieces import PARAMS
+from tracejit.codegen.products.turn import turn_text
+from tracejit.codegen.support.native import tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import engine, identity
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tracejit.codegen import llvm
-from tracejit.codegen.llvm_text import is_quick
+from tracejit.codegen.llvm import printer as llvm
+from tracejit.codegen.llvm.text import is_quick
 
 
 def numbers(x: Any, a: float, b: float, n: int) -> tuple[Any, ...]:

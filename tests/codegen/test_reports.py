@@ -12,7 +12,7 @@ import tracejit.ops  # noqa: F401
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.kernel_walk import walk
 from tracejit.codegen.loop_ir import Fail, Way
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.text import print_program
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir import interpreter

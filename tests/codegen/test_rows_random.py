@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tracejit.codegen import lower_spills, schedule
 from tracejit.codegen.evaluate import evaluate
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering import schedule
+from tracejit.codegen.lowering import spills as lower_spills
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir import interpreter
 from tracejit.ir.parser import parse
 from tracejit.ir.verifier import verify

@@ -11,6 +11,9 @@ import tracejit.ops  # noqa: F401
 from tests.codegen.cuda_graphs import launch_size, place
 from tests.codegen.test_cuda_programs import COLUMNS, NORMALISE, RECURRENCE, RELAX, SOFTMAX
 from tracejit.codegen import kernel_walk as facts
+from tracejit.codegen.cuda.outline import resolve
+from tracejit.codegen.cuda.schedule import SPREAD, CudaProgram, schedule
+from tracejit.codegen.cuda.split_folds import COLUMN_PARTIALS, PARTIALS
 from tracejit.codegen.loop_ir import (
     Alloc,
     Carried,
@@ -31,10 +34,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.numeric import Evaluation
-from tracejit.codegen.outline import resolve
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.schedule_cuda import SPREAD, CudaProgram, schedule
-from tracejit.codegen.split_folds import COLUMN_PARTIALS, PARTIALS
 from tracejit.ir.types import F64, I64
 
 K = KernelBuilder()

@@ -9,7 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
-from tracejit.codegen.llvm_streams import LARGE
+from tracejit.codegen.llvm.streams import LARGE
 from tracejit.runtime.engine import host_options
 
 

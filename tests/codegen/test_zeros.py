@@ -7,7 +7,7 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
-from tracejit.codegen.llvm_streams import LARGE
+from tracejit.codegen.llvm.streams import LARGE
 from tracejit.codegen.text import print_program
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracejit.codegen.cuda import identifier, print_kernels
+from tracejit.codegen.cuda.printer import identifier, print_kernels
+from tracejit.codegen.cuda.schedule import CudaProgram
 from tracejit.codegen.loop_ir import Function, Kernel, Pointer, Program
 from tracejit.codegen.numeric import numpy_dtype
-from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir.types import DType
 from tracejit.runtime.executor import HostFunction, Launcher, Matrix
 

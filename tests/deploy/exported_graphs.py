@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracejit.ops  # noqa: F401  (fills the registry)
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir.parser import parse
 
 ROWS = """

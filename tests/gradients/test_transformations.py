@@ -624,7 +624,7 @@ def test_checkpointed_functions_have_the_same_derivatives() -> None:
 
 def test_checkpoint_keeps_only_the_arguments() -> None:
     from tracejit.scripted.compiler import simplify
-    from tracejit.transforms.vjp import derive
+    from tracejit.transforms.derivatives.vjp import derive
 
     def residuals(f: Any) -> int:
         graph = simplify(tj.script(f).specialise([X, 1.3]).lowered.graph)[0]

@@ -18,7 +18,7 @@ from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op
 from tracejit import devices
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir import interpreter, parser, verifier
 from tracejit.ir.core import Graph
 from tracejit.ir.opdef import OpDef, Sample, flatten

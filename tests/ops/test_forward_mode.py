@@ -13,7 +13,7 @@ from tests.ops.test_every_op import OPS, product
 from tracejit.ir import interpreter
 from tracejit.ir.opdef import OpDef, flatten
 from tracejit.ir.verifier import verify
-from tracejit.transforms.jvp import jvp_graph
+from tracejit.transforms.derivatives.jvp import jvp_graph
 
 RULED = [defn for defn in OPS if callable(defn.vjp)]
 

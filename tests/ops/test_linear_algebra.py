@@ -9,7 +9,7 @@ import tracejit as tj
 from tests.ops.function_cases import check, eager, graph_of, interpreted
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.runtime.cpu import NativeFailure, compile_program
 from tracejit.transforms import pipeline

@@ -32,8 +32,8 @@ from tracejit.scripted import ScriptedFunction, script
 from tracejit.scripted.compiler import compile_graph, transformed
 from tracejit.scripted.function import Specialisation
 from tracejit.scripted.results import ResultBuilder
+from tracejit.transforms.derivatives.jvp import jvp_graph
 from tracejit.transforms.expand_gradient import value_and_grad_graph
-from tracejit.transforms.jvp import jvp_graph
 
 TOLERANCE = 1e-9
 _numbers = itertools.count()

@@ -25,11 +25,11 @@ from native_programs import data, dim, entry_program, pointwise, size, vector_in
 import tracejit as tj
 from tests.threads import each_number_of_threads
 from tracejit import config
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.loop_ir import Alloc, Call, Input, InputSpec, Load, Output, Pointer, Program, Store, Var
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_BYTES, large_start
-from tracejit.codegen.support_native import Platform, gemm_module, support_text
+from tracejit.codegen.support.allocation import LARGE_ALIGNMENT, LARGE_BYTES, large_start
+from tracejit.codegen.support.native import Platform, gemm_module, support_text
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.runtime import cache, cpu
 from tracejit.runtime.blas import find_blas

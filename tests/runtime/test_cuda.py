@@ -13,7 +13,7 @@ import tracejit.ops  # noqa: F401
 from tests.cuda_shim.shim_device import MISSING, ShimDevice, module_of
 from tests.gpu import has_gpu
 from tracejit import devices
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
 from tracejit.ir.parser import parse
 from tracejit.runtime.cpu import NativeFailure
 from tracejit.runtime.cuda import CudaFunction

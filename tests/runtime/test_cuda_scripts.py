@@ -13,8 +13,8 @@ import pytest
 
 import tracejit as tj
 from tests.cuda_shim.shim_device import MISSING, ShimDevice, execute, module_of
-from tracejit.codegen.lower import lower
-from tracejit.codegen.schedule_cuda import CudaProgram, schedule
+from tracejit.codegen.cuda.schedule import CudaProgram, schedule
+from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf, TreeLeaf
 from tracejit.ir.parser import parse

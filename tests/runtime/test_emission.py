@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tracejit import config
-from tracejit.codegen.llvm import Effort, Module
+from tracejit.codegen.llvm.printer import Effort, Module
 from tracejit.runtime.emission import Emission
 from tracejit.runtime.engine import engine, host_options, target_machine
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tracejit.codegen.llvm import Module
+from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import images
 from tracejit.runtime.emission import Emission
 from tracejit.runtime.engine import host_options, target_machine

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tracejit.codegen.llvm_entry import POLL_HOOK
+from tracejit.codegen.llvm.entry import POLL_HOOK
 from tracejit.runtime import dispatch
 from tracejit.runtime.dispatch_tables import NativeContext, offset_of
 from tracejit.runtime.interrupts import poll_hook

@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from tracejit import config
-from tracejit.codegen.llvm import Module
+from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import cache as disk
 from tracejit.runtime import emission
 from tracejit.runtime.engine import host_options, target_machine

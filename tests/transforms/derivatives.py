@@ -20,8 +20,8 @@ from tracejit.ir.parser import parse
 from tracejit.ir.types import ListType, ScalarType
 from tracejit.ir.verifier import verify
 from tracejit.transforms import pipeline
+from tracejit.transforms.derivatives.vjp import derive
 from tracejit.transforms.expand_gradient import value_and_grad_graph
-from tracejit.transforms.vjp import derive
 
 
 def program(text: str) -> Graph:

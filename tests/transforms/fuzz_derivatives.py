@@ -22,9 +22,9 @@ from tracejit.ir import interpreter
 from tracejit.ir.core import Graph
 from tracejit.ir.verifier import verify
 from tracejit.transforms import pipeline
+from tracejit.transforms.derivatives.jvp import jvp_graph
+from tracejit.transforms.derivatives.vjp import derive
 from tracejit.transforms.expand_gradient import value_and_grad_graph
-from tracejit.transforms.jvp import jvp_graph
-from tracejit.transforms.vjp import derive
 
 WANTED = (0, 1, 2, 3)
 EVERY = 8  #: one in so many programs goes through each of the slower comparisons

@@ -9,7 +9,7 @@ from tests.transforms import random_places
 from tests.transforms.derivatives import check_derive, check_orders, gradient_graph, program
 from tracejit.ir import interpreter
 from tracejit.ir.core import walk
-from tracejit.transforms.accumulations import Accumulations
+from tracejit.transforms.derivatives.accumulations import Accumulations
 from tracejit.transforms.expand_gradient import value_and_grad_graph
 
 #: A loop over a vector that reads `%x` at `{read}`, and writes `%z` at `%i` into the version `{into}`.

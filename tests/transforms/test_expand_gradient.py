@@ -10,8 +10,8 @@ from tracejit.errors import NotDifferentiable
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.verifier import verify
+from tracejit.transforms.derivatives.vjp import derive
 from tracejit.transforms.expand_gradient import expand_gradient, value_and_grad_graph
-from tracejit.transforms.vjp import derive
 
 DESCENT = """
 graph @descent(%w: f64[n], %x: f64[n], %steps: i64) on cpu {

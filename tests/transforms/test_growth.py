@@ -10,7 +10,7 @@ import numpy as np
 import tracejit as tj
 from tracejit.ir.core import walk
 from tracejit.ir.parser import parse
-from tracejit.transforms.growth import Growth
+from tracejit.transforms.numbers.growth import Growth
 
 GRAPH = """
 graph @f(%n: i64, %t: f64) on cpu {

@@ -16,8 +16,8 @@ from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.verifier import verify
 from tracejit.transforms import pipeline
-from tracejit.transforms.jvp import jvp_graph
-from tracejit.transforms.vjp import derive
+from tracejit.transforms.derivatives.jvp import jvp_graph
+from tracejit.transforms.derivatives.vjp import derive
 
 P, W, M = control.P, control.W, control.M
 PROGRAMS: list[tuple[str, tuple[Any, ...]]] = [

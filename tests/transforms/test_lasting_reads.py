@@ -11,9 +11,9 @@ from tests.transforms import random_places
 from tests.transforms.derivatives import check_derive, check_orders, gradient_graph, program
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
+from tracejit.transforms.derivatives.lasting_reads import LastingReads
+from tracejit.transforms.derivatives.vjp import derive
 from tracejit.transforms.expand_gradient import value_and_grad_graph
-from tracejit.transforms.lasting_reads import LastingReads
-from tracejit.transforms.vjp import derive
 
 #: A loop over a vector: `{at}` are ops that make the index `%r` to read and `%i` to write, `{body}` ops from `%x` read
 #: to `%y` written and the version `%q` behind it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, ScalarType
-from tracejit.transforms.range_rules import Between, Rules
+from tracejit.transforms.numbers.rules import Between, Rules
 
 
 def test_what_bounds_both_sides_is_kept_once() -> None:

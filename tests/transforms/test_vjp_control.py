@@ -10,7 +10,7 @@ import pytest
 from tests.transforms.derivatives import check_derive, check_orders, element_operations, gradient_graph, program
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.types import TensorType
-from tracejit.transforms.vjp import derive
+from tracejit.transforms.derivatives.vjp import derive
 
 P = np.array([0.3, 0.2, 0.1, 0.5, -0.4])
 W = np.array([1.3, -0.7, 0.4])

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracejit.codegen.lapack import CALLS
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -40,6 +39,7 @@ from tracejit.codegen.loop_ir import (
     Way,
 )
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
+from tracejit.codegen.support.lapack import CALLS
 from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType, TensorType, real_dtype
 from tracejit.messages import filled

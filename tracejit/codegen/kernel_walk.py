@@ -31,7 +31,7 @@ from tracejit.codegen.loop_ir import (
     Var,
     Way,
 )
-from tracejit.codegen.lower_elements import ElementBuilder, parts, variables
+from tracejit.codegen.lowering.elements import ElementBuilder, parts, variables
 from tracejit.ir.types import I64
 
 

@@ -237,7 +237,7 @@ class Launch:
 
 @record
 class Call:
-    """A support or library function by its neutral name (`list_push`, `gemm`, ...: table in `codegen/support.py`)."""
+    """A support or library function by its neutral name (`list_push`, `gemm`, ...: table in `support/names.py`)."""
 
     name: str
     args: tuple[Expr, ...]

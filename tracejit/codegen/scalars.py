@@ -46,8 +46,9 @@ class ScalarOp:
     avx512:   the same for an intrinsic on whole registers of AVX-512 by dtype name, with literal operands behind it;
               further operands are the result of switched-off lanes, the mask, and the rounding.
     python:   kind -> expression over Python numbers with `{0}`, `{1}` for operands and `{low}`, `{high}` for the range
-              of an integer dtype; functions are those of `host_numbers.py`. With `python_rounds` its value is exact, or
-              that of doubles, and is brought into the dtype by the printer. Other kinds are left to `evaluate`.
+              of an integer dtype; functions are those of `cuda/host_numbers.py`. With `python_rounds` its value is
+              exact, or that of doubles, and is brought into the dtype by the printer. Other kinds are left to
+              `evaluate`.
     expand:   `(k, *operands) -> Expr` in terms of other operations, for kinds without a spelling.
     """
 

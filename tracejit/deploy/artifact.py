@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tracejit.codegen.loop_ir import ErrorSite, Program
-from tracejit.codegen.support_allocation import library_allocation_text
-from tracejit.codegen.support_memory import OUTPUT
+from tracejit.codegen.support.allocation import library_allocation_text
+from tracejit.codegen.support.memory import OUTPUT
 from tracejit.deploy import levels
 from tracejit.deploy.abi import Interface, Slot, interface
 from tracejit.deploy.files import archive, check_folder, shared_library, write_atomically

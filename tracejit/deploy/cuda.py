@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tracejit.codegen.cuda import OPTIONS, identifier, print_kernels
+from tracejit.codegen.cuda.printer import OPTIONS, identifier, print_kernels
+from tracejit.codegen.cuda.schedule import CudaProgram, Geometry, schedule
 from tracejit.codegen.loop_ir import Kernel, Let, Program, Var
-from tracejit.codegen.schedule_cuda import CudaProgram, Geometry, schedule
 from tracejit.codegen.text import print_kernel, print_program
 from tracejit.deploy.files import write_atomically
 from tracejit.errors import ExportError

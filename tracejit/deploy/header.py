@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracejit.codegen.loop_ir import ErrorSite
-from tracejit.codegen.support_allocation import LIBRARY_BYTES
+from tracejit.codegen.support.allocation import LIBRARY_BYTES
 from tracejit.deploy.abi import BAD_ARGUMENT, C_TYPES, DTYPE_CODES, MOST_THREADS, NO_MEMORY, Interface, Slot
 
 _TENSOR = """\

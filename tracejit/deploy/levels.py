@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.records import record
 from tracejit.runtime.emitter import Emitter
 

@@ -3,7 +3,7 @@
 A storage is named by its *root*: the value that brought it into being (an op result, a block parameter). Views
 and reshapes share their operand's root. An operand is *consumed* where an op or a block's end takes its storage
 over; every other use only borrows. `transforms/ownership.py` makes each consumption the last use of its root,
-by copies; `codegen/memory.py` then knows where storage dies.
+by copies; `codegen/lowering/memory.py` then knows where storage dies.
 """
 
 from __future__ import annotations

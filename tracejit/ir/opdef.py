@@ -69,8 +69,8 @@ MATRICES = Contraction("...ij,...jk->...ik")
 class Opaque:
     """Builds loop IR directly, or names a library call; never fused.
 
-    `emit(e, op_results, *operands, **attrs)` is called with an emitter (`codegen/lower_opaque.py: Emitter`);
-    tensors are `Array`s, host scalars expressions. None means that `codegen/lower.py` knows the op structurally.
+    `emit(e, op_results, *operands, **attrs)` is called with an emitter (`codegen/lowering/opaque.py: Emitter`);
+    tensors are `Array`s, host scalars expressions. None: `codegen/lowering/entry.py` knows the op structurally.
     `updates`: result 0 takes over operand 0's buffer, which is changed in place (`ownership` sees to it).
     `strided`: operands may lie in any layout; else they are dense.
     `nodes` makes ONNX nodes (see `ops/nodes.py`), for export; None means that there is no such form.
@@ -127,7 +127,7 @@ class OpDef:
     free:      indices of results whose vectors are determined up to a factor of modulus 1 only; the vjp rule holds for
                what does not depend on it, and tests compare moduli.
     ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
-               value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
+               value holds; `r` is `transforms/numbers/rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
     cheaper:   `(r, *operand Values)`: the name of an op that gives the same for these i64 host scalars at less cost,
                or "".

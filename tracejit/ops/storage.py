@@ -115,8 +115,8 @@ def _writes(samples: list[Sample], rng: Any) -> list[Sample]:
 vwrite = op(
     "vwrite",
     ("base", "value", "offset", "*strides"),
-    doc="The base with the elements of a strided view replaced. Structural in `codegen/lower.py`: a loop nest over "
-    "the value, stored in place at `offset + sum(i * stride)` of the C-order buffer.",
+    doc="The base with the elements of a strided view replaced. Structural in `codegen/lowering/entry.py`: a loop nest "
+    "over the value, stored in place at `offset + sum(i * stride)` of the C-order buffer.",
     infer=lambda base, value, offset, strides: _vwrite_infer(base, value, offset, strides, "vwrite"),
     eager=_vwrite_eager,
     vjp=_vwrite_vjp,
@@ -153,7 +153,7 @@ vadd = op(
     "vadd",
     ("base", "value", "offset", "*strides"),
     doc="The base with the value added to the elements of a strided view; elements met twice get both. Structural in "
-    "`codegen/lower.py`: as `vwrite`, but adding, in order (a stride may be 0).",
+    "`codegen/lowering/entry.py`: as `vwrite`, but adding, in order (a stride may be 0).",
     infer=lambda base, value, offset, strides: _vwrite_infer(base, value, offset, strides, "vadd"),
     eager=_vadd_eager,
     vjp=lambda b, g, base, value, offset, strides, out: (

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy
 
-from tracejit.codegen.lapack import ROUTINES
+from tracejit.codegen.support.lapack import ROUTINES
 from tracejit.records import record
 from tracejit.runtime.addresses import address_of
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from tracejit import config
 from tracejit.codegen import text as loop_text
-from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import LlvmText, gains_by_passes, print_modules, print_program, products_of
-from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.entry import INTERRUPTED, NO_MEMORY
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.printer import LlvmText, gains_by_passes, print_modules, print_program, products_of
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
-from tracejit.codegen.support_native import Platform, gemm_module, support_text
+from tracejit.codegen.support.lapack import lapack_module
+from tracejit.codegen.support.native import Platform, gemm_module, support_text
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.locks import cached_property
 from tracejit.messages import filled

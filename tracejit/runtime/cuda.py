@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from tracejit import config
-from tracejit.codegen.cuda import OPTIONS, identifier, print_kernels
+from tracejit.codegen.cuda.printer import OPTIONS, identifier, print_kernels
+from tracejit.codegen.cuda.schedule import CudaProgram, schedule
 from tracejit.codegen.loop_ir import InputSpec, Kernel, Pointer, Program
 from tracejit.codegen.numeric import numpy_dtype
-from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.devices import cupy
 from tracejit.ir.types import BF16, DType, ScalarType

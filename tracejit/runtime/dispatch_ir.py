@@ -12,7 +12,7 @@ functions, so immortal objects of newer Pythons are handled.
 
 from __future__ import annotations
 
-from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, large_start
+from tracejit.codegen.support.allocation import LARGE_ALIGNMENT, large_start
 from tracejit.runtime.callable_type import CHAIN_OFFSET
 from tracejit.runtime.dispatch_guards_ir import decrement, emit_guards, false_unless, in_frame, increment, runtime
 from tracejit.runtime.dispatch_tables import (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import Structure, c_int32, c_int64, c_void_p
 
-from tracejit.codegen.support import MAX_PAYLOAD
+from tracejit.codegen.support.names import MAX_PAYLOAD
 from tracejit.runtime.callable_type import HEADER
 
 # Where the interpreter and NumPy keep what the native path reads (checked at start-up by `dispatch.py`).

@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from tracejit import config
-from tracejit.codegen.llvm import Effort, Module
+from tracejit.codegen.llvm.printer import Effort, Module
 from tracejit.locks import Gate, Lock, cached_property
 from tracejit.runtime.errands import Errand, begin
 from tracejit.runtime.room import room_to_compile

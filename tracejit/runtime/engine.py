@@ -21,16 +21,16 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tracejit import config
-from tracejit.codegen import support_pool
-from tracejit.codegen.gemm import NUMBERED, PARTS
-from tracejit.codegen.gemm_blas import switch_text
-from tracejit.codegen.gemm_direct import Shape
-from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import Module
-from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.llvm_text import joined
-from tracejit.codegen.support_allocation import LARGE_BYTES
-from tracejit.codegen.support_native import (
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.printer import Module
+from tracejit.codegen.llvm.text import joined
+from tracejit.codegen.products.blas import switch_text
+from tracejit.codegen.products.direct import Shape
+from tracejit.codegen.products.gemm import NUMBERED, PARTS
+from tracejit.codegen.support import pool as support_pool
+from tracejit.codegen.support.allocation import LARGE_BYTES
+from tracejit.codegen.support.lapack import lapack_module
+from tracejit.codegen.support.native import (
     EXPORTS,
     FINDERS,
     LAPACK,
@@ -44,7 +44,7 @@ from tracejit.codegen.support_native import (
     rare_text,
     tiles_module,
 )
-from tracejit.codegen.support_pool import NUMBER as POOL
+from tracejit.codegen.support.pool import NUMBER as POOL
 from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
 from tracejit.runtime import errands

@@ -1,5 +1,5 @@
-"""Runs the host part of a CUDA program: its printed entry (`codegen/host.py`), with the memory, kernels and library
-calls of a device.
+"""Runs the host part of a CUDA program: its printed entry (`codegen/cuda/host.py`), with the memory, kernels and
+library calls of a device.
 
 The device is a small interface (`Device`), so that the same code drives a GPU and its stand-in in the tests. A read of
 an element waits for the device. Everything a call has allocated is freed when it fails; its in-place changes stay.
@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tracejit.codegen.host import HostText, print_host
-from tracejit.codegen.lapack import CALLS
+from tracejit.codegen.cuda.host import HostText, print_host
+from tracejit.codegen.cuda.schedule import CudaProgram
 from tracejit.codegen.loop_ir import Call, Kernel, Pointer, PrintSite, Program
 from tracejit.codegen.numeric import numpy_dtype
-from tracejit.codegen.schedule_cuda import CudaProgram
+from tracejit.codegen.support.lapack import CALLS
 from tracejit.ir.types import DType, ScalarType
 from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED

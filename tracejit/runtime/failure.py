@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
+from tracejit.codegen.llvm.entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.errors import Span, make_error

@@ -1,6 +1,6 @@
 """Ctrl-C in native loops: the poll hook of `tj_context`, and the exception it leaves there.
 
-A loop asks the hook now and then (`codegen/llvm_entry.py`). The hook looks at the clock first, so that the interpreter
+A loop asks the hook now and then (`codegen/llvm/entry.py`). The hook looks at the clock first, so that the interpreter
 is asked at most once a second: to ask it is to wait until another thread gives the interpreter lock away. Then signal
 handlers of the program run, as they would between two lines of Python, and what they raise ends the call.
 """

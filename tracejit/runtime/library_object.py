@@ -13,11 +13,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import print_program
-from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.printer import print_program
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.support_native import Platform, gemm_module, support_text
+from tracejit.codegen.support.lapack import lapack_module
+from tracejit.codegen.support.native import Platform, gemm_module, support_text
 from tracejit.runtime.engine import assemble, engine, parsed, target_machine
 
 #: What the library brings itself: its allocator, and how many threads there shall be.

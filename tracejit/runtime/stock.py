@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tracejit.codegen.llvm import Module
+from tracejit.codegen.llvm.printer import Module
 from tracejit.records import record
 from tracejit.runtime import cache as disk
 from tracejit.runtime import errands

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tracejit import config
-from tracejit.codegen.gemm import DTYPES
-from tracejit.codegen.llvm import loops
+from tracejit.codegen.llvm.printer import loops
 from tracejit.codegen.loop_ir import Program
-from tracejit.codegen.lower import lower
+from tracejit.codegen.lowering.entry import lower
+from tracejit.codegen.products.gemm import DTYPES
 from tracejit.codegen.text import print_program
 from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Graph, walk

@@ -475,9 +475,9 @@ class ScriptedFunction(FastCallable):
     @property
     def cuda(self) -> str:
         """The kernels of the last specialisation as CUDA C."""
-        from tracejit.codegen.cuda import print_kernels
-        from tracejit.codegen.lower import lower
-        from tracejit.codegen.schedule_cuda import schedule
+        from tracejit.codegen.cuda.printer import print_kernels
+        from tracejit.codegen.cuda.schedule import schedule
+        from tracejit.codegen.lowering.entry import lower
         from tracejit.transforms import pipeline
 
         final = pipeline.run(self.last.compiled.graph, pipeline.level2("cuda"))

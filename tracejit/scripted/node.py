@@ -29,7 +29,7 @@ from tracejit.locks import cached_property
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
-from tracejit.transforms.vjp import Derivative, derive, pullback_graph
+from tracejit.transforms.derivatives.vjp import Derivative, derive, pullback_graph
 
 #: Numbers of residuals and of truth values of a forward, `written` and `leads` of a `DifferentiableGraph`.
 Facts: TypeAlias = tuple[int, int, frozenset[int], Mapping[int, Sequence[int]]]

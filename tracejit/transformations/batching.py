@@ -41,7 +41,7 @@ from tracejit.transformations.base import (
     without_views,
 )
 from tracejit.transformations.inside import Batched, lower_vmap
-from tracejit.transforms.batch import batched_graph
+from tracejit.transforms.derivatives.batch import batched_graph
 
 
 @inside(lower_vmap)

@@ -39,7 +39,7 @@ from tracejit.scripted.results import ResultBuilder, item_shapes, make_tree
 from tracejit.transformations.base import argument_access, inside, n_user, remembered, scripted, without_views
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import lower_hvp, lower_jvp, lower_vjp
-from tracejit.transforms.jvp import jvp_graph
+from tracejit.transforms.derivatives.jvp import jvp_graph
 
 
 @inside(lower_vjp)

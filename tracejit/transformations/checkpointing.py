@@ -20,8 +20,8 @@ from tracejit.ir.core import Block, Op, Value, captures
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import is_differentiable
 from tracejit.transformations.base import inside
-from tracejit.transforms.cotangents import zero
-from tracejit.transforms.effects import without_effects
+from tracejit.transforms.derivatives.cotangents import zero
+from tracejit.transforms.derivatives.effects import without_effects
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls

@@ -31,7 +31,7 @@ from tracejit.ir.core import Value
 from tracejit.ir.types import F64
 from tracejit.ops.control import emit_gradient
 from tracejit.records import record
-from tracejit.transforms.residuals import live
+from tracejit.transforms.derivatives.residuals import live
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls

@@ -32,7 +32,7 @@ from tracejit.transformations.base import (
 )
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import Jacobian, lower_hessian, lower_jacobian
-from tracejit.transforms.jacobian import jacobian_graph
+from tracejit.transforms.derivatives.jacobian import jacobian_graph
 
 
 @inside(lower_jacobian)

@@ -2,8 +2,9 @@
 carried as a number.
 
 In `for j in range(n): g[i, k] += g[i, j] * a[j]` each trip would wait until the one before has written to memory what
-it reads: that the array's other elements are not the one at i, k is proved here (`apart.py`) and not seen later. The
-same sums are made in the same order. Loops in which something may raise are left alone: what is written before is seen.
+it reads: that the array's other elements are not the one at i, k is proved here (`numbers/apart.py`) and not seen
+later. The same sums are made in the same order. Loops in which something may raise are left alone: what is written
+before is seen.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from tracejit.ir.core import Block, Graph, Op, Value, all_reads, has_effect, typ
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.records import record
-from tracejit.transforms.apart import Access, Program, are_apart, loops_of
-from tracejit.transforms.frames import substitute
-from tracejit.transforms.lasting_reads import WRITES
+from tracejit.transforms.derivatives.frames import substitute
+from tracejit.transforms.derivatives.lasting_reads import WRITES
+from tracejit.transforms.numbers.apart import Access, Program, are_apart, loops_of
 from tracejit.transforms.pipeline import transform
 
 #: Where the indices are among the operands of an access.

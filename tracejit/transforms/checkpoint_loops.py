@@ -2,10 +2,10 @@
 
 Runs where the graph has a memory budget (the policy `memory`, in bytes) and a derivative is about to be taken. A loop
 becomes a loop over segments, marked `checkpoint`, around a loop over the trips of one: reverse mode of a marked loop
-(`vjp_control.py`) saves what it carries and repeats its body. With S bytes of carried values, R bytes that one trip
-leaves for the backward and T trips, segments of sqrt(S T / R) trips need least: 2 sqrt(S R T) bytes. Where that is too
-much, or T is not known, a segment gets a share of the budget. A loop that carries arrays has three levels, so that
-memory grows with the third root of T where the second does not fit; each level runs the loop once more.
+(`derivatives/vjp_control.py`) saves what it carries and repeats its body. With S bytes of carried values, R bytes that
+one trip leaves for the backward and T trips, segments of sqrt(S T / R) trips need least: 2 sqrt(S R T) bytes. Where
+that is too much, or T is not known, a segment gets a share of the budget. A loop that carries arrays has three levels,
+so that memory grows with the third root of T where the second does not fit; each level runs the loop once more.
 
 R is estimated from the types in the body: an update in place leaves its elements, not the array. A loop with so many
 trips that three levels need more than the budget gets what they need least. Where all the trips fit into half the

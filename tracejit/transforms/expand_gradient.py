@@ -2,8 +2,8 @@
 
 For a gradient the ops before it in its block and in the enclosing ones are walked backward (`vjp.reverse`); the
 backward takes the place of the op, and forward control flow is extended with its residuals. For a tangent these ops
-get their tangents beside them (`jvp.py`). Derivatives are expanded in program order, so a gradient of a gradient meets
-ordinary ops only. `leaf` ops have done their work then, and go.
+get their tangents beside them (`derivatives/jvp.py`). Derivatives are expanded in program order, so a gradient of a
+gradient meets ordinary ops only. `leaf` ops have done their work then, and go.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.reached import told
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.control import gradient_parts, grouped
-from tracejit.transforms.activity import active
-from tracejit.transforms.earlier_trips import Carried, carried_on_the_way, through_earlier_trips
-from tracejit.transforms.frames import Edit, Frame, Region, substitute
-from tracejit.transforms.jvp import Forward
+from tracejit.transforms.derivatives.activity import active
+from tracejit.transforms.derivatives.earlier_trips import Carried, carried_on_the_way, through_earlier_trips
+from tracejit.transforms.derivatives.frames import Edit, Frame, Region, substitute
+from tracejit.transforms.derivatives.jvp import Forward
+from tracejit.transforms.derivatives.residuals import Draft
+from tracejit.transforms.derivatives.rewritten import without_intact, without_rewritten
+from tracejit.transforms.derivatives.spent import telling_spent, without_unspent
+from tracejit.transforms.derivatives.spent_items import telling_items
+from tracejit.transforms.derivatives.truncated import truncated
+from tracejit.transforms.derivatives.vjp import reverse
 from tracejit.transforms.pipeline import transform
-from tracejit.transforms.residuals import Draft
-from tracejit.transforms.rewritten import without_intact, without_rewritten
-from tracejit.transforms.spent import telling_spent, without_unspent
-from tracejit.transforms.spent_items import telling_items
-from tracejit.transforms.truncated import truncated
-from tracejit.transforms.vjp import reverse
 
 
 @transform("expand-gradient")

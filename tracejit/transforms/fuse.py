@@ -21,10 +21,9 @@ from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_e
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
 from tracejit.transforms.dce import dce
-from tracejit.transforms.index_maps import Index, read_indices, variables
-from tracejit.transforms.pipeline import transform
-from tracejit.transforms.repeats import repeat
-from tracejit.transforms.spaces import (
+from tracejit.transforms.fusion.index_maps import Index, read_indices, variables
+from tracejit.transforms.fusion.repeats import repeat
+from tracejit.transforms.fusion.spaces import (
     Shape,
     Source,
     Space,
@@ -36,6 +35,7 @@ from tracejit.transforms.spaces import (
     misread,
     shape_of,
 )
+from tracejit.transforms.pipeline import transform
 
 #: The largest number of ops in one kernel.
 MAX_OPS = 150

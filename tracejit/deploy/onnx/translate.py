@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tracejit.codegen.loop_ir import Const, Expr
-from tracejit.codegen.lower_elements import ElementBuilder
+from tracejit.codegen.lowering.elements import ElementBuilder
 from tracejit.deploy.onnx.elements import Elements
 from tracejit.deploy.onnx.folds import folded
 from tracejit.deploy.onnx.model import Handle, Model, Scope

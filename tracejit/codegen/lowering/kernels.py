@@ -1,0 +1,551 @@
+"""One fused group (or one pointwise op or reduction) -> one kernel.
+
+The lowering is demand-driven (`access.py`), and what does not depend on an inner loop is placed outside it
+(`code.py`), so the loop nest alone decides what the kernel looks like:
+
+* no reduction: a nest over the results' shape, adjacent axes merged into one flat loop where every access allows;
+* reductions over trailing axes: for each row fold, fold again, write (softmax and layer norm are one kernel);
+* reductions over leading axes: a vector loop over the last kept axis around serial folds;
+* reductions over everything: blocks of fixed size folded in parallel, and their results in order.
+
+Reductions that need no others share one loop, and results that are ready are written in it. The nest is built twice
+where that can pay: the first time to learn every access, which tells which axes are one flat axis and which results
+can be written straight into memory that the kernel reads (`Target.places`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tracejit.codegen import mathlib
+from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
+from tracejit.codegen.lowering import schedule
+from tracejit.codegen.lowering import spills as lower_spills
+from tracejit.codegen.lowering.access import Elements, Outer, Sizes
+from tracejit.codegen.lowering.code import Code
+from tracejit.codegen.lowering.elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
+from tracejit.codegen.lowering.folds import ColumnTiles, FoldGroup
+from tracejit.ir.core import Op, Value
+from tracejit.ir.opdef import Reduction
+from tracejit.ir.types import BF16, F16, F32, I64, TensorType
+
+#: Kernels of so many ops are printed a second time for short rows.
+SHORT_OPS = 24
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """Where a result goes: `array`, or the first of `places` that is safe; then `array` is that place.
+
+    A place is memory that the kernel may read. It is safe if each of its elements is read, if at all, before the
+    element that is written over it, in the same trip or an earlier loop, and nowhere else.
+    """
+
+    value: Value
+    array: Array
+    places: tuple[Array, ...] = ()
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The result's dims."""
+        return shape_of(self.value)
+
+
+@dataclass(slots=True)
+class Space:
+    """The index space of a loop nest. Axes of size 1 are no loops; `merged` axes run together with the next one."""
+
+    sizes: Index
+    merged: frozenset[int] = frozenset()
+
+    def proper(self, axes: Sequence[int]) -> list[int]:
+        """The axes that need a loop."""
+        return [a for a in axes if self.sizes[a] != ONE]
+
+    def groups(self, axes: Sequence[int]) -> list[list[int]]:
+        """Axes as runs that are one loop each."""
+        runs: list[list[int]] = []
+        for axis in self.proper(axes):
+            if runs and runs[-1][-1] in self.merged:
+                runs[-1].append(axis)
+            else:
+                runs.append([axis])
+        return runs
+
+
+class KernelLowering:
+    """Builds the body of one kernel.
+
+    `parallel`: the outermost loop may be parallel. `nested`: so may every loop whose trips need no order, and a flat
+    loop is not cut into blocks (a GPU's schedule does that).
+    """
+
+    def __init__(
+        self,
+        ops: Sequence[Op],
+        targets: Sequence[Target],
+        outer: Outer,
+        size: Sizes,
+        parallel: bool,
+        nested: bool = False,
+    ) -> None:
+        self.ops = ops
+        self.targets = targets
+        self.outer = outer
+        self.size = size
+        self.parallel = parallel
+        self.nested = nested and parallel
+        self.is_final = True
+        self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
+        self.levels = _levels(ops)
+        self.turned: tuple[int, Expr] | None = None
+        self.outside = 1  #: scopes around a nest
+        self.plain = False  #: no loop is a vector
+        self.spills: dict[Value, lower_spills.Spill] = {}
+        self.begin(frozenset())
+        self.spills = lower_spills.find(self)
+
+    def begin(self, merged: frozenset[int], order: Sequence[int] = ()) -> None:
+        """Start with empty code; `merged` axes of the common space become one loop, `order` has its axes from the
+        outermost to the innermost where that is not theirs."""
+        self.code = Code()
+        self.k = self.code.k
+        self.elements = Elements(self.code, self.ops, self.outer, self.size)
+        self.elements.fold = self.fold_on_demand
+        self.axis_of: dict[Var, int] = {}
+        self.formed: list[tuple[bool, dict[int | None, Expr] | None]] = []
+        self.pending = list(self.targets)
+        self.written_at: dict[Value, Index] = {}
+        first = self.folded[0].operands[0] if self.folded else self.targets[0].value
+        self.space = Space(self.elements.sizes_of(first), merged)
+        self.space_shape = shape_of(first)
+        self.axes: tuple[int, ...] = self.folded[0].attrs["axes"] if self.folded else ()
+        self.order: Sequence[int] = order or range(len(self.space.sizes))
+
+    def run(self) -> tuple[Stmt, ...]:
+        """The kernel's statements."""
+        if len(self.space.sizes) > 1 or any(t.places for t in self.targets):
+            parallel, self.parallel, self.is_final = self.parallel, False, False
+            self.build()
+            self.settle()
+            self.order = order = self.order_in_memory()
+            merged, turned = self.mergeable(), self.turned_axis()
+            self.parallel, self.is_final = parallel, True
+            self.begin(merged, order)
+            self.turned = turned
+        self.build()
+        return tuple(self.code.scopes[0].stmts)
+
+    def build(self) -> None:
+        """Emit every nest."""
+        self.code.volatile.update(t.array.buffer for t in self.targets)
+        if not self.is_final:  # what is read again behind a write in the final build must be seen to be in this one
+            self.code.volatile.update(place.buffer for t in self.targets for place in t.places)
+        self.elements.spills = {value: spill.holder.array for value, spill in self.spills.items()}
+        if self.folded and self.is_uniform():
+            self.fold_nest()
+        while self.pending:
+            self.map_nest(self.pending[0].shape)
+
+    def is_uniform(self) -> bool:
+        """Whether all reductions fold the same axes of the same space."""
+        return all(shape_of(op.operands[0]) == self.space_shape and op.attrs["axes"] == self.axes for op in self.folded)
+
+    # -- what the first build tells ---------------------------------------------------------------------------------
+
+    def mergeable(self) -> frozenset[int]:
+        """Axes that can run together with the next one: every address advances as along one flat axis, and the two
+        indices are used for nothing else."""
+        escaped = _escaping(self.code.scopes[0].stmts, self.elements.address_names)
+        if escaped & self.elements.address_names or not self._one_nest():
+            return frozenset()
+        fixed = {self.axis_of[v] for v in escaped if v in self.axis_of}
+        forms = [form for _, form in self.forms()]
+        forms += [self.form(t.array.address(self.k, self.written_at[t.value])) for t in self.targets]
+        proper = self.space.proper(self.order)
+        return frozenset(
+            a
+            for a, b in pairwise(proper)
+            if (a in self.axes) == (b in self.axes)
+            and not fixed & {a, b}
+            and all(form is not None and self._continues(form, a, b) for form in forms)
+        )
+
+    def order_in_memory(self) -> Sequence[int]:
+        """The axes from the outermost to the innermost: as most arrays over the whole space lie, if results do."""
+        axes = self.space.proper(self.order)
+        if self.nested or len(axes) < 2 or not self._one_nest():
+            return self.order
+        forms = [form for is_store, form in self.forms() if not is_store]
+        reads = Counter(_by_steps(form, axes) for form in forms)
+        whole = [t for t in self.targets if t.shape == self.space_shape]
+        forms = [self.form(t.array.address(self.k, self.written_at[t.value])) for t in whole]
+        writes = Counter(_by_steps(form, axes) for form in forms)
+        best, count = next(((o, n) for o, n in reads.most_common() if o), ((), 0))
+        if count <= reads[tuple(axes)] or writes.keys() - {best}:
+            return self.order
+        return [a for a in self.order if a not in axes] + list(best)
+
+    def turned_axis(self) -> tuple[int, Expr] | None:
+        """An axis along which an array is read densely that is read in strides along the last one, and the stride that
+        must be 1 for that."""
+        *others, last = self.space.proper(self.order) or [0]
+        if self.folded or self.nested or not others or not self._one_nest():
+            return None
+        forms = [form for is_store, form in self.forms() if not is_store]
+        strided = [f for f in forms if f is not None and not _is_loaded_in_vectors(f.get(last, ZERO))]
+        steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
+        known = next(((a, step) for a, step in steps if step == ONE), None)
+        return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
+
+    def forms(self) -> list[tuple[bool, dict[int | None, Expr] | None]]:
+        """For each access whether it is a store, and its form."""
+        if len(self.formed) < len(self.elements.accesses):
+            self.formed = [(access.is_store, self.form(access.address)) for access in self.elements.accesses]
+        return self.formed
+
+    def form(self, address: Expr) -> dict[int | None, Expr] | None:
+        """An address as its steps along the axes of the common space and (under None) the rest."""
+        found: Affine | None = affine(self.k, address, set(self.axis_of))
+        if found is None or any(self.code.depth(e) > 0 for e in (found.rest, *found.coefficients.values())):
+            return None
+        form: dict[int | None, Expr] = {None: found.rest}
+        for var, step in found.coefficients.items():
+            form[self.axis_of[var]] = self.k.add(form.get(self.axis_of[var], ZERO), step)
+        return form
+
+    def _continues(self, form: dict[int | None, Expr], a: int, b: int) -> bool:
+        return form.get(a, ZERO) == self.k.mul(form.get(b, ZERO), self.space.sizes[b])
+
+    def _one_nest(self) -> bool:
+        kept = tuple(d for i, d in enumerate(self.space_shape) if i not in self.axes)
+        shapes = {t.shape for t in self.targets}
+        return shapes <= {self.space_shape, kept} and (not self.folded or self.is_uniform())
+
+    def settle(self) -> None:
+        """Let results be written straight to a place where that is safe."""
+        taken: set[Var] = set()
+        for target in self.targets:
+            place = next((p for p in target.places if p.buffer not in taken and self._is_safe(target, p)), None)
+            if place is not None:
+                target.array = place
+                taken.add(place.buffer)
+
+    def _is_safe(self, target: Target, place: Array) -> bool:
+        """Whether each element of the place is read, if at all, just where and before it is written."""
+        accesses = self.elements.accesses
+        reads = [i for i, access in enumerate(accesses) if access.buffer is place.buffer]
+        tiled = self.folded and target.shape != self.space_shape and ColumnTiles.possible(self)
+        if any(accesses[i].is_store for i in reads) or tiled or not self._one_nest():
+            return not reads
+        first = next(i for i, access in enumerate(accesses) if access.is_store and access.buffer is target.array.buffer)
+        if reads and reads[-1] > first:
+            return False
+        index = self.written_at[target.value]
+        written = _factored(self.form(place.address(self.k, index)))
+        return written is not None and all(_factored(self.form(accesses[i].address)) == written for i in reads)
+
+    # -- loops ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def loops(self, axes: Sequence[int], index: dict[int, Expr], *, vector: bool, parallel: bool) -> Iterator[None]:
+        """Loops over axes of the space; `index` receives the index of each axis."""
+        index.update(dict.fromkeys(axes, ZERO))
+        groups = self.space.groups(axes)
+        with ExitStack() as stack:
+            for at, group in enumerate(groups):
+                last = at == len(groups) - 1
+                outer: Axis = "parallel" if parallel and self.nested else "serial"
+                is_vector = last and vector and not self.code.in_vector and not self.plain
+                axis: Axis = "vector" if is_vector else outer
+                spread = parallel and at == 0 and self.may_spread()
+                i = stack.enter_context(self._loop(self.extent(group), axis, group, spread))
+                self.enter(index, group, i)
+            yield
+
+    @contextmanager
+    def strips(self, turned: int, step: Expr, index: dict[int, Expr]) -> Iterator[None]:
+        """Loops over narrow strips along the last axis, the axis `turned` innermost in each: lines of memory that are
+        crossed by a row are in the nearest cache for the next rows, which want their neighbouring elements. Where the
+        step is not 1 there is one strip, and blocks are single rows: threads can share few rows too."""
+        axes = self.order
+        *groups, last = self.space.groups(axes)
+        rows = next(g for g in groups if turned in g)
+        outer = [g for g in groups if g is not rows]
+        index.update(dict.fromkeys(axes, ZERO))
+        k, extent = self.k, self.extent(last)
+        spread: Axis = "parallel" if self.may_spread() else "serial"
+        narrow, is_turned = k.const(schedule.STRIP, I64), k.eq(step, 1)
+        width = self.code.bind(k.select(is_turned, narrow, k.maximum(extent, 1)), "width")
+        with ExitStack() as stack:
+            for at, group in enumerate(outer):
+                i = self.code.loop(self.extent(group), "serial" if at else spread, schedule.loop_name(group))
+                self.enter(index, group, stack.enter_context(i))
+            first, height = ZERO, self.extent(rows)
+            if not outer:
+                tall = self.code.bind(k.select(is_turned, narrow, ONE), "tall")
+                block = stack.enter_context(self.code.loop(schedule.blocks(self.code, height, tall), spread, "block"))
+                first, height = schedule.block_range(self.code, height, block, tall)
+            strip = stack.enter_context(self.code.loop(schedule.blocks(self.code, extent, width), "serial", "strip"))
+            start, length = schedule.block_range(self.code, extent, strip, width)
+            row = stack.enter_context(self.code.loop(height, "serial", schedule.loop_name(rows)))
+            self.enter(index, rows, k.add(first, row))
+            i = stack.enter_context(self.code.loop(length, "vector", schedule.loop_name(last)))
+            self.enter(index, last, k.add(start, i))
+            yield
+
+    def extent(self, group: Sequence[int]) -> Expr:
+        """The trips of the loop over merged axes."""
+        return self.code.bind(self.k.product(self.space.sizes[a] for a in group), "size")
+
+    def may_spread(self) -> bool:
+        """Whether a loop opened here may run in parallel."""
+        return self.parallel and len(self.code.scopes) == self.outside and not schedule.is_small(self.space.sizes)
+
+    def _loop(self, extent: Expr, axis: Axis, group: list[int], spread: bool) -> AbstractContextManager[Expr]:
+        name = schedule.loop_name(group)
+        if spread and axis == "vector" and not self.nested:
+            return schedule.blocked_loop(
+                self.code, extent, axis, name, schedule.COLUMNS if self.folded else schedule.BLOCK
+            )
+        return self.code.loop(extent, "parallel" if spread and axis != "vector" else axis, name)
+
+    def enter(self, index: dict[int, Expr], group: Sequence[int], i: Expr) -> None:
+        """Note the index of merged axes: the last one has it all."""
+        index.update(dict.fromkeys(group, ZERO))
+        index[group[-1]] = i
+        if isinstance(i, Var):
+            self.axis_of[i] = group[-1]
+
+    def at(self, index: dict[int, Expr]) -> Index:
+        """The index tuple of the space."""
+        return tuple(index[a] for a in range(len(self.space.sizes)))
+
+    # -- nests ----------------------------------------------------------------------------------------------------
+
+    def map_nest(self, shape: tuple[Any, ...]) -> None:
+        """A nest that writes every pending result of one shape."""
+        ready = self.take(lambda t: t.shape == shape)
+        common = self.space
+        if shape != self.space_shape:
+            self.space = Space(self.elements.sizes_of(ready[0].value))
+        index: dict[int, Expr] = {}
+        axes, turned = (self.order, self.turned) if shape == self.space_shape else (range(len(shape)), None)
+        if turned is None:
+            with self.loops(axes, index, vector=True, parallel=True):
+                self.write(ready, self.at(index))
+        else:
+            for plain in self.versions(self.space.groups(axes)[-1]):
+                nest = self.loops(axes, index, vector=False, parallel=True) if plain else self.strips(*turned, index)
+                with nest:
+                    self.write(ready, self.at(index))
+        self.space = common
+
+    def write(self, targets: Sequence[Target], index: Index) -> None:
+        """Write results at an index: all are computed before the first is stored."""
+        self.elements.prepare([t.value for t in targets], index)
+        self.store(targets, [self.elements.element(t.value, index) for t in targets], index)
+
+    def store(self, targets: Sequence[Target], values: Sequence[Element], index: Index) -> None:
+        """Store computed results at an index."""
+        for target, value in zip(targets, values, strict=True):
+            spill = self.spills.get(target.value)
+            if spill is None or spill.holder is not target:
+                self.elements.store(target.array, index, value)
+            self.written_at[target.value] = index
+
+    def fold_nest(self) -> None:
+        """The nest of a group with reductions: kept axes outside, folds and writes inside."""
+        kept = [a for a in self.order if a not in self.axes]
+        proper, folded = self.space.proper(kept), self.space.proper(self.folded_axes())
+        columns = bool(proper) and bool(folded) and self.space.proper(self.order)[-1] == proper[-1]
+        if columns and self.is_tiled(kept):
+            sums = {op.results[0] for op in self.folded}
+            ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
+            return
+        if columns or not (proper and folded):
+            self.rows_nest(kept, columns)
+            return
+        pending = self.pending
+        for _ in self.versions(folded):
+            self.pending = list(pending)
+            self.rows_nest(kept, False)
+
+    def has_short_version(self) -> bool:
+        """Whether the nest is printed a second time for short rows, without vectors."""
+        functions = any(op.name in mathlib.FUNCTIONS for op in self.ops)
+        is_plain = max(self.levels.values(), default=0) <= 1 and len(self.ops) <= SHORT_OPS and not functions
+        return self.is_final and not self.nested and is_plain
+
+    def versions(self, row: Sequence[int]) -> Iterator[bool]:
+        """Go through the versions of a nest and be in the code of each: one without vectors, where rows along the axes
+        `row` are short and there is such a version, and any other. Gives whether it is the one without vectors."""
+        if not self.has_short_version():
+            yield False
+            return
+        short = self.code.bind(self.k.le(self.k.product(self.space.sizes[a] for a in row), schedule.SHORT_ROW), "short")
+        for cond, plain in ((short, True), (self.k.logical_not(short), False)):
+            with self.code.when(cond):
+                self.outside, self.plain = self.outside + 1, plain
+                yield plain
+                self.outside, self.plain = self.outside - 1, False
+
+    def rows_nest(self, kept: Sequence[int], columns: bool) -> None:
+        """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
+        kept_shape = tuple(self.space_shape[a] for a in sorted(kept))
+        index: dict[int, Expr] = {}
+        self.elements.spilled.clear()  # each version of the nest keeps them anew
+        with self.loops(kept, index, vector=columns, parallel=True):
+            outer = tuple(index[a] for a in sorted(kept))
+            for level in range(1, max(self.levels[op.results[0]] for op in self.folded) + 1):
+                mates = self.mates(level)
+                if mates and (mates[0].results[0], outer) not in self.elements.memo:
+                    self.fold_group(mates, outer, self.ready(level - 1))
+                self.elements.spilled.update(v for v, spill in self.spills.items() if spill.stage == level)
+            self.write(self.take(lambda t: t.shape == kept_shape and t.shape != self.space_shape), outer)
+            rest = self.take(lambda t: t.shape == self.space_shape)
+            if rest:
+                with self.loops(self.folded_axes(), index, vector=True, parallel=True):
+                    self.write(rest, self.at(index))
+
+    def is_tiled(self, kept: Sequence[int]) -> bool:
+        """Whether columns are folded tile by tile: one loop over columns, one over rows, of which there may be many."""
+        groups = self.space.groups(kept), self.space.groups(self.folded_axes())
+        if not self.is_final or any(len(g) != 1 for g in groups) or not ColumnTiles.possible(self):
+            return False
+        return not schedule.is_small([self.space.sizes[a] for a in groups[1][0]], schedule.FEW_ROWS)
+
+    def folded_axes(self) -> list[int]:
+        """The axes that reductions fold, from the outermost to the innermost."""
+        return [a for a in self.order if a in self.axes]
+
+    def identity(self, op: Op) -> Element:
+        """What a reduction starts from; f16 and bf16 are folded in f32."""
+        lower = op.defn.lower
+        assert isinstance(lower, Reduction)
+        dtype = op.results[0].type.dtype  # type: ignore[union-attr]
+        return self.k.const(lower.identity(dtype), F32 if dtype in (F16, BF16) else dtype)
+
+    def ready(self, level: int) -> list[Target]:
+        """Pending results over the whole space that need no reduction above `level`; they are taken."""
+        if not self.axes:
+            return []
+        return self.take(lambda t: t.shape == self.space_shape and self.levels[t.value] <= level)
+
+    def take(self, wanted: Callable[[Target], bool]) -> list[Target]:
+        """Pending results that are wanted; they are no longer pending."""
+        taken = [t for t in self.pending if wanted(t)]
+        self.pending = [t for t in self.pending if not wanted(t)]
+        return taken
+
+    def mates(self, level: int) -> list[Op]:
+        """The reductions that need exactly `level - 1` others before them."""
+        return [op for op in self.folded if self.levels[op.results[0]] == level]
+
+    # -- folds ----------------------------------------------------------------------------------------------------
+
+    def fold_on_demand(self, op: Op, index: Index) -> Element:
+        """The result of a reduction at an index, folded where the index is known."""
+        with self.code.at(max((self.code.depth(i) for i in index), default=0)):
+            if self.is_uniform():
+                self.fold_group(self.mates(self.levels[op.results[0]]), index, [])
+                return self.elements.memo[op.results[0], index]
+            common = self.space, self.axes, self.order
+            self.space, self.axes = Space(self.elements.sizes_of(op.operands[0])), op.attrs["axes"]
+            self.order = range(len(self.space.sizes))
+            self.fold_group([op], index, [])
+            self.space, self.axes, self.order = common
+        return self.elements.memo[op.results[0], index]
+
+    def fold_group(self, mates: list[Op], outer: Index, targets: list[Target]) -> None:
+        """Fold reductions over one space in one loop nest, writing results in it; totals go to the memo."""
+        kept = [a for a in range(len(self.space.sizes)) if a not in self.axes]
+        index = dict(zip(kept, outer, strict=True))
+        for op, total in zip(mates, FoldGroup(self, mates, targets, index).totals(), strict=True):
+            dtype = op.results[0].type.dtype  # type: ignore[union-attr]
+            named = self.k.let(self.k.cast(total, dtype), op.results[0].name)
+            self.elements.memo[op.results[0], outer] = named
+
+
+def _by_steps(form: dict[int | None, Expr] | None, axes: Sequence[int]) -> tuple[int, ...]:
+    """The axes from the longest step of an address to that of 1; () where that is not known, or some are not in it."""
+    if form is None or not all(form.get(a, ZERO) != ZERO for a in axes):
+        return ()
+    steps = {a: _length(form[a]) for a in axes}
+    found = tuple(sorted(axes, key=steps.__getitem__, reverse=True))
+    return found if form[found[-1]] == ONE else ()
+
+
+def _length(step: Expr) -> tuple[int, int]:
+    """How a step compares with others: by the number of run-time factors, and what is known of their product."""
+    factors = list(_factors(step))
+    known = [int(f.value.real) for f in factors if isinstance(f, Const)]
+    return len(factors) - len(known), math.prod(known)
+
+
+def _is_loaded_in_vectors(step: Expr) -> bool:
+    """Whether a step is 0, 1 or 2, or which of them is known when it runs: such elements are loads of vectors."""
+    return all(e in (ZERO, ONE, TWO) for e in ((step.a, step.b) if isinstance(step, Select) else (step,)))
+
+
+def shape_of(value: Value) -> tuple[Any, ...]:
+    """The dims of a tensor; () for a host scalar."""
+    return value.type.shape if isinstance(value.type, TensorType) else ()
+
+
+def _factored(form: dict[int | None, Expr] | None) -> dict[int | None, Counter[Expr]] | None:
+    """A form with every step as its factors: products of sizes are multiplied in the order in which axes were met."""
+    return None if form is None else {axis: Counter(_factors(step)) for axis, step in form.items()}
+
+
+def _factors(e: Expr) -> Iterator[Expr]:
+    if isinstance(e, Scalar) and e.op == "mul":
+        for part in parts(e):
+            yield from _factors(part)
+    else:
+        yield e
+
+
+def _levels(ops: Sequence[Op]) -> dict[Value, int]:
+    """How many reductions, one after the other, each value of the group waits for."""
+    levels: dict[Value, int] = {}
+    for op in ops:
+        level = max((levels.get(v, 0) for v in op.operands), default=0)
+        for r in op.results:
+            levels[r] = level + isinstance(op.defn.lower, Reduction)
+    return levels
+
+
+def _escaping(stmts: Sequence[Stmt], address_names: set[Var]) -> set[Var]:
+    """Vars that are read other than as parts of addresses."""
+    found: set[Var] = set()
+
+    def read(e: Expr) -> None:
+        if isinstance(e, Var):
+            found.add(e)
+        elif not isinstance(e, Load):
+            for part in parts(e):
+                read(part)
+
+    for stmt in stmts:
+        match stmt:
+            case Let(var, expr):
+                if var not in address_names:
+                    read(expr)
+            case Store(_, _, value):
+                read(value)
+            case For():
+                for c in stmt.carried:
+                    read(c.next)
+                found |= _escaping(stmt.body, address_names)
+            case If():
+                read(stmt.cond)
+            case _:
+                pass
+    return found

@@ -1,0 +1,1 @@
+"""Matrix products as LLVM text, by the shapes of their factors."""

@@ -1,0 +1,310 @@
+"""Matrix products that need no packing, as LLVM text: tiles of C in registers, A and B read where they lie.
+
+A library packs its operands before it multiplies. Where B fits the caches and its rows are contiguous that buys
+nothing, and costs a tenth to a third of the product. A tile is `rows` x `width` elements of C; `k` runs over one load
+per vector of B's row and one broadcast per row of A. The last tile of a row or column reaches back over the one before
+it and computes some elements twice, to the same bits: an element is always one chain of multiply-adds over k, so
+a result does not depend on tiles, threads or the other sizes.
+"""
+
+from __future__ import annotations
+
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.pieces import TYPES, Fields, splat_text
+from tracejit.records import record
+
+#: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
+CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
+#: At most one row in so many is computed twice.
+WASTE = 10
+#: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
+BLOCK_BYTES = 1 << 18
+_PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+#: Beside the arguments: the rows of tiles, the columns of a block.
+_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block")
+#: What the functions here and in `panels` call.
+COMMON = """
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
+"""
+
+#: `%elements` of the three matrices.
+ELEMENTS = """  %of.a = mul i64 %m, %k
+  %of.b = mul i64 %k, %n
+  %of.c = mul i64 %m, %n
+  %of.both = add i64 %of.a, %of.b
+  %elements = add i64 %of.both, %of.c"""
+
+
+def direct_text(name: str, options: LlvmOptions) -> str:
+    """`@tj_direct_fits_T(m, n, k, ac, bc)` and `@tj_direct_T(m, n, k, A, ar, ac, B, br, C, cr, share)`."""
+    return COMMON + _Direct(name, options).text()
+
+
+@record
+class Shape:
+    """Sizes of the tiles of a dtype on a machine: lanes of a register, rows, and widths. Few, because each is code to
+    compile."""
+
+    lanes: int
+    rows: int
+    widths: tuple[int, ...]
+
+    @staticmethod
+    def of(name: str, options: LlvmOptions) -> Shape:
+        """The sizes that keep the registers of the machine busy."""
+        lanes = options.vector_bits // (8 * TYPES[name][1])
+        narrow = (lanes // 4,) if lanes > 4 else ()
+        return Shape(lanes, 8 if options.vector_bits == 512 else 4, (3 * lanes, lanes, *narrow))
+
+    def symbols(self, name: str) -> tuple[str, ...]:
+        """The functions of the tiles."""
+        return tuple(f"tj_tile_{name}_{width}" for width in self.widths)
+
+
+def tile_call(name: str, width: int, *operands: str) -> str:
+    """One tile: `operands` are k, A, ar, ac, B, br, C, cr."""
+    kinds = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64")
+    typed = ", ".join(f"{kind} {x}" for kind, x in zip(kinds, operands, strict=True))
+    return f"  call void @tj_tile_{name}_{width}({typed})"
+
+
+def spread_text(size: int) -> str:
+    """`%reached`: whether a column of A does not fall on a few sets of the cache. Lines at a distance of 2^q bytes
+    share the sets of 2^q bytes."""
+    return f"""  %bytes = mul i64 %ac, {size}
+  %minus = sub i64 0, %bytes
+  %power = and i64 %bytes, %minus
+  %distance = call i64 @llvm.smax.i64(i64 %power, i64 {LINE})
+  %touched = mul i64 %distance, %k
+  %spread = icmp sle i64 %touched, {SPREAD_BYTES}
+  %unit.a = icmp eq i64 %ac, 1
+  %reached = or i1 %unit.a, %spread"""
+
+
+def tile_text(name: str, full: int, rows: int, width: int) -> str:
+    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes. The
+    lines of C come to the cache while k runs: they are written at the end, one after the other."""
+    type, size = TYPES[name]
+    lanes = min(width, full)
+    vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
+    fma = f"@llvm.fmuladd.v{lanes}{name}"
+    entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(rows)]
+    entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(rows)]
+    for r in range(rows):
+        entry.append(f"  %line{r} = getelementptr {type}, ptr %c, i64 %q{r}")
+        for at in range(0, width * size, LINE):
+            entry += [
+                f"  %line{r}.{at} = getelementptr i8, ptr %line{r}, i64 {at}",
+                f"  call void @llvm.prefetch.p0(ptr %line{r}.{at}, i32 1, i32 3, i32 1)",
+            ]
+    loop = [
+        f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
+        for r in range(rows)
+        for v in vectors
+    ]
+    for v in vectors:
+        loop += [
+            f"  %bp{v} = getelementptr {type}, ptr %pb, i64 {v * lanes}",
+            f"  %b{v} = load {vector}, ptr %bp{v}, align {size}",
+        ]
+    stores: list[str] = []
+    for r in range(rows):
+        loop += [
+            f"  %ap{r} = getelementptr {type}, ptr %pa, i64 %o{r}",
+            f"  %a{r} = load {type}, ptr %ap{r}, align {size}",
+            splat_text(type, lanes, f"%a{r}", f"%i{r}", f"%x{r}"),
+        ]
+        for v in vectors:
+            loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
+            stores += [
+                f"  %cp{r}.{v} = getelementptr {type}, ptr %c, i64 %q{r}",
+                f"  %cq{r}.{v} = getelementptr {type}, ptr %cp{r}.{v}, i64 {v * lanes}",
+                f"  store {vector} %t{r}.{v}, ptr %cq{r}.{v}, align {size}",
+            ]
+    lines = "\n".join
+    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+    return f"""
+declare {vector} {fma}({vector}, {vector}, {vector})
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+define void @tj_tile_{name}_{width}({params}) noinline nounwind {{
+entry:
+{lines(entry)}
+  br label %loop
+loop:
+  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
+  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
+  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
+{lines(loop)}
+  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
+  %pb1 = getelementptr {type}, ptr %pb, i64 %br
+  %p1 = add i64 %p, 1
+  %more = icmp slt i64 %p1, %k
+  br i1 %more, label %loop, label %done
+done:
+{lines(stores)}
+  ret void
+}}"""
+
+
+class _Direct:
+    """The functions of one dtype."""
+
+    def __init__(self, name: str, options: LlvmOptions) -> None:
+        self.name = name
+        self.type, self.size = TYPES[name]
+        shape = Shape.of(name, options)
+        self.lanes, self.rows, self.widths = shape.lanes, shape.rows, shape.widths
+
+    def text(self) -> str:
+        """Everything of this dtype."""
+        tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
+        return "\n".join([tiles, self._part(), self._whole(), self._fits()])
+
+    def _call(self, width: int, at: str, label: str) -> str:
+        """One tile at column `at`."""
+        call = tile_call(self.name, width, "%k", "%a.row", "%ar", "%ac", f"%b.{label}", "%br", f"%c.{label}", "%cr")
+        return f"""  %b.{label} = getelementptr {self.type}, ptr %b, i64 {at}
+  %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
+{call}"""
+
+    def _part(self) -> str:
+        """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
+        then what is left of the last block, from the right."""
+        three, one, *narrow = self.widths
+        rest = ""
+        for width in narrow:
+            rest = f"""
+  %few = icmp sle i64 %over, {width}
+  br i1 %few, label %rest.narrow, label %rest.one
+rest.narrow:
+  %at.narrow = sub i64 %n, {width}
+{self._call(width, "%at.narrow", "narrow")}
+  br label %next
+rest.one:"""
+        return f"""
+define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+{_FIELDS.loads()}
+  %last = sub i64 %m, {self.rows}
+  %begin.block = sdiv i64 %begin, %rows
+  %begin.before = mul i64 %begin.block, %rows
+  %begin.down = sub i64 %begin, %begin.before
+  %begin.left = mul i64 %begin.block, %block
+  br label %row
+row:
+  %t = phi i64 [ %begin, %start ], [ %t1, %next ]
+  %down = phi i64 [ %begin.down, %start ], [ %next.down, %next ]
+  %left = phi i64 [ %begin.left, %start ], [ %next.left, %next ]
+  %more = icmp slt i64 %t, %end
+  br i1 %more, label %tiles, label %done
+tiles:
+  %edge = add i64 %left, %block
+  %right = call i64 @llvm.smin.i64(i64 %edge, i64 %n)
+  %whole = mul i64 %down, {self.rows}
+  %i = call i64 @llvm.smin.i64(i64 %whole, i64 %last)
+  %skip.a = mul i64 %i, %ar
+  %a.row = getelementptr {self.type}, ptr %a, i64 %skip.a
+  %skip.c = mul i64 %i, %cr
+  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
+  br label %triples
+triples:
+  %j = phi i64 [ %left, %tiles ], [ %j.three, %triple ]
+  %j.three = add i64 %j, {three}
+  %is.three = icmp sle i64 %j.three, %right
+  br i1 %is.three, label %triple, label %singles
+triple:
+{self._call(three, "%j", "three")}
+  br label %triples
+singles:
+  %s = phi i64 [ %j, %triples ], [ %s.one, %single ]
+  %s.one = add i64 %s, {one}
+  %is.one = icmp sle i64 %s.one, %right
+  br i1 %is.one, label %single, label %rest
+single:
+{self._call(one, "%s", "one")}
+  br label %singles
+rest:
+  %over = sub i64 %right, %s
+  %nothing = icmp eq i64 %over, 0
+  br i1 %nothing, label %next, label %some
+some:{rest}
+  %at.rest = sub i64 %n, {one}
+{self._call(one, "%at.rest", "rest")}
+  br label %next
+next:
+  %t1 = add i64 %t, 1
+  %down1 = add i64 %down, 1
+  %ends = icmp eq i64 %down1, %rows
+  %next.down = select i1 %ends, i64 0, i64 %down1
+  %next.left = select i1 %ends, i64 %edge, i64 %left
+  br label %row
+done:
+  ret void
+}}"""
+
+    def _whole(self) -> str:
+        """The product, by one thread or by several."""
+        three = self.widths[0]
+        return f"""
+define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
+start:
+  %record = alloca {_FIELDS.type}
+  %up = add i64 %m, {self.rows - 1}
+  %rows = sdiv i64 %up, {self.rows}
+  %all.b = mul i64 %k, %n
+  %large = icmp sgt i64 %all.b, {BLOCK_BYTES // self.size}
+  br i1 %large, label %split, label %run
+split:
+  %column = mul i64 %k, {three}
+  %fitting = sdiv i64 {BLOCK_BYTES // self.size}, %column
+  %some = call i64 @llvm.smax.i64(i64 %fitting, i64 1)
+  %columns = mul i64 %some, {three}
+  %least = call i64 @llvm.smin.i64(i64 %columns, i64 %n)
+  %n.up = add i64 %n, %least
+  %n.last = sub i64 %n.up, 1
+  %several = sdiv i64 %n.last, %least
+  br label %run
+run:
+  %block = phi i64 [ %n, %start ], [ %least, %split ]
+  %blocks = phi i64 [ 1, %start ], [ %several, %split ]
+{_FIELDS.saves()}
+  %count = mul i64 %blocks, %rows
+  %plane = mul i64 %block, %k
+  %each = mul i64 %plane, {self.rows}
+{ELEMENTS}
+  call void @tj_share_tiles(
+    ptr @tj_direct_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
+  ret void
+}}"""
+
+    def _fits(self) -> str:
+        """Whether a product is one for these tiles.
+
+        B's rows are contiguous and all of it stays cached, C is at least one tile and little of it is computed
+        twice, and a column of A does not fall on a few sets of the cache.
+        """
+        return f"""
+define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
+  %dense = icmp eq i64 %bc, 1
+  %tall = icmp sge i64 %m, {self.rows}
+  %wide = icmp sge i64 %n, {self.lanes}
+  %deep = icmp sge i64 %k, 1
+  %count = mul i64 %n, %k
+  %small = icmp sle i64 %count, {CACHED_BYTES // self.size}
+  %up = add i64 %m, {self.rows - 1}
+  %tiles = sdiv i64 %up, {self.rows}
+  %covered = mul i64 %tiles, {self.rows}
+  %twice = sub i64 %covered, %m
+  %wasted = mul i64 %twice, {WASTE}
+  %thrifty = icmp sle i64 %wasted, %m
+{spread_text(self.size)}
+  %f0 = and i1 %dense, %tall
+  %f1 = and i1 %wide, %deep
+  %f2 = and i1 %thrifty, %reached
+  %f3 = and i1 %f0, %f1
+  %f4 = and i1 %f2, %small
+  %f5 = and i1 %f3, %f4
+  ret i1 %f5
+}}"""

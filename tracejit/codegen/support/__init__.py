@@ -1,0 +1,1 @@
+"""What native programs call: memory, lists, threads, LAPACK, as LLVM text."""

@@ -1,0 +1,131 @@
+"""A derivative that is taken inside a loop and goes back through earlier trips of it (`backward(retain_graph=True)`).
+
+The trips so far run once more at the start of the trip, without effects, and what they leave stands for what the loop
+carries: the derivative then goes through ordinary ops. As in eager code, it costs the trips that it goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.builder import Rebuilder
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
+from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.ops.control import gradient_parts
+from tracejit.transforms.dce import sliced
+from tracejit.transforms.derivatives.activity import useful, varied
+from tracejit.transforms.derivatives.effects import without_effects
+from tracejit.transforms.derivatives.frames import Edit, substitute
+
+#: The ops around a place, outermost first, each with the block that holds it.
+Enclosing = Sequence[tuple[Op, Edit]]
+
+#: For derivatives, by their first result: what the loops around, by their index, carry on the way to them.
+Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
+
+
+def carried_on_the_way(graph: Graph) -> Carried:
+    """What all derivatives of a graph go through of earlier trips. Raises `NotDifferentiable` where that was not asked
+    for."""
+    found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
+    for root, op, loops in _derivatives(graph.body, graph.body, ()):
+        if not op.results:
+            continue
+        carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
+        if any(carried.values()) and not op.attrs.get("retain", False):
+            reason = (
+                "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop "
+                "of their own inside this one"
+            )
+            raise NotDifferentiable(op.name, reason, op.span)
+        found[op.results[0]] = carried
+    return found
+
+
+def carried_to(root: Block, loop: Op, derivative: Op) -> list[Value]:
+    """What a loop carries from trip to trip on the way to a derivative in it, from values outside of it."""
+    body = loop.block("body")
+    if derivative.name == "gradient":
+        ys, _, xs = gradient_parts(derivative)
+    else:
+        ys, xs = derivative.operands[:1], derivative.defn.group(derivative.operands)[1]
+    inside = {*body.params, *(r for op in walk(body) for r in op.results)}
+    given = [x for x in xs if x not in inside]
+    if not given:
+        return []
+    changed, matters = varied(root.ops, given), useful([loop], ys)
+    return [p for p in body.params[1:] if p in changed and p in matters and p not in xs]
+
+
+def _derivatives(root: Block, block: Block, loops: tuple[Op, ...]) -> Iterator[tuple[Block, Op, tuple[Op, ...]]]:
+    """The derivatives in a block, with the loops around them inside of `root`."""
+    for op in block.ops:
+        if op.name in ("gradient", "tangent"):
+            yield root, op, loops
+        for nested in op.blocks:
+            if op.name == "custom":
+                yield from _derivatives(nested, nested, ())
+            else:
+                yield from _derivatives(root, nested, (*loops, op) if op.name == "loop" else loops)
+
+
+def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: Edit) -> Op:
+    """A derivative that reads nothing which an enclosing loop carries on the way to it: the blocks around it get the
+    repeated trips. Raises `NotDifferentiable` where that cannot be had."""
+    edits = [*(outer for _, outer in enclosing), edit]
+    stand_in: dict[Value, Value] = {}
+    for depth, (around, _) in enumerate(enclosing):
+        if around.name != "loop" or not op.results:
+            continue
+        on_the_way = carried[op.results[0]][around.block("body").params[0]]
+        if not on_the_way:
+            continue
+        needed, ops = _slice(op, around, on_the_way)
+        b = Rebuilder(without_effects, dict(stand_in), op.span)
+        new = dict(zip(needed, _repeated(b, around, needed, ops), strict=True))
+        for inner in edits[depth + 1 :]:
+            inner.reset([substitute(o, new) for o in inner.ops])
+        edits[depth + 1].insert_first(*b.ops)
+        stand_in.update(new)
+    if not stand_in:
+        return op
+    first = len(op.operands) - len(gradient_parts(op)[2])  # what leaves held leads to what they held before
+    operands = (*(stand_in.get(v, v) for v in op.operands[:first]), *op.operands[first:])
+    return Op(op.defn, operands, op.attrs, op.results, op.blocks, op.span)
+
+
+def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
+    """What a loop must carry to give `carried`, and the ops of its body for that."""
+    body = around.block("body")
+    following = dict(zip(body.params[1:], body.results[1:], strict=True))
+    needed, ops = set(carried), ()
+    while True:
+        wanted = [following[p] for p in needed]
+        ops = sliced(body.ops, wanted)
+        read = set(wanted).union(*map(all_reads, ops), *(type_values(p.type) for p in needed))
+        more = read.intersection(body.params[1:]) - needed
+        if not more:
+            break
+        needed |= more
+    if any(v in following for p in needed for v in type_values(p.type)):
+        raise NotDifferentiable(op.name, "it depends on arrays of earlier trips whose sizes differ", op.span)
+    if any(o.name in ("gradient", "tangent") for o in walk(Block((), tuple(ops), ()))):
+        raise NotDifferentiable(op.name, "it depends on derivatives taken in earlier trips of its loop", op.span)
+    return [p for p in body.params[1:] if p in needed], ops
+
+
+def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[Op]) -> tuple[Value, ...]:
+    """Emit the trips before the present one; gives what they leave."""
+    body = around.block("body")
+    following = dict(zip(body.params[1:], body.results[1:], strict=True))
+    inits = dict(zip(body.params[1:], around.operands[2:], strict=True))
+    go = b.constant(True, ScalarType(BOOL))
+    inner = b.nested()
+    index = inner.mapping[body.params[0]] = Value(ScalarType(I64), body.params[0].name)
+    params = inner.params_like(needed)
+    for op in ops:
+        inner.step(op)
+    block = inner.block((index, *params), (go, *(inner.value(following[p]) for p in needed)), "body")
+    operands = (body.params[0], go, *(b.value(inits[p]) for p in needed))
+    return b.emit("loop", operands, blocks=[block], like=params, mapping={})

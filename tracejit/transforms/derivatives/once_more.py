@@ -1,0 +1,81 @@
+"""Loops and calls that stand before a loop in whose trips a backward goes through them (`retain_graph=True`).
+
+The lists of residuals that they would leave are taken apart by the first backward. Numbers are copied for each; arrays
+are not: such a loop runs once more in the trip at hand, without effects, and the backward goes through that one.
+"""
+
+from __future__ import annotations
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.aliasing import consumed
+from tracejit.ir.builder import Rebuilder
+from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.types import ListType, TensorType
+from tracejit.transforms.derivatives.effects import without_effects
+from tracejit.transforms.derivatives.frames import Frame
+
+_NOT_MADE_AGAIN = "it is taken in every trip of a loop, and takes a list apart that is not made before it"
+
+
+def standing_in(frame: Frame, op: Op) -> Op:
+    """The op that the backward goes through in the place of an op of the forward: the same in the trip at hand, which
+    takes over its cotangents, or itself."""
+    if not frame.outside:
+        return op
+    if op not in frame.repeated and _leaves_arrays(frame, op):
+        _repeat(frame, op)
+    found = frame.repeated.get(op)
+    if found is None:
+        return op
+    for old, new in zip(op.results, found.results, strict=True):
+        if old not in frame.cotangents:
+            continue
+        if new in frame.cotangents and isinstance(old.type, ListType):
+            raise NotDifferentiable("gradient", _NOT_MADE_AGAIN, op.span)
+        frame.cotangents.add(new, frame.cotangents.total(old))
+    return found
+
+
+def _leaves_arrays(frame: Frame, op: Op) -> bool:
+    """Whether an op from outside of the loop leaves lists of arrays for a backward that goes through it."""
+    active = frame.region.active
+    if not (op.blocks or op.name == "call") or not any(r in active and r in frame.cotangents for r in op.results):
+        return False
+    if not any(op in edit.ops for edit in frame.edits[: frame.outside]):
+        return False
+    inner = list(walk(Block((), (op,), ())))
+    if any(o.name == "call" for o in inner):
+        return True
+    values = (v for o in inner for v in (*o.results, *(p for block in o.blocks for p in block.params)))
+    return any(o.name == "loop" for o in inner) and any(isinstance(v.type, TensorType) and v in active for v in values)
+
+
+def _repeat(frame: Frame, op: Op) -> None:
+    """Put the op into the trip at hand, with those that make the lists that it takes apart."""
+    making, queue = {op: None}, [op]
+    while queue:
+        for items in _taken_apart(queue.pop()):
+            maker = frame.region.definitions.get(items)
+            if maker is None or not any(maker in edit.ops for edit in frame.edits):
+                raise NotDifferentiable("gradient", _NOT_MADE_AGAIN, op.span)
+            if maker not in making:
+                making[maker] = None
+                queue.append(maker)
+    b = Rebuilder(without_effects, {})
+    for before in [o for edit in frame.edits for o in edit.ops if o in making]:
+        b.step(before)
+        frame.repeated[before] = b.ops[-1]
+    frame.append(*b.ops)
+    frame.region.active.update([new for old, new in b.mapping.items() if old in frame.region.active])
+
+
+def _taken_apart(op: Op) -> set[Value]:
+    """The lists from outside that an op, or what is in it, changes or passes on."""
+    made, taken = set[Value](), set[Value]()
+    for inner in walk(Block((), (op,), ())):
+        taken.update(inner.operands[i] for i in consumed(inner))
+        made.update(inner.results)
+        for block in inner.blocks:
+            taken.update(block.results)
+            made.update(block.params)
+    return {v for v in taken - made if isinstance(v.type, ListType)}

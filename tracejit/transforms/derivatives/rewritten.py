@@ -1,0 +1,190 @@
+"""What a derivative needs may not be changed in place before it is taken: a RuntimeError, as in eager code.
+
+`rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. A `gradient` behind
+them whose rules read `old` always raises; where the write depends on the path, it is refused. Where rules read a part
+of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it
+needs of the array itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.aliasing import is_flat, shared
+from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
+from tracejit.ir.opdef import Update
+from tracejit.ir.reached import all_of
+from tracejit.ir.types import BOOL, ScalarType, TensorType
+from tracejit.ops.control import gradient_parts
+from tracejit.transforms.derivatives.activity import active
+from tracejit.transforms.derivatives.vjp import contributions
+
+
+def without_intact(body: Block) -> Block:
+    """The block with the answers in the place of its `intact` ops."""
+    if not any(op.name == "intact" for op in walk(body)):
+        return body
+    return _answered(body, [], any(_is_mark(op) for op in walk(body)))
+
+
+def without_rewritten(graph: Graph) -> Graph:
+    """The graph without the marks."""
+
+    def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        return (operands[0],) if op.name == "rewritten" else None
+
+    return rebuild(graph, visit) if any(op.name == "rewritten" for op in walk(graph.body)) else graph
+
+
+def _is_mark(op: Op) -> bool:
+    return op.defn.stands_for == 0 and len(op.operands) == 2
+
+
+def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence[Op] = ()) -> Block:
+    ops: list[Op] = []
+    here = list(before)
+    for at, op in enumerate(block.ops):
+        if op.name == "intact":
+            b = Builder(op.span)
+            behind = walk(Block((), block.ops[at:], ()))
+            taken = next((g for g in behind if g.name == "gradient" and g.attrs.get("site") == op.attrs["site"]), None)
+            truths = _conditions(b, taken, here, around) if marked and taken is not None else ()
+            all_of(b, truths, op.results[0])
+            ops += b.ops
+            continue
+        if op.blocks:
+            blocks = tuple(_answered(n, here, marked, (*around, op)) for n in op.blocks)
+            op = Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
+        ops.append(op)
+        here.append(op)
+    return Block(block.params, tuple(ops), block.results, block.label)
+
+
+def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequence[Value]:
+    """What must hold for nothing that the derivative needs to be overwritten."""
+    certain = _replaced(before, around)
+    every = [*_all(before)]
+    possible = _replaced(every, [*every, *around])
+    if not possible:
+        return ()
+    ys, _, xs = gradient_parts(gradient)
+    through = active(before, xs, ys)
+    parts, shows = _Parts(before, certain), _shown(every, possible)
+    needed: dict[Value, Op] = {}
+    for op in every:
+        if op.blocks or _is_mark(op) or not any(r in through for r in op.results):
+            continue
+        if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)):
+            continue
+        values = _needed(op, through)
+        contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
+        stale = [possible[v] for v in contents if possible[v].span != op.span]
+        if any(mark.operands[1] in certain for mark in stale):
+            return (b.constant(False, ScalarType(BOOL)),)
+        if stale:
+            reason = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
+            raise NotDifferentiable(gradient.name, reason, stale[0].span)
+        needed.update((v, op) for v in op.operands if v in values and v in parts.views)
+    found = (parts.holds(b, value, op) for value, op in needed.items())
+    return [truth for truth in found if truth is not None]
+
+
+class _Parts:
+    """The views that ops read of contents which marks say are replaced later, and what was written of these."""
+
+    def __init__(self, before: Sequence[Op], marks: Mapping[Value, Op]) -> None:
+        self.marks = marks
+        self.makers = {r: op for op in before for r in op.results}
+        self.views: dict[Value, Op] = {}  #: each with the op that makes it of the content or of another view
+        self.masks: dict[Value, Handle] = {}  #: where elements are still those of a content
+        for op in before:
+            is_view = op.name == "fetch" or shared(op) is not None
+            if is_view and (op.operands[0] in marks or op.operands[0] in self.views):
+                self.views[op.results[0]] = op
+
+    def holds(self, b: Builder, part: Value, reader: Op) -> Value | None:
+        """Whether no element of a part was written since, unless by the reader itself, in place (None)."""
+        steps: list[Op] = []
+        while part in self.views:
+            steps.append(self.views[part])
+            part = steps[-1].operands[0]
+        if self.marks[part].span == reader.span:
+            return None
+        mask = self.mask(b, part)
+        for step in reversed(steps):
+            mask = b.wrap(b.emit(step.defn, (mask.value, *step.operands[1:]), step.attrs)[0])
+        if b.rank(mask):
+            mask = b.all(mask, axes=tuple(range(b.rank(mask))))
+        if isinstance(mask.type, TensorType):
+            mask = b.fetch(mask, ())
+        return mask.value
+
+    def mask(self, b: Builder, content: Value) -> Handle:
+        """Where no element was written since the content was the newest."""
+        versions = [content]
+        while versions[-1] in self.marks and versions[-1] not in self.masks:
+            versions.append(self.marks[versions[-1]].results[0])
+        found = self.masks.get(versions.pop()) or self.filled(b, content, True)
+        for version in reversed(versions):
+            write = self.makers.get(self.marks[version].operands[0])
+            part = write if write is not None and write.operands and write.operands[0] is version else None
+            if part is not None and part.name == "index_update":
+                found = b.index_update(found, False, tuple(map(b.wrap, part.operands[2:])))
+            elif part is not None and part.name == "vwrite":
+                value = self.filled(b, part.operands[1], False)
+                found = b.wrap(b.emit(part.defn, (found.value, value.value, *part.operands[2:]))[0])
+            else:
+                found = self.filled(b, content, False)
+            self.masks[version] = found
+        return found
+
+    def filled(self, b: Builder, like: Value, flag: bool) -> Handle:
+        return b.full(flag, b.shape(b.wrap(like)), BOOL)
+
+
+def _replaced(marks: Sequence[Op], loops: Sequence[Op]) -> dict[Value, Op]:
+    """The contents that marks say are replaced, also under the names they have before loops."""
+    found = {op.operands[1]: op for op in marks if _is_mark(op)}
+    for loop in reversed([op for op in loops if op.name == "loop"]):  # an inner loop stands behind the one around it
+        for init, param in zip(loop.operands[2:], loop.block("body").params[1:], strict=True):
+            if param in found:
+                found.setdefault(init, found[param])
+    return found
+
+
+def _shown(ops: Sequence[Op], contents: Mapping[Value, Op]) -> dict[Value, Value]:
+    """The contents, and the views that show all of one, which any write to it changes, each with the content."""
+    found = {v: v for v in contents}
+    for op in ops:
+        viewed = shared(op)
+        if viewed not in found or op.results[0] in found:
+            continue
+        have, want = (v.type.shape for v in (viewed, op.results[0]))  # type: ignore[union-attr]
+        is_turned = None not in have and sorted(map(hash, have)) == sorted(map(hash, want))
+        if is_turned or is_flat(op) or op.name == "broadcast":
+            found[op.results[0]] = found[viewed]
+    return found
+
+
+def _all(ops: Sequence[Op]) -> Iterator[Op]:
+    for op in ops:
+        yield op
+        for block in op.blocks:
+            yield from walk(block)
+
+
+def _needed(op: Op, through: set[Value]) -> set[Value]:
+    """The operands and results that an op's rule reads for the cotangents that go on."""
+    if isinstance(op.defn.vjp, str):
+        return set()
+    b = Builder(op.span)
+    given = tuple(b.wrap(Value(r.type, "g")) if r in through else None for r in op.results)
+    wanted: set[Value] = set()
+    for operand, contribution in contributions(b, op, given):
+        if operand in through and isinstance(contribution, Update):
+            contribution = contribution.apply(b.wrap(Value(operand.type, "running")))
+        if operand in through and contribution is not None:
+            wanted.add(contribution.value)
+    return values_behind(b.ops, wanted) & {*op.operands, *op.results}

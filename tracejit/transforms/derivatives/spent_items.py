@@ -1,0 +1,145 @@
+"""Items of lists that a `backward()` went through: a second one through the same item is a RuntimeError.
+
+Beside a list of which items are read for a `backward()` lie truth values, one for each item: whether it is spent. Where
+it is not known which items a `backward()` goes through (what a loop or a branch makes of some), or where two items may
+have parts in common that were made in the loop that filled their list, a second one through the list is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType
+from tracejit.transforms.derivatives.spent import UNSURE, Spending, gradient_of
+
+_FLAG, _SIZE = ScalarType(BOOL), ScalarType(I64)
+_ROW = ListType(_FLAG)
+
+#: Truth values beside lists of which items may be spent; None where it is not known which are.
+Rows: TypeAlias = "dict[Value, Value | None]"
+
+
+def telling_items(body: Block) -> Block:
+    """The block with the answers about items of lists as further operands of its `unspent` ops."""
+    if not any(op.name == "unspent" for op in walk(body)) or not any(op.name == "list_get" for op in walk(body)):
+        return body
+    items = _Items(Spending(body))
+    b = Builder()
+    items.ops(b, body.ops, {})
+    return Block(body.params, tuple(b.ops), body.results, body.label)
+
+
+@dataclass(slots=True)
+class _Items:
+    """Ops that also tell which items of lists are spent."""
+
+    spending: Spending
+
+    def ops(self, b: Builder, ops: Sequence[Op], rows: Rows) -> None:
+        """Append the ops to `b`, and note in `rows` what is spent."""
+        for at, op in enumerate(ops):
+            b.span = op.span
+            if op.name == "unspent":
+                told = self.spent(b, gradient_of(op, ops[at:]), rows)
+                b.append_op(Op(op.defn, (*op.operands, *told), op.attrs, op.results, (), op.span))
+            elif op.name == "if":
+                self.branches(b, op, rows)
+            elif op.name == "loop":
+                self.loop(b, op, rows)
+            else:
+                b.append_op(op)
+                if self.spending.frees(op):
+                    for lst, indices in self.read(op).items():
+                        rows[lst] = self.marked(b, lst, indices, rows)
+
+    def read(self, gradient: Op) -> dict[Value, list[Value] | None]:
+        """The lists of which a gradient goes through items, with the indices of these; None where they vary."""
+        found: dict[Value, list[Value] | None] = {}
+        for op, is_direct in self.spending.reads(gradient):
+            lst, *index = op.operands  # behind the index those of arrays say their sizes
+            known = found.setdefault(lst, [])
+            if not is_direct or known is None or op.name != "list_get":
+                found[lst] = None
+            else:
+                known.append(index[0])
+        return found
+
+    def spent(self, b: Builder, gradient: Op, rows: Rows) -> list[Value]:
+        """Whether items that a gradient goes through are spent."""
+        found: list[Value] = []
+        for lst, indices in self.read(gradient).items():
+            row = rows.get(lst)
+            others = any(lst is not other and self.spending.are_related(lst, other) for other in rows)
+            if others or (lst in rows and (row is None or indices is None or self.spending.may_share(lst))):
+                raise NotDifferentiable("gradient", UNSURE, gradient.span)
+            if row is not None and indices is not None:
+                found += [b.emit("list_get", (row, index), names=("spent",))[0] for index in indices]
+        return found
+
+    def marked(self, b: Builder, lst: Value, indices: list[Value] | None, rows: Rows) -> Value | None:
+        """The row of a list of which more items are spent now."""
+        made = rows[lst] if lst in rows else self.row(b, lst)
+        if indices is None or made is None:
+            return None
+        for index in indices:
+            made = b.emit("list_set", (made, index, b.constant(True, _FLAG)), names=("spent",))[0]
+        return made
+
+    def row(self, b: Builder, lst: Value) -> Value:
+        """Emit as many truth values as a list has items: none is spent."""
+        row = b.emit("list_new", (), {"element": _FLAG}, names=("spent",))[0]
+        count, go = b.emit("list_len", (lst,))[0], b.constant(True, _FLAG)
+        inner, index, param = b.nested(), Value(_SIZE, "i"), Value(_ROW, "spent")
+        following = inner.emit("list_push", (param, inner.constant(False, _FLAG)))[0]
+        block = inner.block((index, param), (go, following), "body")
+        return b.emit("loop", (count, go, row), blocks=[block], types=(_ROW,), names=("spent",))[0]
+
+    def spent_in(self, b: Builder, op: Op, rows: Rows) -> list[Value]:
+        """The lists from outside of a branch or a loop of which items are spent in it; those of which it is known which
+        have their rows."""
+        inside = {v for o in walk(Block((), (op,), ())) for v in (*o.results, *(p for n in o.blocks for p in n.params))}
+        known: list[Value] = []
+        for gradient in (o for o in walk(Block((), (op,), ())) if o.name == "gradient" and self.spending.frees(o)):
+            for lst, indices in self.read(gradient).items():
+                if lst in inside:
+                    continue
+                if indices is None or (lst in rows and rows[lst] is None):
+                    rows[lst] = None
+                elif lst not in rows:
+                    rows[lst] = self.row(b, lst)
+                known.append(lst)
+        return [lst for lst in dict.fromkeys(known) if rows[lst] is not None]
+
+    def branches(self, b: Builder, op: Op, rows: Rows) -> None:
+        before = dict(rows)
+        marks = self.spent_in(b, op, rows)
+        blocks: list[Block] = []
+        for block in op.blocks:
+            inner, within = b.nested(), before | {lst: rows[lst] for lst in marks}
+            self.ops(inner, block.ops, within)
+            blocks.append(inner.block((), (*block.results, *(_known(within[lst]) for lst in marks)), block.label))
+        results = tuple(Value(_ROW, "spent") for _ in marks)
+        b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), tuple(blocks), op.span))
+        rows.update(zip(marks, results, strict=True))
+
+    def loop(self, b: Builder, op: Op, rows: Rows) -> None:
+        marks, body = self.spent_in(b, op, rows), op.block("body")
+        params = tuple(Value(_ROW, "spent") for _ in marks)
+        inner, within = b.nested(), {**rows, **dict(zip(marks, params, strict=True))}
+        self.ops(inner, body.ops, within)
+        ends = (_known(within[lst]) for lst in marks)
+        block = inner.block((*body.params, *params), (*body.results, *ends), body.label)
+        results = tuple(Value(_ROW, "spent") for _ in marks)
+        inits = tuple(_known(rows[lst]) for lst in marks)
+        b.append_op(Op(op.defn, (*op.operands, *inits), op.attrs, (*op.results, *results), (block,), op.span))
+        rows.update(zip(marks, results, strict=True))
+
+
+def _known(row: Value | None) -> Value:
+    assert row is not None
+    return row

@@ -1,0 +1,1 @@
+"""What `fuse` asks about ops before it groups them, and does with its groups."""
