@@ -104,6 +104,7 @@ def test_a_tensor_of_rank_0_that_elements_are_added_to():
     assert tj.check(discounted, rewards, 0.9).ok
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("rounds", [2, 5])
 def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(
     rounds: int, monkeypatch: pytest.MonkeyPatch

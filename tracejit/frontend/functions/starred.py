@@ -7,6 +7,7 @@ import dataclasses
 import types
 from typing import TYPE_CHECKING, Any
 
+from tracejit.eager.traceable import is_public
 from tracejit.frontend.containers import generators, list_calls, tables
 from tracejit.frontend.functions.builtin_arguments import missing_arguments, too_many_arguments
 from tracejit.frontend.functions.handlers import HANDLERS
@@ -110,7 +111,7 @@ def _parameters(c: Calls, fn: FrontValue) -> Parameters | None:
         case Closure(source):
             pass
         case Static(types.FunctionType() as function) if not is_numpys(function) and function not in HANDLERS:
-            if getattr(function, "__tracejit_lower__", None) is not None:
+            if is_public(function) or getattr(function, "__tracejit_lower__", None) is not None:
                 return None
             source = c.source_of(function, c.ctx.frame.source.node)
         case Static(type() as cls) if c.objects.is_plain(cls) and is_users(init := c.objects.find(cls, "__init__")):

@@ -103,9 +103,12 @@ class LastingReads:
                 value = op.operands[0]
             elif op.name == "loop":
                 place, body = op.results.index(value), op.block("body")
-                start = self._back(body.results[1 + place], (*path, (op, body)), line)
-                if start is not body.params[1 + place]:
+                inside = _Line(line.final)
+                start = self._back(body.results[1 + place], (*path, (op, body)), inside)
+                if start is not body.params[1 + place]:  # what makes it anew in each trip may change any element
                     return None
+                line.versions += inside.versions
+                line.writes += inside.writes
                 value = op.operands[2 + place]
             elif op.name == "if":
                 place = op.results.index(value)
