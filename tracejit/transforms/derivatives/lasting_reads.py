@@ -107,8 +107,8 @@ class LastingReads:
                 start = self._back(body.results[1 + place], (*path, (op, body)), inside)
                 if start is not body.params[1 + place]:  # what makes it anew in each trip may change any element
                     return None
-                line.versions += inside.versions
-                line.writes += inside.writes
+                line.versions.extend(inside.versions)
+                line.writes.extend(inside.writes)
                 value = op.operands[2 + place]
             elif op.name == "if":
                 place = op.results.index(value)
