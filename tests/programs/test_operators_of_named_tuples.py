@@ -94,6 +94,19 @@ def ranked(pairs):
     return sorted(rows), min(rows), a == b, a != b, a in rows[1:]
 
 
+def compared_by_tuple(pairs):
+    rows = [Ranked(*pair) for pair in pairs]
+    a, b, plain = rows[0], rows[1], (pairs[0][0], pairs[0][1] + 1.0)
+    return a > b, b > a, a >= b, max(a, b), max(rows), a > plain, a != Ranked(a.name, -1.0), Point(1, 2) == a
+
+
+def compared_in_loop(n):
+    rows = []
+    for i in range(n):
+        rows.append(Ranked(i, float(-i)))
+    return rows[0] > rows[1], rows[0] < rows[1], max(rows), min(rows), sorted(rows), sorted(rows, reverse=True)
+
+
 def not_given(a):
     return Point(*a) - 1
 
@@ -111,6 +124,9 @@ CASES = [
     (as_tuples, (1.0, 2.0), (1.0, 2.0)),
     (as_tuples, (1.0, 2.0), (1.0, 3.0)),
     (ranked, [(1, 3.0), (1, 2.0), (2, 2.5)]),
+    (compared_by_tuple, [(1, 3.0), (1, 2.0), (2, 2.5)]),
+    (compared_by_tuple, [(1, 2.0), (2, 3.0)]),
+    (compared_in_loop, 3),
     (not_given, (1.0, 2.0)),
     (not_called, (1, 2.0)),
 ]

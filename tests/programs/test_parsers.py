@@ -130,6 +130,37 @@ def in_bases(text, size):
     return total, int(text[:size], 2)
 
 
+def in_base(words, base):
+    made = []
+    for word in words:
+        copied = "".join([letter for letter in word])
+        try:
+            made.append(str(in_bases_of(copied[: len(word)], base)))
+        except ValueError as error:
+            made.append(str(error))
+    return made
+
+
+def in_bases_of(word, base):
+    match base:
+        case 0:
+            return int(word, 0)
+        case 1:
+            return int(word, 1)
+        case 2:
+            return int(word, 2)
+        case 16:
+            return int(word, base=16)
+        case _:
+            return int(word, 37)
+
+
+def letters_at(letters, places):
+    made = [letters[i] for i in places]
+    word = "".join(made)
+    return made, [word[i % 3] for i in places]
+
+
 CASES = [
     (letters, 3),
     (words, "the quick brown fox"),
@@ -143,7 +174,14 @@ CASES = [
     (separated, "1.5,22,3e2"),
     (separated, "1,x"),
     (separated, "1,,2"),
-    (skipped, "1|x|.|1.|e|1e+|1e+3| | 5|0x1|1_0|1__0|_1|1_|1_.5|+-1|nano|-inf|1e5_0|infinit"),
+    (skipped, "1|x|.|1.|e|1e+|1e+3| | 5|0x1|1_0|1__0|_1|1_|1_.5|+-1|nano|-inf|1e5_0|infinit|1inf|0nan|_inf|in_f|\x1f1"),
+    (in_base, list("0x_f 0b_1 0X_F_f 0x__1 0x_ 0b12 _1 1_1 \x1f1".split(" ")), 16),
+    (in_base, list("0x_f 0b_1 -0b101 0o17 0o8 12 017 0_0 00_ 0_1 0x".split(" ")), 0),
+    (in_base, list("0x_f 0b_1 0b__1 0o17 12".split(" ")), 2),
+    (in_base, ["12"], 1),
+    (in_base, ["12"], 37),
+    (letters_at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", np.array([0, 51, -1, -52])),
+    (letters_at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", np.array([52])),
     (in_bases, "101100", 2),
     (in_bases, "0b11z9", 2),
     (in_bases, "0b110xff", 4),

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 import statistics
 
 import numpy as np
@@ -21,6 +22,10 @@ def spreads(values):
 def of_a_list_that_grows(n):
     values = [float(i * i % 7) for i in range(n)]
     return statistics.mean(values), statistics.pstdev(values), statistics.variance(values, 2.0)
+
+
+def means(rows):
+    return [statistics.mean([float(x) for x in row]) for row in rows]
 
 
 def merged(a, b):
@@ -64,6 +69,8 @@ CASES = [
     (spreads, [1, 2, 2, 5]),
     (spreads, [1.0]),
     (of_a_list_that_grows, 5),
+    (means, [[0.1, 0.2, 0.3], [1e308, 1e308, 1e308], [1e16, 1.0, -1e16], [math.inf, 1.0]]),
+    (means, np.random.default_rng(0).normal(size=(50, 7))),
     (merged, [1, 4, 4], [2, 3, 9]),
     (merged, [4, 1], [3, 2]),
     (merged_by_key, [(1, 0), (2, 0)], [(1, 1), (3, 1)]),

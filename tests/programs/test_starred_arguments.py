@@ -125,6 +125,14 @@ def extremes(n):
     return max(*values), min(*values)
 
 
+def named_behind(a, b, *, scale):
+    return (a - b) * scale
+
+
+def beside_a_name(n):
+    return named_behind(*[i + 1 for i in range(n)], scale=2)
+
+
 def printed(n):
     values = [i * 7 % 5 for i in range(n)]
     print(*values)
@@ -156,6 +164,9 @@ CASES = [
     (extremes, 4),
     (extremes, 1),
     (extremes, 0),
+    (beside_a_name, 2),
+    (beside_a_name, 1),
+    (beside_a_name, 3),
     (printed, 4),
     (printed, 0),
 ]

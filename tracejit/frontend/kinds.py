@@ -8,6 +8,7 @@ array and one more for each of its sizes that varies from item to item.
 from __future__ import annotations
 
 import enum
+import types
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import field
 from functools import reduce
@@ -112,6 +113,11 @@ class TupleKind:
 
     def joined(self, other: TupleKind) -> frozenset[object]:
         return self.keys | other.keys
+
+    @property
+    def is_ordered_by_items(self) -> bool:
+        """Whether `<` is that of tuples, and none that the class of a NamedTuple defines."""
+        return not isinstance(getattr(self.cls, "__lt__", None), types.FunctionType)
 
 
 @record

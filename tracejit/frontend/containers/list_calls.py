@@ -396,7 +396,7 @@ def _number_columns(keys: GrowingList) -> list[GrowingList] | None:
             return [keys]
         case ChoiceKind(options) if isinstance(options[0], str):  # they are numbered in their order
             return [GrowingList(keys.storages, NumberKind(I64, weak=True), frozenset())]
-        case TupleKind(items) if items:
+        case TupleKind(items) as kind if items and kind.is_ordered_by_items:
             found = [_number_columns(column) for column in columns(keys)]
             return None if None in found else [part for parts in found if parts is not None for part in parts]
         case _:

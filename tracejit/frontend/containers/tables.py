@@ -214,7 +214,10 @@ def _set_entry(calls: Calls, node: ast.AST, lst: FrontValue, index: FrontValue, 
 
 
 def _fields_of(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
+    from tracejit.frontend.instances.named_tuples import require_tuples_key
+
     require_hashable(calls, key, node)
+    require_tuples_key(calls.ctx, key, node)
     if is_object_key(key):
         return hash_of(calls, key, node)
     return calls.objects.as_tuple(key, node) if hashes_fields(key) else key

@@ -38,7 +38,7 @@ def spread(c: Calls, fn: FrontValue, call: ast.Call) -> tuple[FrontValue, list[F
     nodes = call.args
     if not nodes or not isinstance(nodes[-1], ast.Starred) or any(isinstance(n, ast.Starred) for n in nodes[:-1]):
         return None
-    builtin, parameters = _builtin(fn, call), _parameters(c, fn)
+    builtin, parameters = _builtin(fn, call), _parameters(c, fn, call)
     if builtin is None and parameters is None:
         return None
     node = nodes[-1]
@@ -54,7 +54,7 @@ def spread(c: Calls, fn: FrontValue, call: ast.Call) -> tuple[FrontValue, list[F
     assert parameters is not None
     count = parameters.bound + len(args)
     wanted = parameters.names[count:]
-    _require_count(c, items, parameters, count)
+    _require_count(c, items, parameters, count, len(call.keywords))
     args += [c.lists.get(items, i) for i in range(len(wanted))]
     if parameters.has_rest:
         rest = SliceValue(Static(len(wanted)), None, None)
@@ -74,8 +74,9 @@ def _builtin(fn: FrontValue, call: ast.Call) -> Any:
     return by_name[fn.value.__name__] if (fn.value is max or fn.value is min) and not keywords else None
 
 
-def _require_count(c: Calls, items: GrowingList, parameters: Parameters, count: int) -> None:
-    """The TypeError of a call with too few items, or too many, behind `count` other arguments."""
+def _require_count(c: Calls, items: GrowingList, parameters: Parameters, count: int, named: int) -> None:
+    """The TypeError of a call with too few items, or too many, behind `count` other arguments and beside `named` ones
+    that are given by name."""
     names, b = parameters.names, c.ctx.b
     length, wanted = c.ctx.size_value(c.ctx.list_length(items)), len(names) - count
 
@@ -87,9 +88,9 @@ def _require_count(c: Calls, items: GrowingList, parameters: Parameters, count: 
         check("ne", i, missing_arguments("positional", names[count + i :]))
     if not parameters.has_rest:
         if not names:
-            check("ne", 1, too_many_arguments(0, 0, 1))
+            check("ne", 1, too_many_arguments(0, 0, 1, named))
         given = b.emit("add", (length, c.ctx.size_value(count)))[0]
-        check("le", max(wanted, 0), too_many_arguments(len(names), len(names), "{0}"), given)
+        check("le", max(wanted, 0), too_many_arguments(len(names), len(names), "{0}", named), given)
 
 
 @record
@@ -102,11 +103,12 @@ class Parameters:
     title: str
 
 
-def _parameters(c: Calls, fn: FrontValue) -> Parameters | None:
-    """The parameters of a function of the user's; None for other functions, and where some have defaults."""
+def _parameters(c: Calls, fn: FrontValue, call: ast.Call) -> Parameters | None:
+    """The parameters of a function of the user's; None for other functions, and where some have defaults or are given
+    by name."""
     match fn:
         case BoundFunction(inner, first, kwargs):
-            found = None if kwargs else _parameters(c, inner)
+            found = None if kwargs else _parameters(c, inner, call)
             return None if found is None else dataclasses.replace(found, bound=found.bound + len(first))
         case Closure(source):
             pass
@@ -115,12 +117,12 @@ def _parameters(c: Calls, fn: FrontValue) -> Parameters | None:
                 return None
             source = c.source_of(function, c.ctx.frame.source.node)
         case Static(type() as cls) if c.objects.is_plain(cls) and is_users(init := c.objects.find(cls, "__init__")):
-            found = _parameters(c, Static(init))
+            found = _parameters(c, Static(init), call)
             return None if found is None else dataclasses.replace(found, bound=1)
         case _:
             return None
     taken = source.node.args
-    if taken.defaults:
-        return None
     names = [p.arg for p in [*taken.posonlyargs, *taken.args]]
+    if taken.defaults or any(k.arg is None or k.arg in names for k in call.keywords):
+        return None
     return Parameters(names, 0, taken.vararg is not None, source.qualname)

@@ -19,7 +19,7 @@ def checked(c: Calls, made: FrontValue, node: ast.AST) -> FrontValue:
         text = f"'{type_name(made)}' object cannot be interpreted as an integer"
         return c.arith.mismatch(TypeError(text), node)
     if isinstance(made, Static) and made.value >= 0:
-        return made
+        return Static(int(made.value))
     c.ctx.at(node)
     number = c.arith.scalar(made, I64)
     if not c.ctx.sizes.at_least(number, 0):

@@ -1,15 +1,18 @@
-"""Operators of instances of NamedTuples, whose classes may say what they are."""
+"""NamedTuples whose classes say what operators, loops and keys are."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.instances.objects import class_of
-from tracejit.frontend.values import FrontValue, Static
+from tracejit.frontend.instances.objects import class_of, is_users
+from tracejit.frontend.values import FrontValue, Static, TupleValue, spread
 
 if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
     from tracejit.frontend.instances.objects import Objects
+
+_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
 def is_named(value: FrontValue) -> bool:
@@ -26,4 +29,24 @@ def operated(objects: Objects, op: str, x: FrontValue, y: FrontValue, node: ast.
         made = objects.special(value, name, [other], node) if is_named(value) else None
         if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
             return made
+        a, b = spread(x), spread(y)
+        if made is None and op in _COMPARISONS and isinstance(a, TupleValue) and isinstance(b, TupleValue):
+            # `tuple` itself says how its instances compare, so that the other side is not asked
+            return objects.c.expressions.binary(op, TupleValue(a.items), TupleValue(b.items), node)
     return None
+
+
+def require_tuples_loop(ctx: Context, cls: type, node: ast.AST) -> None:
+    """Refuse instances of a NamedTuple that runs over something else than its fields."""
+    if is_users(getattr(cls, "__iter__", None)):
+        ctx.refuse(
+            node, f"the NamedTuple {cls.__name__} has an __iter__ of its own", "give it a method of another name"
+        )
+
+
+def require_tuples_key(ctx: Context, key: FrontValue, node: ast.AST) -> None:
+    """Refuse a key whose class says itself which ones are the same."""
+    cls = class_of(key)
+    if cls is not None and issubclass(cls, tuple) and any(is_users(getattr(cls, n)) for n in ("__eq__", "__hash__")):
+        text = f"a key is a {cls.__name__}, a NamedTuple with an __eq__ or a __hash__ of its own"
+        ctx.refuse(node, text, "a tuple of what matters")

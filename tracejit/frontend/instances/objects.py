@@ -145,6 +145,9 @@ class Objects:
         if issubclass(cls, functools.partial) and args:
             return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))
         if issubclass(cls, tuple) and (fields := getattr(cls, "_fields", None)) is not None:
+            from tracejit.frontend.instances.named_tuples import require_tuples_loop
+
+            require_tuples_loop(self.ctx, cls, node)
             bound = bound_fields(self.c, cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
         if issubclass(cls, BaseException) and not is_users(self.find(cls, "__init__")):

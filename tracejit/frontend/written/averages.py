@@ -22,7 +22,17 @@ def mean(data: Any) -> Any:
     items = list(data)
     if len(items) == 0:
         raise StatisticsError("mean requires at least one data point")
-    return _total(items) / len(items)
+    return _mean(items)
+
+
+@outlined
+def _mean(items: Any) -> Any:
+    """The float next to the mean: that of the sum over its number, and what a rounding of these left."""
+    n = len(items)
+    near = _total(items) / n
+    if not math.isfinite(near):
+        return _total([x / n for x in items]) if all(math.isfinite(x) for x in items) else near
+    return near + _total([*items, *[-near for _ in range(n)]]) / n
 
 
 @written(statistics.pvariance)

@@ -42,7 +42,7 @@ def nearest_float(memory: Any, text: Any) -> Any:
 
 def is_blank(code: Any) -> Any:
     """Whether a letter is left out at both ends of a number."""
-    return 9 <= code <= 13 or 28 <= code <= 32
+    return 9 <= code <= 13 or code == 32
 
 
 @outlined
@@ -51,7 +51,9 @@ def word(codes: Any, at: Any) -> Any:
     made = 0
     for i in range(at, min(len(codes), at + 9)):
         code = codes[i] | 32 if codes[i] >= 65 else 0
-        made = made * 27 + (code - 96 if 97 <= code <= 122 else 0)
+        if code < 97 or code > 122:
+            return 0.0
+        made = made * 27 + code - 96
     if made in (_INF, _INFINITY):
         return math.inf
     return math.nan if made == _NAN else 0.0

@@ -241,8 +241,9 @@ class Text:
         if is_slice(index):
             start, count, step = part_of(index, n)
             return text_at(cut(self.pool, self.at, start, count, step))
-        if not isinstance(index, int):
+        if not isinstance(index, (int, np.integer)):
             raise TypeError(f"string indices must be integers, not '{type(index).__name__}'")
+        index = int(index)
         if index < -n or index >= n:
             raise IndexError("string index out of range")
         return text_at(cut(self.pool, self.at, index if index >= 0 else index + n, 1, 1))
@@ -495,26 +496,31 @@ class Text:
 
     def __int__(self, base: Any = 10) -> Any:
         ascii_only(self)
-        codes = self.strip()._codes()
+        if base != 0 and (base < 2 or base > 36):
+            raise ValueError("int() base must be >= 2 and <= 36, or 0")
+        codes = self.strip(" \t\n\r\x0b\x0c")._codes()
         n = len(codes)
         at = 1 if n > 0 and (codes[0] == 43 or codes[0] == 45) else 0
         is_number, value, was_digit = at < n, 0, False
+        radix = 10 if base == 0 else base
+        has_zero = base == 0 and at < n and codes[at] == 48  # which stands before other zeros only
         if base != 10 and at + 1 < n and codes[at] == 48:
             mark = codes[at + 1] | 32
-            if (base == 16 and mark == 120) or (base == 8 and mark == 111) or (base == 2 and mark == 98):
+            marked = 16 if mark == 120 else 8 if mark == 111 else 2 if mark == 98 else 0
+            if marked != 0 and base in (0, marked):
                 at += 2
-                is_number = at < n
+                is_number, was_digit, has_zero, radix = at < n, True, False, marked
         while at < n and is_number:
             code = codes[at]
             digit = code - 48 if 48 <= code <= 57 else (code | 32) - 87 if 97 <= code | 32 <= 122 else 99
-            if digit < base:
-                value = value * base - digit
+            if digit < radix:
+                value = value * radix - digit
                 was_digit = True
             else:
                 is_number = code == 95 and was_digit
                 was_digit = False
             at += 1
-        if not (is_number and was_digit):
+        if not (is_number and was_digit) or (has_zero and value != 0):
             raise ValueError(f"invalid literal for int() with base {base}: {self!r}")
         return value if codes[0] == 45 else -value
 
