@@ -9,6 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.compare import check
+from tracejit.errors import ScriptError
 from tracejit.scripted import script
 
 
@@ -141,6 +142,143 @@ def test_items_changed_in_place_in_a_list_of_their_own() -> None:
         return made, rows
 
     check(added, A())
+
+
+def _on_one_path(x, n):
+    s = x.sum()
+    v = s if x[0, 0] >= 0 else 2.0
+    s += 1
+    return v, s
+
+
+def _of_two(x, n):
+    s = x.sum()
+    v = s if x[0, 0] >= 0 else x.max() * 2.0
+    s += 1
+    return v, s
+
+
+def _detached(x, n):
+    s = x.sum()
+    v = s.detach()
+    s += 1
+    return v, s
+
+
+def _before_a_loop(x, n):
+    s = x[0, 1] * 2.0
+    k = s
+    for i in range(n):
+        s += x[i, 0]
+    return s, k
+
+
+def _in_a_dict_before_a_loop(x, n):
+    s = x.sum()
+    made = {"first": s}
+    while n > 0:
+        s += x[n, 0]
+        n -= 1
+    return s, made
+
+
+def _of_a_trip_before(x, n):
+    s, k = x[0, 1] * 2.0, x[0, 1] * 5.0
+    for i in range(n):
+        s += x[i, 0]
+        if i == 1:
+            k = s
+    return s, k
+
+
+def _of_what_a_trip_binds(x, n):
+    s, k = x[0, 1] * 2.0, x[0, 1] * 5.0
+    for i in range(n):
+        s += x[i, 0]
+        if i == 0:
+            s = k
+    return s, k
+
+
+def _of_a_number_that_becomes_one(x, n):
+    s, k = 0, 0
+    for i in range(n):
+        s += x[i, 0]
+        if i == 0:
+            k = s
+    return s, k
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    "fn",
+    [
+        _on_one_path,
+        _of_two,
+        _detached,
+        _before_a_loop,
+        _in_a_dict_before_a_loop,
+        _of_a_trip_before,
+        _of_what_a_trip_binds,
+        _of_a_number_that_becomes_one,
+    ],
+)
+def test_changes_of_what_another_name_may_stand_for_are_refused(fn) -> None:
+    with pytest.raises(ScriptError, match="another name stands for"):
+        script(fn)(A(), 3)
+
+
+def _cloned(x, n):
+    s = x.sum()
+    k = s.clone()
+    s += 1
+    return s, k
+
+
+def _exchanged(x, n):
+    a, b = x[0, 1] * 1.0, x[1, 1] * 1.0
+    if a < b:
+        a, b = b, a
+    a += 1
+    return a, b
+
+
+def _rotated(x, n):
+    a, b = x[0, 1] * 1.0, x[1, 1] * 1.0
+    for _ in range(n):
+        a, b = b, a + b
+    a += 1
+    return a, b
+
+
+def _summed(x, n):
+    total, best, count = x.sum() * 0.0, x[0, 0] * 1.0, 0
+    for i in range(n):
+        loss = x[i].sum()
+        if loss > 1:
+            total += loss
+            count += 1
+        for j in range(i):
+            total += x[j, 1]
+        if total > best:
+            best = total.clone()
+    total /= count + 1
+    return total, best
+
+
+def _until_it_changes_little(x, n):
+    f = x.sum()
+    before = f + 10.0
+    while before - f > 1e-3:
+        before = f
+        f = f * 0.5
+    f *= 2
+    return f, before
+
+
+@pytest.mark.parametrize("fn", [_cloned, _exchanged, _rotated, _summed, _until_it_changes_little])
+def test_changes_of_what_no_other_name_stands_for(fn) -> None:
+    check(fn, A(), 3)
 
 
 class _Cell:

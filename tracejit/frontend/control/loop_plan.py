@@ -81,6 +81,9 @@ class Plan:
     elements: dict[Path, set[int]] = field(default_factory=dict["Path", set[int]])  #: may be elements of these classes
     moved: set[Path] = field(default_factory=set["Path"])  #: of these, those that are bound anew
     stale: set[Path] = field(default_factory=set["Path"])  #: and those whose tensor may have changed since
+    #: names of 0-d tensors behind a trip, and what they may be that no trip changes; names that may be one
+    same_outside: set[tuple[Path, Value]] = field(default_factory=set[tuple["Path", Value]])
+    same_behind: set[frozenset[Path]] = field(default_factory=set[frozenset["Path"]])
     owners: dict[str, set[Access]] = field(default_factory=dict[str, "set[Access]"])  #: lists of the caller they may be
     rotates: bool = True  #: names that are bound to each other's memory may just change places (`rotation.py`)
     changed: bool = False

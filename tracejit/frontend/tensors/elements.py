@@ -16,6 +16,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
 from tracejit.frontend.restarts import NeedsUnrolling
+from tracejit.frontend.tensors.same_tensors import SameTensors
 from tracejit.frontend.values import (
     ArrayView,
     Closure,
@@ -73,6 +74,7 @@ class Elements:
     kept: set[int] = field(default_factory=set[int])  #: classes of which lists that change hold elements
     #: what made lists that hold one number several times, or that of another list
     repeated: set[object] = field(default_factory=set[object])
+    same: SameTensors = field(default_factory=SameTensors)  #: which numbers may be one tensor
     scattered: bool = False  #: whether lists hold numbers of other lists, no matter which
 
 
@@ -174,9 +176,8 @@ def _refuse(ctx: Context, reason: str) -> NoReturn:
 
 def copied(ctx: Context, value: FrontValue) -> FrontValue:
     """A number of its own."""
-    if place_of(ctx, value) is None:
+    if not ctx.tensors or not isinstance(value, Number) or value.weak:
         return value
-    assert isinstance(value, Number)
     return ctx.element(ctx.fresh(ctx.b.emit("broadcast", (value.value,))[0]), ())
 
 
@@ -197,11 +198,23 @@ def changed_in_place(ctx: Context, value: FrontValue) -> ArrayView | None:
     place = target(ctx, value)
     if isinstance(place, ArrayView):
         return place
-    if ctx.tensors and isinstance(value, Number) and not value.weak and value.value not in ctx.number_access:
-        held = _held(v for f in ctx.frames() for v in f.env.values() if not _is_inner(ctx, v))
-        if sum(isinstance(v, Number) and v.value is value.value and not v.weak for v in held) > 1:
+    number = _tensor(value) if ctx.tensors else None
+    if number is not None and number not in ctx.number_access:
+        same = ctx.elements.same
+        if sum(same.may_be(v, number) for v in _held_numbers(ctx)) > 1:
             _refuse(ctx, "this changes a 0-d tensor in place that another name stands for")
     return None
+
+
+def _held_numbers(ctx: Context) -> list[Value]:
+    """The 0-d tensors that names and containers stand for, each as often as it is found."""
+    held = _held(v for f in ctx.frames() for v in f.env.values() if not _is_inner(ctx, v))
+    return [tensor for v in held if (tensor := _tensor(v)) is not None]
+
+
+def _tensor(value: FrontValue | None) -> Value | None:
+    """The 0-d tensor that a value is; None for others."""
+    return value.value if isinstance(value, Number) and not value.weak else None
 
 
 def _is_inner(ctx: Context, value: FrontValue) -> bool:
@@ -282,6 +295,8 @@ def note_view(ctx: Context, name: str, args: Sequence[FrontValue], made: FrontVa
 
 def shown(ctx: Context, value: Number, made: Number) -> Number:
     """A number in the memory of another."""
+    if ctx.tensors and not value.weak:
+        ctx.elements.same.note(made.value, made, (value.value,))
     if (found := place_of(ctx, value)) is not None:
         ctx.elements.places[made.value] = Element(found.contents, None, found.stale, found.lists)
     return made
@@ -300,6 +315,8 @@ def of_list(ctx: Context, made: Number) -> Number:
 def joined(join: Join, made: Number, a: FrontValue | None, b: FrontValue | None) -> Number:
     """Note of which memory a number may be an element behind a branch."""
     found: list[tuple[Side, Element]] = []
+    if join.ctx.tensors and not made.weak:
+        join.ctx.elements.same.note(made.value, join, (_tensor(a), _tensor(b)))
     for side, x in ((join.then, a), (join.orelse, b)):
         if x is not None and (place := place_of(join.ctx, x)) is not None:
             found.append((side, place))
@@ -338,6 +355,9 @@ class LoopElements:
         self.fixed: dict[Path, FrontValue] = {}  #: elements of one place, which are read there and not carried
         self.heads: list[tuple[Path, Number, Element | None]] = []
         self.ends: list[tuple[Path, Number, Element]] = []
+        self.inits: dict[Path, tuple[Value, Value | None]] = {}  #: a carried 0-d tensor, and what it is before the loop
+        self.lasts: dict[Path, Value] = {}  #: and at the end of an iteration
+        self.outer: set[Value] = set()  #: what names stand for that the loop does not carry
 
     def is_fixed(self, path: Path, value: FrontValue) -> bool:
         """Whether a number is an element that needs no carrying, as far as is known."""
@@ -350,11 +370,17 @@ class LoopElements:
     def head(self, path: Path, value: FrontValue, made: Number) -> Number:
         """Note a carried number, which was `value` before the loop."""
         self.heads.append((path, made, place_of(self.loop.ctx, value)))
+        if self.loop.ctx.tensors and not made.weak:
+            self.inits[path] = made.value, _tensor(value)
         return made
 
     def enter(self) -> None:
         """The memory at the start of an iteration is known."""
         ctx, plan = self.loop.ctx, self.loop.plan
+        for path, (param, init) in self.inits.items():
+            further = frozenset(v for at, v in plan.same_outside if at == path)
+            ctx.elements.same.note(param, self, (init,), further, path, frozenset(plan.same_behind))
+        self.outer = set(_held_numbers(ctx)) - {param for param, _ in self.inits.values()} if self.inits else set()
         for path, made, before in self.heads:
             if (before is None and path not in plan.elements) or made.weak:
                 continue
@@ -373,6 +399,8 @@ class LoopElements:
             if found is None or found.view is not before.view:
                 plan.add(plan.moved, path)
             return True
+        if path in self.inits and (last := _tensor(end)) is not None:
+            self.lasts[path] = last
         if found is not None and isinstance(head, Number):
             self.ends.append((path, head, found))
         return False
@@ -380,6 +408,14 @@ class LoopElements:
     def leave(self, ends: Mapping[int, int]) -> None:
         """All is known of the end: `ends` says which memory becomes which."""
         ctx, plan = self.loop.ctx, self.loop.plan
+        same = ctx.elements.same
+        for path, last in self.lasts.items():
+            for value in self.outer:
+                if value is not self.inits[path][1] and same.may_be(last, value):
+                    plan.add(plan.same_outside, (path, value))
+            for other, value in self.lasts.items():
+                if other is not path and same.may_be(last, value):
+                    plan.add(plan.same_behind, frozenset((path, other)))
         for path, head, found in self.ends:
             before = place_of(ctx, head)
             known: set[int] = set(before.contents) if before is not None else set()
@@ -395,6 +431,8 @@ class LoopElements:
     def finish(self, mapping: Mapping[Value, Value]) -> None:
         """Behind the loop, numbers are right for what memory holds then."""
         places, bases = self.loop.ctx.elements.places, self.loop.ctx.storage.bases
+        for param, _ in self.inits.values():
+            self.loop.ctx.elements.same.renamed(mapping, param, mapping)
         for _, made, _ in self.heads:
             if (found := places.get(made.value)) is not None:
                 contents = {c: bases[c] for c in found.contents if c in bases}
