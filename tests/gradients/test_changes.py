@@ -141,3 +141,21 @@ def test_objects_change_in_every_transformation() -> None:
     assert o.total == 6.0
     np.testing.assert_array_equal(tj.grad(noted, argnums=1)(o, x), 2 * x)
     assert o.total == 9.0
+
+
+def test_an_array_that_is_an_index_of_what_a_loop_writes_is_not_changed() -> None:
+    def place(x: Any, where: Any) -> Any:
+        y = x * 1.0
+        for i in range(3):
+            y[where[i]] = tj.tanh(y[i]) * y[where[i]]
+        return (y * y).sum()
+
+    where = tj.tensor([2, 0, 2])
+    x = tj.tensor([0.3, -0.5, 0.7], requires_grad=True)
+    script(place)(x, where).backward()
+    assert where._version == 0
+    for f in (place, tj.checkpoint(place)):
+        np.testing.assert_allclose(tj.grad(f)(x.detach(), where).numpy(), x.grad.numpy(), rtol=1e-6)
+    rows = tj.stack([x.detach(), 2 * x.detach()])
+    expected = [tj.grad(place)(row, where).numpy() for row in rows]
+    np.testing.assert_allclose(tj.vmap(tj.grad(place), in_axes=(0, None))(rows, where).numpy(), expected, rtol=1e-6)

@@ -189,7 +189,7 @@ def stored_into(statements: Iterable[Statement]) -> set[str]:
             case ast.Assign():
                 for target in s.targets:
                     for inner in ast.walk(target):
-                        if isinstance(inner, ast.Subscript):
+                        if isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
                             note(inner)
             case ast.AugAssign():
                 note(s.target)
