@@ -561,7 +561,7 @@ def test_disable_by_the_environment(monkeypatch):
 def test_fallback_runs_plain_python_with_one_warning():
     @script(fallback=True)
     def f(x):
-        return float(str(x))
+        return float(str(x).encode())
 
     with pytest.warns(RuntimeWarning, match="plain Python") as warned:
         assert f(3) == 3.0
@@ -572,7 +572,7 @@ def test_fallback_runs_plain_python_with_one_warning():
 def test_no_silent_fallback():
     @script
     def f(x):
-        return float(str(x))
+        return float(str(x).encode())
 
     with pytest.raises(ScriptError):
         f(3)
