@@ -113,16 +113,13 @@ def telling_paths(
     ops, truths, rows = graph.body.ops, list[Truth]([False, True]), [list[int]() for _ in values]
     groups, inside_of = Groups(masks, ops), dict[int, dict[Value, Truth]]()
     for param, bit in bits.items():
-        paths, inside = Paths(masks, bit), dict[Value, Truth]({param: True})
-        b, group = Builder(), groups.of(bit, values)
-        if group not in inside_of and any(paths.static(v) is None for v in values):
-            paths.ops(b, ops, inside)
-            inside_of[group] = inside
-        else:
-            b.ops[:] = ops
-        inside = inside_of.get(group, inside)
-        found = [paths.truth(b, v, inside) for v in values]
-        ops = tuple(b.ops)
+        paths, group = Paths(masks, bit), groups.of(bit, values)
+        known = [paths.static(v) for v in values]
+        if None in known and group not in inside_of:
+            b, inside_of[group] = Builder(), dict[Value, Truth]({param: True})
+            paths.ops(b, ops, inside_of[group])
+            ops = tuple(b.ops)
+        found = [inside_of[group][v] if k is None else k for v, k in zip(values, known, strict=True)]
         truths += dict.fromkeys(t for t in found if t not in truths)
         for row, t in zip(rows, found, strict=True):
             row.append(truths.index(t))

@@ -220,10 +220,15 @@ def made_for(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontVal
 
 
 def _given_to_next(c: Calls) -> set[str]:
-    """The names that a function gives to `next`."""
-    calls = (n for n in ast.walk(c.ctx.frame.source.node) if isinstance(n, ast.Call) and n.args)
-    found = ((n.func, n.args[0]) for n in calls)
-    return {x.id for fn, x in found if isinstance(fn, ast.Name) and fn.id == "next" and isinstance(x, ast.Name)}
+    """The names that a function gives to `next`; it is gone through once."""
+    node = c.ctx.frame.source.node
+    found: set[str] | None = node.__dict__.get("_tracejit_given_to_next")
+    if found is None:
+        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call) and n.args)
+        parts = ((n.func, n.args[0]) for n in calls)
+        found = {x.id for fn, x in parts if isinstance(fn, ast.Name) and fn.id == "next" and isinstance(x, ast.Name)}
+        node.__dict__["_tracejit_given_to_next"] = found
+    return found
 
 
 def _kept_generator(c: Calls, targets: Sequence[ast.expr], node: ast.GeneratorExp) -> FrontValue:

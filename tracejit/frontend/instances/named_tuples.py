@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.arith import COMPARISONS
 from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.values import FrontValue, Static, TupleValue, spread
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
     from tracejit.frontend.instances.objects import Objects
-
-_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
 def is_named(value: FrontValue) -> bool:
@@ -30,7 +29,7 @@ def operated(objects: Objects, op: str, x: FrontValue, y: FrontValue, node: ast.
         if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
             return made
         a, b = spread(x), spread(y)
-        if made is None and op in _COMPARISONS and isinstance(a, TupleValue) and isinstance(b, TupleValue):
+        if made is None and op in COMPARISONS and isinstance(a, TupleValue) and isinstance(b, TupleValue):
             # `tuple` itself says how its instances compare, so that the other side is not asked
             return objects.c.expressions.binary(op, TupleValue(a.items), TupleValue(b.items), node)
     return None

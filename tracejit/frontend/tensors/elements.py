@@ -17,16 +17,7 @@ from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
 from tracejit.frontend.restarts import NeedsUnrolling
 from tracejit.frontend.tensors.same_tensors import SameTensors
-from tracejit.frontend.values import (
-    ArrayView,
-    Closure,
-    FrontValue,
-    ListValue,
-    Number,
-    OptionalValue,
-    Size,
-    TupleValue,
-)
+from tracejit.frontend.values import ArrayView, Closure, FrontValue, ListValue, Number, OptionalValue, Size, TupleValue
 from tracejit.ir.core import Value
 from tracejit.ir.types import TensorType
 from tracejit.records import record

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracejit.frontend.arith import COMPARISONS
 from tracejit.frontend.boundary.signature import constant_access
 from tracejit.frontend.containers.tables import Special
 from tracejit.frontend.context import Again, Context
@@ -286,7 +287,7 @@ def behind_trip(loop: LoopLowering, path: Path, head: FrontValue, end: FrontValu
 def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue | None:
     """`x op y` where the letters of a text that is made at run time matter; None for others."""
     made, both = (MessageValue, SharedText), is_text(x) and is_text(y)
-    if op in _COMPARISONS:
+    if op in COMPARISONS:
         if not (isinstance(x, made) or isinstance(y, made)) or not both:
             return None
     elif op == "add" and both and isinstance(x, ChoiceValue) and isinstance(y, ChoiceValue):
@@ -299,9 +300,6 @@ def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> 
     ):
         return None
     return c.objects.binary(op, stored(c, x, node), stored(c, y, node), node)
-
-
-_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 
 
 def subscripted(c: Calls, text: str, index: FrontValue, node: ast.AST) -> FrontValue | None:

@@ -24,6 +24,7 @@ import numpy as np
 
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.arith import COMPARISONS
 from tracejit.frontend.augmented import update_view
 from tracejit.frontend.boundary.signature import constant_access, is_data_object, tree_children
 from tracejit.frontend.context import Context, Frame
@@ -57,7 +58,6 @@ OPERATORS = {
     "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floordiv", "mod": "mod", "pow": "pow",
     "matmul": "matmul", "and": "bitand", "or": "bitor", "xor": "bitxor", "lshift": "shl", "rshift": "shr",
 }  # fmt: skip
-COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 UNARY = {"neg": "neg", "pos": "pos", "invert": "bitnot"}
 #: Methods that give the values away, and what to do instead.
 _VALUES = {

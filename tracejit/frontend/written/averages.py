@@ -16,13 +16,18 @@ def _total(data: Any) -> Any:
     return math.fsum(data)
 
 
+def _points(data: Any, least: Any, text: Any) -> Any:
+    """The data as a list; the error `text` where there are fewer."""
+    items = list(data)
+    if len(items) < least:
+        raise StatisticsError(text)
+    return items
+
+
 @written(statistics.mean)
 def mean(data: Any) -> Any:
     """statistics.mean."""
-    items = list(data)
-    if len(items) == 0:
-        raise StatisticsError("mean requires at least one data point")
-    return _mean(items)
+    return _mean(_points(data, 1, "mean requires at least one data point"))
 
 
 @outlined
@@ -38,36 +43,28 @@ def _mean(items: Any) -> Any:
 @written(statistics.pvariance)
 def pvariance(data: Any, mu: Any = None) -> Any:
     """statistics.pvariance."""
-    items = list(data)
-    if len(items) == 0:
-        raise StatisticsError("pvariance requires at least one data point")
+    items = _points(data, 1, "pvariance requires at least one data point")
     return _squares(items, mu) / len(items)
 
 
 @written(statistics.variance)
 def variance(data: Any, xbar: Any = None) -> Any:
     """statistics.variance."""
-    items = list(data)
-    if len(items) < 2:
-        raise StatisticsError("variance requires at least two data points")
+    items = _points(data, 2, "variance requires at least two data points")
     return _squares(items, xbar) / (len(items) - 1)
 
 
 @written(statistics.pstdev)
 def pstdev(data: Any, mu: Any = None) -> Any:
     """statistics.pstdev."""
-    items = list(data)
-    if len(items) == 0:
-        raise StatisticsError("pstdev requires at least one data point")
+    items = _points(data, 1, "pstdev requires at least one data point")
     return math.sqrt(_squares(items, mu) / len(items))
 
 
 @written(statistics.stdev)
 def stdev(data: Any, xbar: Any = None) -> Any:
     """statistics.stdev."""
-    items = list(data)
-    if len(items) < 2:
-        raise StatisticsError("stdev requires at least two data points")
+    items = _points(data, 2, "stdev requires at least two data points")
     return math.sqrt(_squares(items, xbar) / (len(items) - 1))
 
 
