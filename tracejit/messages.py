@@ -75,6 +75,8 @@ def _one_of(count: int, *parts: Any) -> str:
 
 
 FORMS["one_of"] = _one_of
+FORMS["formatted"] = lambda word, *values: filled(uncovered(word), values)
+FORMS["called"] = lambda method, text, *args: getattr(text, method)(*args)
 
 
 def letters(cells: Any, *words: str) -> str:

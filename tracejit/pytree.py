@@ -76,7 +76,9 @@ def _rebuild_dataclass(cls: type, names: Sequence[str], values: Sequence[Any]) -
 
 def _children(tree: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
     """Keys and items of a container; None for a leaf."""
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, tuple):  # a NamedTuple may have an own __iter__
+        return (), list(tuple.__iter__(tree))
+    if isinstance(tree, list):
         return (), list(tree)
     if isinstance(tree, dict):
         return tuple(tree), list(tree.values())

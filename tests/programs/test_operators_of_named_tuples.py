@@ -115,6 +115,34 @@ def not_called(a):
     return Ranked(*a)(1)
 
 
+class Span(NamedTuple):
+    start: int
+    stop: int
+
+    def __len__(self):
+        return self.stop - self.start
+
+    def __getitem__(self, i):
+        return self.start + i
+
+
+def own_items(span, spans):
+    first, second = span
+    return len(span), span[2], span.stop, first + second, list(span), [s[1] for s in spans], span, 1 if span else 2
+
+
+def outer_items():
+    return len(OUTER), OUTER[1], OUTER.start, [*OUTER]
+
+
+def as_tuple_too(span, other):
+    same = hash(span) == hash((span.start, span.stop))
+    return same, span == other, span + other, {span: 1}[span], list(zip(span, other, strict=True))
+
+
+OUTER = Span(3, 9)
+
+
 CASES = [
     (arithmetic, (1.0, 2.0), (3.0, 4.5), 2.0),
     (reduced, [(1.0, 2.0), (3.0, 4.5), (0.5, 0.5)]),
@@ -127,6 +155,10 @@ CASES = [
     (compared_by_tuple, [(1, 3.0), (1, 2.0), (2, 2.5)]),
     (compared_by_tuple, [(1, 2.0), (2, 3.0)]),
     (compared_in_loop, 3),
+    (own_items, Span(2, 9), [Span(1, 2), Span(0, 5)]),
+    (own_items, Span(2, 2), [Span(1, 2)]),
+    (outer_items,),
+    (as_tuple_too, Span(2, 9), Span(2, 9)),
     (not_given, (1.0, 2.0)),
     (not_called, (1, 2.0)),
 ]

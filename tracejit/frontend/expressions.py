@@ -33,7 +33,7 @@ from tracejit.frontend.tensors import elements, elementwise
 from tracejit.frontend.tensors.index_items import bound, index_item, pick, place_in_sequence
 from tracejit.frontend.tensors.indexing import Indexing
 from tracejit.frontend.tensors.values_alone import hint
-from tracejit.frontend.texts import made_texts, text
+from tracejit.frontend.texts import formats, made_texts, text
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -132,7 +132,7 @@ class Expressions:
             case ast.Lambda():
                 return self.calls.statements.closure(node)
             case ast.JoinedStr():
-                return text.joined_string(self.calls, node)
+                return formats.joined_string(self.calls, node)
             case ast.Set(elts):
                 return tables.made_set(self.calls, self.elements(elts), node)
             case ast.SetComp():
@@ -244,7 +244,7 @@ class Expressions:
             case _, Static(set() | frozenset()), Static(set() | frozenset()):
                 return self.calls.call_now(PYTHON[op], [x, y], {}, node)
             case "mod", Static(str() as template), _:
-                return text.percent(self.calls, template, spread(y), node)
+                return formats.percent(self.calls, template, spread(y), node)
             case _ if any(self.calls.objects.has_operator(v, op) for v in (x, y)):
                 tables.grow_beside(self.calls, x, y)
                 return self.calls.objects.binary(op, x, y, node)

@@ -236,9 +236,7 @@ REFUSED = (
     Construct(
         "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
-    Construct(
-        "keys, methods, parts, order and length of text that shows floats", "", "return f'{x}'.upper()", "numbers"
-    ),
+    Construct("keys, parts, order and length of text that shows floats", "", "return len(f'{x}')", "numbers"),
     Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),
 )
 

@@ -64,6 +64,8 @@ class Access:
                 elif kind == "numbers":
                     column, dtype = key
                     value = np.array(value if column is None else [item[column] for item in value], dtype)
+                elif kind == "tuple":
+                    value = tuple.__getitem__(value, key)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -376,7 +378,10 @@ def tree_children(value: Any) -> tuple[tuple[Any, ...], list[Any]]:
     """Keys and parts of a container."""
     if isinstance(value, Mapping):
         return tuple(value.keys()), list(value.values())
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):  # a NamedTuple may have an own __len__ and __getitem__
+        items = list(tuple.__iter__(value))
+        return tuple(range(len(items))), items
+    if isinstance(value, list):
         return tuple(range(len(value))), list(value)
     fields = (f.name for f in dataclasses.fields(value) if hasattr(value, f.name))
     names = tuple(dict.fromkeys((*fields, *getattr(value, "__dict__", ()))))

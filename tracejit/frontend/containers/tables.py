@@ -56,7 +56,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64
+from tracejit.ir.types import BOOL, F64, I64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -291,6 +291,7 @@ def _in_memory(calls: Calls, lst: FrontValue, index: FrontValue, node: ast.AST) 
 #: holds ints or bools only; the sum of two ints that are known to be small.
 growing = Special(lambda calls, node: _made(calls, node, None))
 growing_ints = Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
+growing_floats = Special(lambda calls, node: _made(calls, node, NumberKind(F64, weak=True)))
 growing_bools = Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
 has_loop = Special(_has_loop)
 refuse_order = Special(_refuse_order)

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.containers import list_calls, pooled_tables
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
@@ -25,7 +24,7 @@ from tracejit.frontend.functions.pure import has_same_text
 from tracejit.frontend.instances import variants
 from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.syntax.source import PROCESS, function_source, note_read
-from tracejit.frontend.texts import made_texts, shown_arrays
+from tracejit.frontend.texts import made_texts, open_texts, shown_arrays
 from tracejit.frontend.values import (
     STANDS_FOR,
     ArrayView,
@@ -58,11 +57,6 @@ if TYPE_CHECKING:
 
 #: An error or a print shows at most so many run-time values.
 MAX_VALUES = 8
-
-_PERCENT = re.compile(
-    r"%(?:\((?P<key>[^)]*)\))?(?P<flags>[#0\- +]*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+|\*))?(?P<type>.?)", re.DOTALL
-)
-_PERCENT_TYPES = frozenset("diuoxXeEfFgGcrsa")
 
 
 @record
@@ -97,7 +91,10 @@ class Text:
                 own = self.own_text(value, conversion)
                 if own is not None:
                     return self.show(own, "", spec)
-                self.literal(_known(obj, conversion, spec))
+                try:
+                    self.literal(_known(obj, conversion, spec))
+                except (ValueError, TypeError, OverflowError) as error:
+                    self.c.arith.mismatch(error, self.node)
             case Number() if value.dtype.is_complex:
                 parts = tuple(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
                 kind = "complex" if value.weak else value.dtype.numpy_name
@@ -114,6 +111,11 @@ class Text:
                 self.field(f"text(v0,{','.join(texts)})", (index,), (), "!s")
             case MessageValue() if not spec:
                 self.pieces += pieces_of(value) if conversion != "!r" else _quoted(pieces_of(value))
+            case MessageValue() if conversion in ("", "!s"):
+                if open_texts.has_known_letters(value):
+                    self.show(made_texts.stored(self.c, value, self.node), conversion, spec)
+                else:
+                    self.field(*open_texts.by_format(value, spec), "!s")
             case SharedText():
                 self.field(*made_texts.field(self.c, value, self.node), conversion or "!s", spec)
             case OptionalValue(some, inner) if not spec:
@@ -136,6 +138,12 @@ class Text:
             case SharedVariant() if not spec:
                 c, node = self.c, self.node
                 self.show(variants.each(c, value, lambda o: Text(c, node).show(o, conversion).value(), node))
+            case TupleValue() | ListValue() | DictValue() | GrowingList() | SharedList() if spec and not conversion:
+                kind = type_name(value)
+                text = f"unsupported format string passed to {kind}.__format__"
+                self.c.arith.mismatch(TypeError(text), self.node)
+            case _ if spec and conversion:
+                self.show(text_of(self.c, value, self.node, "" if conversion == "!s" else conversion), "", spec)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() | SharedObject() if not spec:
                 own = self.own_text(value, conversion)
                 if own is not None:
@@ -417,138 +425,6 @@ def _quoted(pieces: list[str | Field]) -> list[str | Field]:
     return [*shown, quote]
 
 
-# -- forms of text --------------------------------------------------------------------------------------------------
-
-
-def known_format(c: Calls, spec: FrontValue, node: ast.AST) -> str:
-    """A format; numbers in it that arguments decide are compiled in."""
-    if isinstance(spec, MessageValue):
-        for value in spec.values:
-            c.static(Number(value, weak=True), node, "a format")
-    return c.static(spec, node, "a format")
-
-
-def _of_width(c: Calls, value: FrontValue, conversion: str, spec: str | FrontValue, node: ast.AST) -> FrontValue | None:
-    """A number or text between blanks, so that it is as wide as data says (`f"{x:>{width}}"`); None for others."""
-    if not isinstance(spec, MessageValue) or conversion or not (is_python_number(value) or is_text(value)):
-        return None
-    *before, width = pieces_of(spec)
-    if not isinstance(width, Field) or not all(isinstance(p, str) for p in before) or type_name(value) == "bool":
-        return None
-    found = re.fullmatch("(?:(.)?([<>]))?", "".join(map(str, before)), re.DOTALL)
-    number = Number(width.values[0], weak=True) if width.name == "0" and not width.suffix else None
-    if found is None or number is None or not made_texts.is_unknown(c.ctx, number):
-        return None
-    fill, align = found.groups()
-    method_name = "ljust" if align == "<" or (not align and is_text(value)) else "rjust"
-    text = f"Invalid format specifier for object of type '{type_name(value)}'"
-    c.ctx.check(c.ctx.b.emit("ge", (number.value, c.ctx.size_value(0)))[0], "ValueError", text)
-    kept = made_texts.stored(c, text_of(c, value, node), node)
-    return c.objects.special(kept, method_name, [number, Static(fill or " ")], node)
-
-
-def joined_string(c: Calls, node: ast.JoinedStr) -> FrontValue:
-    """An f-string."""
-    made = Text(c, node)
-    for part in node.values:
-        if isinstance(part, ast.FormattedValue):
-            conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
-            spec = "" if part.format_spec is None else joined_string(c, part.format_spec)  # type: ignore[arg-type]
-            value = c.expressions.value(part.value)
-            if (wide := _of_width(c, value, conversion, spec, node)) is not None:
-                made.show(wide)
-                continue
-            shown_as = spec if isinstance(spec, str) else known_format(c, spec, node)
-            made.show_formatted(value, conversion, shown_as)
-        else:
-            made.literal(str(part.value))  # type: ignore[attr-defined]
-    return made.value()
-
-
-def percent(c: Calls, template: str, value: FrontValue, node: ast.AST) -> FrontValue:
-    """`template % value`."""
-    items = value.items if isinstance(value, TupleValue) else (value,)
-    given = iter(items)
-    made, at = Text(c, node), 0
-    for match in _PERCENT.finditer(template):
-        made.literal(template[at : match.start()])
-        at = match.end()
-        kind, key = match["type"], match["key"]
-        if kind == "%":
-            made.literal("%")
-            continue
-        if kind == "":
-            return c.arith.mismatch(ValueError("incomplete format"), node)
-        if "*" in (match["width"], match["precision"]):
-            c.ctx.refuse(node, "a width or precision by * is outside the language", "f'{value:{width}}'")
-        item = next(given, None) if key is None else None
-        if key is not None and not isinstance(value, DictValue):
-            return c.arith.mismatch(TypeError("format requires a mapping"), node)
-        if key is not None and isinstance(value, DictValue):
-            if key not in value.items:
-                return c.arith.mismatch(KeyError(key), node)
-            item = value.items[key]
-        if item is None:
-            return c.arith.mismatch(TypeError("not enough arguments for format string"), node)
-        if kind not in _PERCENT_TYPES:
-            text = f"unsupported format character '{kind}' ({ord(kind):#x}) at index {match.start('type')}"
-            return c.arith.mismatch(ValueError(text), node)
-        _show_percent(c, made, item, match, node)
-    if not isinstance(value, DictValue) and next(given, None) is not None:
-        return c.arith.mismatch(TypeError("not all arguments converted during string formatting"), node)
-    return made.literal(template[at:]).value()
-
-
-def _show_percent(c: Calls, made: Text, item: FrontValue, match: re.Match[str], node: ast.AST) -> None:
-    kind, flags, width, precision = match["type"], match["flags"], match["width"] or "", match["precision"]
-    if isinstance(item, Static) and made.own_text(item, "!r" if kind == "r" else "") is None:
-        plain = c.call_now(lambda v: match[0].replace(f"({match['key']})", "") % (v,), [item], {}, node)
-        made.show(plain)
-        return
-    align = "<" if "-" in flags else ">" if width else ""
-    if kind in "rsa":
-        if width and not isinstance(item, Number):
-            c.ctx.refuse(node, f"a width for {describe(item)} is outside the language", "leave the width out")
-        spec = (align + width) if width else ""
-        if kind == "s" and not spec:
-            made.show_str(item)
-        else:
-            made.show(item, "!r" if kind == "r" else "!s" if spec else "", spec)
-        return
-    if kind in "diu":
-        item, kind = c.call_object(int, [item], {}, node), "d"
-    sign = "+" if "+" in flags else " " if " " in flags else ""
-    zero = "0" if "0" in flags and "-" not in flags else ""
-    dot = f".{precision}" if precision is not None else ".6" if kind in "eEfF" else ""
-    made.show(item, "", ("" if zero else align) + sign + zero + width + dot + kind)
-
-
-def formatted(
-    c: Calls, template: str, args: Sequence[FrontValue], kwargs: Mapping[str, FrontValue], node: ast.AST
-) -> FrontValue:
-    """`template.format(*args, **kwargs)`."""
-    made, count = Text(c, node), 0
-    for literal, field, spec, conversion in string.Formatter().parse(template):
-        made.literal(literal)
-        if field is None:
-            continue
-        inner = formatted(c, spec or "", args[count + 1 :] if field == "" else args, kwargs, node)
-        name, rest = re.match(r"([^.\[]*)(.*)", field).groups()  # type: ignore[union-attr]
-        if name == "":
-            name, count = str(count), count + 1
-        item = kwargs.get(name) if not name.isdigit() else args[int(name)] if int(name) < len(args) else None
-        if item is None:
-            kind = IndexError("Replacement index out of range for positional args tuple")
-            return c.arith.mismatch(kind if name.isdigit() else KeyError(name), node)
-        for attribute, index in re.findall(r"\.(\w+)|\[([^\]]*)\]", rest):
-            if attribute:
-                item = c.attribute(item, attribute, node)
-            else:
-                item = c.expressions.subscript_by(item, Static(int(index) if index.isdigit() else index), node)
-        made.show_formatted(item, f"!{conversion}" if conversion else "", known_format(c, inner, node))
-    return made.value()
-
-
 def text_of(c: Calls, value: FrontValue, node: ast.AST, conversion: str = "") -> FrontValue:
     """`str(value)`, `repr(value)`."""
     if isinstance(value, ChoiceValue):
@@ -562,6 +438,8 @@ def method(
 ) -> FrontValue:
     """A method of a string."""
     if isinstance(receiver, Static) and name == "format":
+        from tracejit.frontend.texts.formats import formatted
+
         return formatted(c, receiver.value, args, kwargs, node)
     if isinstance(receiver, Static) and name == "join":
         require_arguments(c, str.join, args, kwargs, node, receiver.value)
@@ -585,6 +463,9 @@ def method(
         return c.lists.made([Static(v) for v in made.value], node) if _is_list(made) else made
     if isinstance(receiver, MessageValue) and (bits := _bits(receiver)) and (name, args) == ("count", [Static("1")]):
         return c.method(bits, "bit_count", [], {}, node)
+    made = None if kwargs else open_texts.by_method(receiver, name, args)
+    if made is not None:
+        return made
     return c.call_value(c.attribute(made_texts.stored(c, receiver, node), name, node), args, kwargs, node)
 
 

@@ -7,6 +7,7 @@ field stands among the letters as a number below 0, with the bits of what it sho
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ _SPEC = re.compile(
     r"(?P<conversion>![sr])?(?::(?:(?P<fill>.)?(?P<align>[<>=^]))?(?P<sign>[-+ ])?(?P<mark>#)?(?P<zero>0)?"
     r"(?P<width>\d*)(?P<base>[bdoxXsc]?))?"
 )
+#: A number by a format whose width is the second value.
+_WIDTH_AT_RUN_TIME = re.compile(r"formatted\('(t\w+)',v0,v1\)")
+_ANY_WIDTH, _OF_VALUE = 1, "v1"
 _BASES = {"": 10, "d": 10, "b": 2, "o": 8, "x": 16, "X": 16}
 
 
@@ -79,6 +83,11 @@ def text_inside(piece: Field) -> MessageValue | None:
 def _form(piece: Field) -> tuple[str, dict[str, str]] | None:
     """What a field shows (a letter by its code, an int, a bool, one of several texts, the letters of one) and how;
     None where Python alone can write it."""
+    at_run_time = _WIDTH_AT_RUN_TIME.fullmatch(piece.name)
+    if at_run_time is not None:
+        start, end = uncovered(at_run_time[1])[2:-1].split("{1}")
+        form = _form(dataclasses.replace(piece, name="0", suffix=start + str(_ANY_WIDTH) + end))
+        return None if form is None else (form[0], {**form[1], "width": _OF_VALUE})
     found = _SPEC.fullmatch(piece.suffix)
     if found is None:
         return None
@@ -112,9 +121,13 @@ def put_field(c: Calls, memory: ObjectValue, piece: Field, node: ast.AST) -> Non
     start = c.ctx.list_length(letters)
     _put_letters(c, memory, piece, form, spec, node)
     if spec["width"]:
+        is_number = form in ("int", "code")
         fill = spec["fill"] or ("0" if spec["zero"] else " ")
-        align = spec["align"] or ("=" if spec["zero"] else ">" if piece.name == "0" else "<")
-        given = [Number(start, weak=True), *map(Static, (ord(fill), ord(align), int(spec["width"])))]
+        align = spec["align"] or ("=" if spec["zero"] else ">" if is_number else "<")
+        at_run_time = spec["width"] == _OF_VALUE
+        width: FrontValue = Number(piece.values[1], weak=True) if at_run_time else Static(int(spec["width"]))
+        width = c.call_object(abs, [width], {}, node)
+        given = [Number(start, weak=True), *map(Static, (ord(fill), ord(align))), width]
         c.call_object(pad, [memory, *given], {}, node)
 
 

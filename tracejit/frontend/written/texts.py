@@ -95,6 +95,15 @@ def pad(memory: Any, start: Any, fill: Any, align: Any, width: Any) -> None:
             set_entry(letters, end + ahead + i, fill)
 
 
+@outlined
+def padded(memory: Any, at: Any, fill: Any, align: Any, width: Any) -> Any:
+    """A text between fill letters, as wide."""
+    start = len(memory.letters)
+    put_text(memory, at)
+    pad(memory, start, fill, align, width)
+    return finished(memory, start)
+
+
 def place(memory: Any, start: Any, count: Any) -> Any:
     """The number of a text whose letters are there."""
     memory.start.append(start)
@@ -431,17 +440,11 @@ class Text:
 
     def ljust(self, width: Any, fill: Any = " ") -> Any:
         known_letters(self)
-        start = len(self.pool.letters)
-        put_text(self.pool, self.at)
-        pad(self.pool, start, ord(fill), 60, width)
-        return text_at(finished(self.pool, start), self)
+        return text_at(padded(self.pool, self.at, ord(fill), 60, width), self)
 
     def rjust(self, width: Any, fill: Any = " ") -> Any:
         known_letters(self)
-        start = len(self.pool.letters)
-        put_text(self.pool, self.at)
-        pad(self.pool, start, ord(fill), 62, width)
-        return text_at(finished(self.pool, start), self)
+        return text_at(padded(self.pool, self.at, ord(fill), 62, width), self)
 
     def upper(self) -> Any:
         ascii_only(self)

@@ -184,11 +184,13 @@ def prod(iterable: Any, /, *, start: Any = 1) -> Any:
 def fsum(seq: Any, /) -> Any:
     """The sum of the items, rounded once (Shewchuk 1997): partial sums that do not overlap, the smallest first."""
     partials = []
-    special = 0.0
+    special, infinite = 0.0, 0.0
     for item in seq:
         x = float(item)
         if not math.isfinite(x):
             special += x
+            infinite += x if math.isinf(x) else 0.0
+            partials.clear()
             continue
         kept = 0
         for k in range(len(partials)):
@@ -203,8 +205,12 @@ def fsum(seq: Any, /) -> Any:
             x = high
         while len(partials) > kept:
             partials.pop()
+        if not math.isfinite(x):
+            raise OverflowError("intermediate overflow in fsum")
         partials.append(x)
     if special != 0.0:
+        if infinite != infinite:
+            raise ValueError("-inf + inf in fsum")
         return special
     n = len(partials)
     high, low = 0.0, 0.0
@@ -374,13 +380,14 @@ _PRIME = 2305843009213693951
 def hash_of(x: Any) -> Any:
     """hash() of a number, or of a tuple of such; that of nan is 0, where Python's is another each time."""
     if isinstance(x, tuple):
-        total = np.uint64(2870177450012600261)
+        total, count = np.uint64(2870177450012600261), 0
         for item in x:
+            count += 1
             lane = np.uint64(np.int64(hash_of(item)))
             total = total + lane * np.uint64(14029467366897019727)
             total = (total << np.uint64(31)) | (total >> np.uint64(33))
             total = total * np.uint64(11400714785074694791)
-        total = total + np.uint64(len(x) ^ (2870177450012600261 ^ 3527539))
+        total = total + np.uint64(count ^ (2870177450012600261 ^ 3527539))
         found = int(np.int64(total))
         return 1546275796 if found == -1 else found
     if isinstance(x, (float, np.floating)):
