@@ -9,8 +9,8 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from types import BuiltinFunctionType, MappingProxyType, MethodDescriptorType
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 _SEQUENCES = ("str", "list", "tuple")
+
+_NATIVE = (BuiltinFunctionType, MethodDescriptorType)
 
 _none = None  # the defaults below only say that there is one
 
@@ -57,9 +59,32 @@ def _signature(fn: Any) -> inspect.Signature | None:
     if isinstance(fn, np.ufunc):
         return _of_ufunc(fn)
     try:
+        if own is None and isinstance(fn, _NATIVE) and (text := getattr(fn, "__text_signature__", None)) is not None:
+            return _of_text(text, is_bound=isinstance(fn, BuiltinFunctionType))
         return inspect.signature(fn if own is None else own)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):
         return None
+
+
+def _of_text(text: str, *, is_bound: bool) -> inspect.Signature:
+    """The parameters in the text that a native function has of them: `inspect` takes the tokenizer of Python, whose
+    patterns it compiles first. `$` marks what the function is bound to."""
+    made = cast(ast.FunctionDef, ast.parse(f"def f{text.replace('$', '')}: ...").body[0]).args
+    kinds = inspect.Parameter
+    placed = [(arg, kinds.POSITIONAL_ONLY) for arg in made.posonlyargs]
+    placed += [(arg, kinds.POSITIONAL_OR_KEYWORD) for arg in made.args]
+    needed = len(placed) - len(made.defaults)
+    found = [kinds(arg.arg, kind, default=_default(i >= needed)) for i, (arg, kind) in enumerate(placed)]
+    if "$" in text:
+        found[:1] = [] if is_bound else [found[0].replace(kind=kinds.POSITIONAL_ONLY)]
+    found += [kinds(made.vararg.arg, kinds.VAR_POSITIONAL)] if made.vararg else []
+    named = zip(made.kwonlyargs, made.kw_defaults, strict=True)
+    found += [kinds(arg.arg, kinds.KEYWORD_ONLY, default=_default(default is not None)) for arg, default in named]
+    return inspect.Signature(found + ([kinds(made.kwarg.arg, kinds.VAR_KEYWORD)] if made.kwarg else []))
+
+
+def _default(is_optional: bool) -> Any:
+    return None if is_optional else inspect.Parameter.empty
 
 
 def _of_ufunc(fn: np.ufunc) -> inspect.Signature:

@@ -13,8 +13,6 @@ from functools import cache
 from types import FunctionType
 from typing import Any, NoReturn
 
-from tracejit.frontend.functions.names import elementwise_names, resolve
-
 
 class Library:
     """A function of tracejit's by its name, for definitions here to call."""
@@ -144,22 +142,73 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return register
 
 
-#: The modules with definitions, and those in which are all for functions that tracejit has ops for, for methods of
-#: arrays, and for methods of Python's numbers and `math`.
-_MODULES = (
-    "arrangement averages changes complex_numbers frequencies iterators matrices numbers padding polynomials "
-    "reductions selection sequences statistics tables vectorizing whole windows"
-)
-_FOR_OPS, _FOR_METHODS, _FOR_NUMBERS = "numbers", "arrangement selection", "whole"
+#: For which names of functions and methods each module has definitions: modules are imported once a script names one,
+#: which takes longer than to compile many a script.
+_DEFINED = {
+    "arrangement": (
+        "append apply_along_axis apply_over_axes array_split astype atleast_1d atleast_2d atleast_3d block "
+        "broadcast_shapes delete diag_indices diagflat diagonal dsplit dstack fromfunction fromiter geomspace "
+        "hsplit indices insert logspace matrix_transpose meshgrid ndim packbits repeat require resize "
+        "rollaxis shape size split trace tri tril_indices tril_indices_from triu_indices triu_indices_from "
+        "unpackbits unstack vsplit"
+    ),
+    "averages": "mean pstdev pvariance stdev variance",
+    "changes": "iadd iand iconcat ifloordiv ilshift imatmul imod imul ior ipow irshift isub itruediv ixor",
+    "complex_numbers": (
+        "acos acosh asin asinh atan atanh cos cosh exp isclose isfinite isinf isnan log log10 phase polar "
+        "rect sin sinh sqrt tan tanh"
+    ),
+    "frequencies": "fftfreq rfftfreq",
+    "iterators": "abs concat contains countOf delitem getitem index invert is_ is_not neg not_ pos setitem truth",
+    "matrices": "cross matmul matrix_transpose outer tensordot tensorinv tensorsolve vecdot",
+    "numbers": (
+        "angle bitwise_count correlate cumulative_prod cumulative_sum divmod ediff1d fabs float_power frexp "
+        "gcd i0 imag interp iscomplex iscomplexobj isneginf isposinf isreal isrealobj lcm ldexp logaddexp2 "
+        "matvec modf nan_to_num real reciprocal rint signbit unwrap vander vecdot vecmat"
+    ),
+    "padding": "pad",
+    "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
+    "reductions": "all amax amin any max mean min nanmax nanmean nanmin nanprod nansum prod std sum var",
+    "selection": (
+        "argpartition argsort array_equiv asarray_chkfinite choose clip compress copyto diag_indices_from dot "
+        "extract fill_diagonal intersect1d isin ix_ lexsort mask_indices matmul partition piecewise place put "
+        "put_along_axis putmask ravel_multi_index searchsorted select setdiff1d setxor1d sort take trim_zeros "
+        "union1d unique_values unravel_index where"
+    ),
+    "sequences": (
+        "accumulate bisect_left bisect_right compress dropwhile filterfalse from_iterable fromkeys groupby "
+        "heapify heappop heappush heappushpop heapreplace insort_left insort_right merge nlargest nsmallest "
+        "pairwise starmap takewhile zip_longest"
+    ),
+    "statistics": (
+        "average corrcoef cov gradient histogram histogram2d histogram_bin_edges median nanargmax nanargmin "
+        "nancumprod nancumsum nanmedian nanpercentile nanquantile nanstd nanvar percentile quantile"
+    ),
+    "vectorizing": "__call__ vectorize",
+    "whole": (
+        "base_repr binary_repr bit_count bit_length hash is_integer math.cbrt math.comb math.dist "
+        "math.factorial math.frexp math.fsum math.gcd math.hypot math.isclose math.isqrt math.lcm math.ldexp "
+        "math.modf math.perm math.prod math.remainder"
+    ),
+    "windows": "bartlett blackman hamming hanning kaiser",
+}
 
 #: The packages whose functions in Python have definitions.
 _PACKAGES = ("numpy", "heapq", "statistics")
 
 
 @cache
-def _load(modules: str = _MODULES) -> None:
-    """Import definitions, once a script may need one of them: that takes longer than to compile many a script."""
-    for module in modules.split():
+def _modules_by_name() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for module, names in _DEFINED.items():
+        for name in names.split():
+            found.setdefault(name, []).append(module)
+    return found
+
+
+def _load(name: str) -> None:
+    """Import what has definitions for that name."""
+    for module in _modules_by_name().get(name, ()):
         importlib.import_module(f"{__name__}.{module}")
 
 
@@ -167,7 +216,7 @@ def replacement(fn: Any) -> Callable[..., Any] | None:
     """The definition for a function of NumPy; None where there is none."""
     if isinstance(fn, FunctionType) and str(fn.__module__).split(".")[0] not in _PACKAGES:
         return None
-    _load(_FOR_OPS if resolve(fn) in elementwise_names() else _MODULES)
+    _load(str(getattr(fn, "__name__", "")))
     try:
         return _WRITTEN.get(fn)
     except TypeError:
@@ -176,17 +225,17 @@ def replacement(fn: Any) -> Callable[..., Any] | None:
 
 def method_replacement(name: str) -> Callable[..., Any] | None:
     """The definition for a method of arrays; None where there is none."""
-    _load(_FOR_METHODS)
+    _load(name)
     return _METHODS.get(name)
 
 
 def number_method(name: str) -> Callable[..., Any] | None:
     """The definition of a method of Python's numbers; None where there is none."""
-    _load(_FOR_NUMBERS)
+    _load(name)
     return _OF_NUMBERS.get(name)
 
 
 def extension(name: str) -> Callable[..., Any] | None:
     """The definition of a library function for arguments that are NumPy's only, or of one of `math`."""
-    _load(_FOR_NUMBERS if name.startswith("math.") else _MODULES)
+    _load(name)
     return _EXTENDED.get(name)
