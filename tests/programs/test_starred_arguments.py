@@ -1,8 +1,12 @@
 """Calls with `*items` of which it is known at run time only how many there are."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import pytest
 
 from tests.programs.compare import check
+from tracejit import script
 
 
 class Polynomial:
@@ -140,6 +144,111 @@ def printed(n):
     return n
 
 
+@dataclass
+class Point:
+    x: float
+    y: float = 2.0
+
+    def shifted(self, dx, dy=1.0):
+        return Point(self.x + dx, self.y + dy)
+
+
+class Pair(NamedTuple):
+    a: float
+    b: float = 5.0
+
+
+class Scale:
+    def __init__(self, a, b=3.0, *, scale=1.0):
+        self.a, self.b, self.scale = a, b, scale
+
+    def of(self, a, b=2.0):
+        return self.a * a + self.b * b
+
+    @classmethod
+    def made(cls, *args):
+        return cls(*args)
+
+    @staticmethod
+    def summed(a, b, c=0.0):
+        return a + 10 * b + 100 * c
+
+
+class Total:
+    def __init__(self, start):
+        self.value = start
+
+    def add(self, a, b: float | None = None):
+        self.value += a if b is None else a * b
+        return self.value
+
+
+def with_defaults(a, b=2.0, c=3.0):
+    return a, b, c
+
+
+def and_more(a, b=2.5, *rest):
+    return a, b, len(rest), sum(rest, 0.0)
+
+
+def twice(fn):
+    def inner(*args, **kwargs):
+        return fn(*args, **kwargs) * 2
+
+    return inner
+
+
+@twice
+def decorated(a, b=3.0):
+    return a + b
+
+
+def positive(values):
+    return [v for v in values if v > 0]
+
+
+def of_defaults(values):
+    found = positive(values)
+    return with_defaults(*found), Scale(1.0, 2.0).of(*found[:2]), Scale.summed(*found, 4.0), decorated(*found[1:])
+
+
+def of_classes(values):
+    found = positive(values)
+    p, q = Point(*found), Point(1.0, 1.0).shifted(*found)
+    pair, made, scaled = Pair(*found), Scale.made(*found), Scale(*found, scale=0.5)
+    return (p.x, p.y, q.x, q.y), pair, (made.a, made.b), (scaled.a, scaled.b, scaled.scale)
+
+
+def of_static_methods(values):
+    return Scale.summed(*positive(values)), and_more(*positive(values)), and_more(1.0, *positive(values))
+
+
+def of_none(values):
+    total = Total(1.0)
+    return total.add(*positive(values)), total.value
+
+
+def named_behind_items(values):
+    return with_defaults(*positive(values), c=9.0), with_defaults(*positive(values), **{"b": 7.0})
+
+
+def named_tuple(values):
+    return Pair(*positive(values))
+
+
+def a_data_class(values):
+    p = Point(*positive(values))
+    return p.x, p.y
+
+
+def printed_beside(values):
+    found = positive(values)
+    print("found:", *found)
+    print(*found, "and", *found, sep="-", end="!\n")
+    print("a", *[1, 2], "b")
+    return max(*found, 0.5, *found), min(0.25, *found)
+
+
 CASES = [
     (summed, [1, 2], [3, 4, 5], 2),
     (summed, [1, 2], [0, -2], 2),
@@ -169,9 +278,47 @@ CASES = [
     (beside_a_name, 3),
     (printed, 4),
     (printed, 0),
+    (of_defaults, [1.0, 2.0]),
+    (of_defaults, [-1.0]),
+    (of_classes, [1.0]),
+    (of_classes, [1.0, -1.0, 4.0]),
+    (of_classes, [1.0, 2.0, 3.0]),
+    (of_static_methods, [1.0, 2.0]),
+    (of_static_methods, [1.0, 2.0, 3.0]),
+    (of_static_methods, [1.0]),
+    (of_static_methods, [1.0, 2.0, 3.0, 4.0]),
+    (of_none, [2.0]),
+    (of_none, [2.0, 3.0]),
+    (of_none, []),
+    (named_behind_items, [1.0]),
+    (named_behind_items, [1.0, 2.0]),
+    (printed_beside, [1.0, -1.0, 2.0]),
+    (printed_beside, []),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0].__name__}({case[1]})"[:40])
 def test_programs(case):
     check(*case)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("fn", "values"),
+    [
+        (named_tuple, []),
+        (named_tuple, [1.0, 2.0, 3.0]),
+        (a_data_class, []),
+        (a_data_class, [1.0, 2.0, 3.0]),
+        (of_static_methods, [1.0]),
+        (of_none, [1.0, 2.0, 3.0]),
+        (named_behind_items, [1.0, 2.0]),
+        (named_behind_items, [1.0, 2.0, 3.0]),
+    ],
+)
+def test_errors_are_those_of_python(fn, values):
+    with pytest.raises(TypeError) as plain:
+        fn(values)
+    with pytest.raises(TypeError) as compiled:
+        script(fn)(values)
+    assert str(compiled.value) == str(plain.value)

@@ -246,7 +246,7 @@ class Calls:
         if isinstance(fn, Static) and (found := iterators.as_written(self, fn.value, node)) is not None:
             return found
         spread = starred.spread(self, fn, node)
-        fn, args = (fn, iterators.arguments(self, fn, node.args)) if spread is None else spread
+        fn, args = (fn, iterators.arguments(self, fn, node.args)) if spread is None else (spread.fn, [*spread.args])
         kwargs: dict[str, FrontValue] = {}
         for keyword in node.keywords:
             made = self.expressions.value(keyword.value)
@@ -256,6 +256,8 @@ class Calls:
                 kwargs.update(made.items)
             else:
                 self.arith.mismatch(TypeError(f"argument after ** must be a mapping, not {type_name(made)}"), node)
+        if spread is not None:
+            args = starred.arguments(self, spread, kwargs, node)
         self.ctx.at(node)
         return self.call_value(fn, elements.all_current(self.ctx, args, kwargs), kwargs, node)
 

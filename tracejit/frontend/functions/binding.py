@@ -80,7 +80,7 @@ def bound_fields(
     positional: int | None = None,
 ) -> dict[str, FrontValue]:
     """Arguments of a generated `__init__` by field."""
-    title = f"{cls.__name__}.__init__()"
+    title = f"{cls.__name__}.__new__()" if issubclass(cls, tuple) else f"{cls.__qualname__}.__init__()"
     most = len(names) if positional is None else positional
     if len(args) > most:
         least = sum(name not in defaults for name in names[:most])

@@ -1,34 +1,39 @@
-"""Builtins of all items of a list: `print(*items)`, `max(*items)` and `min(*items)`."""
+"""Builtins of all items of lists: `print(a, *items)`, `max(*items, b)` and `min(*items)`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def print_items(items: Any, sep: Any = " ", end: Any = "\n") -> None:
-    """print(*items, sep=sep, end=end)."""
+def print_parts(parts: Any, sep: Any = " ", end: Any = "\n") -> None:
+    """print() of the items of several tuples and lists."""
     sep, end = " " if sep is None else sep, "\n" if end is None else end
-    for i in range(len(items)):
-        if i > 0:
-            print(end=sep)
-        print(items[i], end="")
+    begun = False
+    for part in parts:
+        for item in part:
+            if begun:
+                print(end=sep)
+            print(item, end="")
+            begun = True
     print(end=end)
 
 
-def largest(items: Any) -> Any:
-    """max(*items)."""
-    _require_several(items, "max")
-    return max(items)
+def largest(parts: Any) -> Any:
+    """max() of the items of several tuples and lists."""
+    return max(_several(parts, "max"))
 
 
-def smallest(items: Any) -> Any:
-    """min(*items)."""
-    _require_several(items, "min")
-    return min(items)
+def smallest(parts: Any) -> Any:
+    """min() of the items of several tuples and lists."""
+    return min(_several(parts, "min"))
 
 
-def _require_several(items: Any, name: Any) -> None:
+def _several(parts: Any, name: Any) -> Any:
+    items = []
+    for part in parts:
+        items.extend(part)
     if len(items) == 0:
         raise TypeError(f"{name} expected at least 1 argument, got 0")
     if len(items) == 1:
         raise TypeError(f"'{type(items[0]).__name__}' object is not iterable")
+    return items
