@@ -1,7 +1,9 @@
-"""A derivative that is taken inside a loop and goes back through earlier trips of it (`backward(retain_graph=True)`).
+"""A derivative that is taken inside a loop and goes back through earlier trips of it: of items of a list that these
+filled, or with `backward(retain_graph=True)`.
 
 The trips so far run once more at the start of the trip, without effects, and what they leave stands for what the loop
-carries: the derivative then goes through ordinary ops. As in eager code, it costs the trips that it goes through.
+carries: the derivative then goes through ordinary ops. It costs the trips so far. Whether it goes through what an
+earlier one has freed is asked before (`spent.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
-from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.dce import sliced
 from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.frames import Edit, substitute
+from tracejit.transforms.derivatives.once_more import NOT_MADE_AGAIN, made_for
 
 #: The ops around a place, outermost first, each with the block that holds it.
 Enclosing = Sequence[tuple[Op, Edit]]
@@ -26,19 +29,12 @@ Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
 
 
 def carried_on_the_way(graph: Graph) -> Carried:
-    """What all derivatives of a graph go through of earlier trips. Raises `NotDifferentiable` where that was not asked
-    for."""
+    """What all derivatives of a graph go through of earlier trips."""
     found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
     for root, op, loops in _derivatives(graph.body, graph.body, ()):
         if not op.results:
             continue
         carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
-        if any(carried.values()) and not op.attrs.get("retain", False):
-            reason = (
-                "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop "
-                "of their own inside this one"
-            )
-            raise NotDifferentiable(op.name, reason, op.span)
         found[op.results[0]] = carried
     return found
 
@@ -83,7 +79,8 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
             continue
         needed, ops = _slice(op, around, on_the_way)
         b = Rebuilder(without_effects, dict(stand_in), op.span)
-        new = dict(zip(needed, _repeated(b, around, needed, ops), strict=True))
+        inits = _starts(b, around, needed, edits[: depth + 1])
+        new = dict(zip(needed, _repeated(b, around, inits, ops), strict=True))
         for inner in edits[depth + 1 :]:
             inner.reset([substitute(o, new) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
@@ -115,11 +112,32 @@ def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], S
     return [p for p in body.params[1:] if p in needed], ops
 
 
-def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[Op]) -> tuple[Value, ...]:
-    """Emit the trips before the present one; gives what they leave."""
+def _starts(b: Rebuilder, around: Op, needed: Sequence[Value], edits: Sequence[Edit]) -> dict[Value, Value]:
+    """What the repeated trips begin with, of the values that a loop carries. Lists, which the loop itself takes over,
+    are made once more: the ops for that are emitted."""
     body = around.block("body")
+    first = dict(zip(body.params[1:], around.operands[2:], strict=True))
+    lists = [first[p] for p in needed if isinstance(p.type, ListType)]
+    if lists:
+        before = [o for edit in edits for o in edit.ops]
+        definitions = {r: o for o in before for r in o.results}
+        making = set[Op]()
+        for items in lists:
+            maker = definitions.get(items)
+            found = None if maker is None else made_for(maker, definitions, edits)
+            if found is None:
+                raise NotDifferentiable("gradient", NOT_MADE_AGAIN, around.span)
+            making.update(found)
+        for o in before:
+            if o in making:
+                b.step(o)
+    return {p: b.value(first[p]) for p in needed}
+
+
+def _repeated(b: Rebuilder, around: Op, inits: Mapping[Value, Value], ops: Sequence[Op]) -> tuple[Value, ...]:
+    """Emit the trips before the present one; gives what they leave."""
+    body, needed = around.block("body"), list(inits)
     following = dict(zip(body.params[1:], body.results[1:], strict=True))
-    inits = dict(zip(body.params[1:], around.operands[2:], strict=True))
     go = b.constant(True, ScalarType(BOOL))
     inner = b.nested()
     index = inner.mapping[body.params[0]] = Value(ScalarType(I64), body.params[0].name)
@@ -127,5 +145,5 @@ def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[O
     for op in ops:
         inner.step(op)
     block = inner.block((index, *params), (go, *(inner.value(following[p]) for p in needed)), "body")
-    operands = (body.params[0], go, *(b.value(inits[p]) for p in needed))
+    operands = (body.params[0], go, *inits.values())
     return b.emit("loop", operands, blocks=[block], like=params, mapping={})

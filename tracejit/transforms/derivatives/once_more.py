@@ -6,15 +6,17 @@ are not: such a loop runs once more in the trip at hand, without effects, and th
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.aliasing import consumed
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.types import ListType, TensorType
 from tracejit.transforms.derivatives.effects import without_effects
-from tracejit.transforms.derivatives.frames import Frame
+from tracejit.transforms.derivatives.frames import Edit, Frame
 
-_NOT_MADE_AGAIN = "it is taken in every trip of a loop, and takes a list apart that is not made before it"
+NOT_MADE_AGAIN = "it is taken in every trip of a loop, and takes a list apart that is not made before it"
 
 
 def standing_in(frame: Frame, op: Op) -> Op:
@@ -31,7 +33,7 @@ def standing_in(frame: Frame, op: Op) -> Op:
         if old not in frame.cotangents:
             continue
         if new in frame.cotangents and isinstance(old.type, ListType):
-            raise NotDifferentiable("gradient", _NOT_MADE_AGAIN, op.span)
+            raise NotDifferentiable("gradient", NOT_MADE_AGAIN, op.span)
         frame.cotangents.add(new, frame.cotangents.total(old))
     return found
 
@@ -52,21 +54,29 @@ def _leaves_arrays(frame: Frame, op: Op) -> bool:
 
 def _repeat(frame: Frame, op: Op) -> None:
     """Put the op into the trip at hand, with those that make the lists that it takes apart."""
-    making, queue = {op: None}, [op]
-    while queue:
-        for items in _taken_apart(queue.pop()):
-            maker = frame.region.definitions.get(items)
-            if maker is None or not any(maker in edit.ops for edit in frame.edits):
-                raise NotDifferentiable("gradient", _NOT_MADE_AGAIN, op.span)
-            if maker not in making:
-                making[maker] = None
-                queue.append(maker)
+    making = made_for(op, frame.region.definitions, frame.edits)
+    if making is None:
+        raise NotDifferentiable("gradient", NOT_MADE_AGAIN, op.span)
     b = Rebuilder(without_effects, {})
     for before in [o for edit in frame.edits for o in edit.ops if o in making]:
         b.step(before)
         frame.repeated[before] = b.ops[-1]
     frame.append(*b.ops)
     frame.region.active.update([new for old, new in b.mapping.items() if old in frame.region.active])
+
+
+def made_for(op: Op, definitions: Mapping[Value, Op], edits: Sequence[Edit]) -> Collection[Op] | None:
+    """An op with those of the blocks around that make the lists which it takes apart; None if one is not made there."""
+    making, queue = {op: None}, [op]
+    while queue:
+        for items in _taken_apart(queue.pop()):
+            maker = definitions.get(items)
+            if maker is None or not any(maker in edit.ops for edit in edits):
+                return None
+            if maker not in making:
+                making[maker] = None
+                queue.append(maker)
+    return making
 
 
 def _taken_apart(op: Op) -> set[Value]:
