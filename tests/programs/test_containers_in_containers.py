@@ -250,20 +250,57 @@ def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...
     run(fn, calls)
 
 
-def test_a_place_that_makes_containers_of_a_pool_is_found_in_two_lowerings(monkeypatch: pytest.MonkeyPatch) -> None:
-    def f(a):
+def lowerings(monkeypatch: pytest.MonkeyPatch, fn: Program, *arguments: Any) -> int:
+    """How often a function is lowered until all of its containers are known."""
+    found: list[Lowering] = []
+    once = Lowering.run
+    with monkeypatch.context() as patched:
+        patched.setattr(Lowering, "run", lambda self, *args: found.append(self) or once(self, *args))
+        names = function_source(fn).node.args.args
+        parameters = [(n.arg, Access(i), spec_of(a)) for i, (n, a) in enumerate(zip(names, arguments, strict=True))]
+        lower_function(function_source(fn), parameters)
+    return len(found)
+
+
+def test_a_place_that_makes_containers_of_a_pool_is_found_in_one_lowering(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(a):
+        near = defaultdict(set)
+        for v in a:
+            near[v].add(1)
+        return len(near[1])
+
+    def four(a):
         near = defaultdict(set)
         for v in a:
             near[v].add(1)
             near[v + 1].add(2)
             near[v + 2].add(3)
+            near[v + 3].add(4)
         return len(near[1])
 
-    lowerings: list[Lowering] = []
-    once = Lowering.run
-    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or once(self, *args))
-    lower_function(function_source(f), [("a", Access(0), spec_of(EDGES[0]))])
-    assert len(lowerings) <= 12  # the first place takes six
+    assert lowerings(monkeypatch, four, EDGES[0]) <= lowerings(monkeypatch, one, EDGES[0]) + 3
+
+
+def test_loops_over_what_changes_are_found_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(n):
+        near = {i: {i} for i in range(n)}
+        for u in near:
+            near[u].add(n)
+            if u == n:
+                near[n + 1] = {1}
+        return len(near)
+
+    def three(n):
+        near = {i: {i} for i in range(n)}
+        for u in near:
+            for v in near:
+                for w in near:
+                    near[u].add(v + w)
+                    if u == n:
+                        near[n + 1] = {1}
+        return len(near)
+
+    assert lowerings(monkeypatch, three, 3) <= lowerings(monkeypatch, one, 3)
 
 
 def test_records_that_have_not_the_same_keys_are_refused() -> None:

@@ -16,7 +16,7 @@ from tests.programs.generate import generate
 
 pytestmark = pytest.mark.compiled
 
-PROGRAMS = 800
+PROGRAMS = 400
 BATCH = 50
 
 

@@ -477,9 +477,7 @@ class Lists:
         if lst.storages in self.ctx.list_lengths:
             raise LengthVaries(lst.keys)
         if self.ctx.iterated & set(lst.storages):
-            loop = next((node for node, classes in self.ctx.list_loops if classes == lst.storages), None)
-            if loop is not None:
-                change_length(self.ctx, loop)
+            change_length(self.ctx, [loop for loop, classes in self.ctx.list_loops if classes == lst.storages])
             self.ctx.refuse(
                 node,
                 "this list changes its length while a loop runs over it",

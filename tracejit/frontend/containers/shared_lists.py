@@ -57,6 +57,40 @@ def _unite(parents: dict[object, object], places: Collection[object]) -> tuple[o
     return first, [*new, *rest]
 
 
+class Parts:
+    """The lists that containers of a pool consist of: what one container makes in a pool, the others of its pool make
+    there too, so that lowering does not begin anew for the parts of each."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+        self.first: dict[object, object] = {}  #: a part of the containers of a pool -> the first place that made one
+        self.seen = -1  #: the changes of the pools that were seen
+
+    def like(self, place: object) -> object | None:
+        """The first place that makes shared lists and is the same part of a container of the same pool."""
+        part = self._of_pool(place)
+        if part is None:
+            return None
+        if self.seen != self.pools.changes:
+            self.first = {}
+            for known in self.pools.parents:
+                if (own := self._of_pool(known)) is not None:
+                    self.first.setdefault(own, known)
+            self.seen = self.pools.changes
+        return self.first.get(part)
+
+    def _of_pool(self, place: object) -> object | None:
+        """A place as a part of any container of its pool; None for what is in no such container."""
+        if not isinstance(place, tuple) or not self.pools.containers:
+            return None
+        node, *path = place
+        for i, maker in enumerate(path):
+            container = (maker, *path[:i])
+            if container in self.pools.containers:
+                return (node, _root(self.pools.containers, container), *path[i + 1 :])
+        return None
+
+
 @dataclass(slots=True)
 class Pools:
     """The places that make shared lists; lists of places with one root lie in one pool."""
@@ -81,12 +115,15 @@ class Pools:
     texts: dict[str, int] | None = None
     fields: dict[tuple[str, tuple[Type, ...]], int] = field(default_factory=dict[tuple[str, "tuple[Type, ...]"], int])
     has_codes: bool = False
+    changes: int = 0  #: so often places were united
     trips: Trips = field(init=False)
+    parts: Parts = field(init=False)
     placed_trips: Trips = field(init=False)
     container_trips: Trips = field(init=False)
 
     def __post_init__(self) -> None:
         self.trips = Trips(self.parents)
+        self.parts = Parts(self)
         self.placed_trips = Trips(self.placed)
         self.container_trips = Trips(self.containers)
 
@@ -95,9 +132,12 @@ class Pools:
         return _root(self.parents, place)
 
     def covers(self, place: object) -> bool:
-        """Whether a place makes shared lists, because it does or because it does in another trip."""
-        if place not in self.parents and (other := self.trips.like(place)) is not None:
-            self.parents[place] = self.root(other)
+        """Whether a place makes shared lists, because it does or because it does in another trip, or in another
+        container of a pool."""
+        if place not in self.parents:
+            other = self.trips.like(place) or self.parts.like(place)
+            if other is not None:
+                self.parents[place] = self.root(other)
         return place in self.parents
 
     def dtype_at(self, place: object) -> DType | None:
@@ -142,6 +182,7 @@ class Pools:
 
     def share(self, places: Collection[object]) -> bool:
         """Let places make lists in one pool; whether that is new."""
+        self.changes += 1
         return bool(_unite(self.parents, places)[1])
 
     def container_class(self, place: object) -> type | None:
@@ -157,6 +198,7 @@ class Pools:
         from tracejit.frontend.containers.tables import HAS_KNOWN_KEYS
 
         root, changed = _unite(self.containers, places)
+        self.changes += 1
         found = [cls for old in (root, *changed) if (cls := self.container_classes.pop(old, None)) is not None]
         fits = [cls for cls in found if issubclass(cls, base)]
         made = fits[0] if fits else own_class(base, root)
@@ -263,11 +305,12 @@ def attribute(c: Calls, x: SharedList | SharedText, name: str, node: ast.AST) ->
             return c.objects.member(x, shared_class(x), name, node)
 
 
-def change_length(ctx: Context, loop: ast.AST) -> None:
-    """Lower again with a loop over a list as one that looks at its length each time, if it does not yet."""
+def change_length(ctx: Context, loops: Collection[ast.AST]) -> None:
+    """Lower again with loops over a list as ones that look at its length each time, if they do not all yet."""
     assert ctx.recursion is not None
-    if loop not in ctx.recursion.known.changing:
-        ctx.recursion.known.changing.add(loop)
+    known = ctx.recursion.known.changing
+    if not known.issuperset(loops):
+        known.update(loops)
         raise Again
 
 

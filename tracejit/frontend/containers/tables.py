@@ -175,11 +175,9 @@ def _has_loop(calls: Calls, node: ast.AST, lst: FrontValue) -> FrontValue:
     classes = set(lst.storages) if isinstance(lst, GrowingList) else set[int]()
     if not calls.ctx.iterated & classes:
         return Static(False)
-    loop = next((loop for loop, sources in calls.ctx.list_loops if classes & set(sources)), None)
-    if loop is not None:
-        from tracejit.frontend.containers.shared_lists import change_length
+    from tracejit.frontend.containers.shared_lists import change_length
 
-        change_length(calls.ctx, loop)
+    change_length(calls.ctx, [loop for loop, sources in calls.ctx.list_loops if classes & set(sources)])
     return Static(True)
 
 

@@ -98,21 +98,20 @@ def _short(value: object) -> str:
 def _known(ctx: Context, text: str) -> int:
     """The number of a text that is known when compiling."""
     memory_of(ctx)
-    known = ctx.pools_known.texts
-    assert known is not None
-    if text not in known:
-        known[text] = len(known)
-        raise Again
-    return known[text]
+    return known_all(ctx, [text])[0]
 
 
 def known_all(ctx: Context, texts: Sequence[str]) -> list[int]:
-    """The numbers of several texts."""
+    """The numbers of several texts. Those that the memory has not yet are found in it when all is lowered again, which
+    need not be before the others are found."""
+    memory_of(ctx)
     known = ctx.pools_known.texts
-    if known is not None and (new := [t for t in dict.fromkeys(texts) if t not in known]):
+    assert known is not None
+    new = [t for t in dict.fromkeys(texts) if t not in known]
+    if new:
         known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
-        raise Again
-    return [_known(ctx, t) for t in texts]
+        ctx.stale.add(str)
+    return [known[t] for t in texts]
 
 
 # -- texts as numbers -----------------------------------------------------------------------------------------------
