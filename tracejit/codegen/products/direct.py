@@ -19,6 +19,8 @@ CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
 BLOCK_BYTES = 1 << 18
+#: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
+FAR, AHEAD = "_far", 24
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
 #: Beside the arguments: the rows of tiles, the columns of a block.
 _FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block")
@@ -63,11 +65,11 @@ class Shape:
         return tuple(f"tj_tile_{name}_{width}" for width in self.widths)
 
 
-def tile_call(name: str, width: int, *operands: str) -> str:
-    """One tile: `operands` are k, A, ar, ac, B, br, C, cr."""
+def tile_call(name: str, width: int, *operands: str, far: str = "") -> str:
+    """One tile: `operands` are k, A, ar, ac, B, br, C, cr; `far`: FAR for the one whose B is far away."""
     kinds = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64")
     typed = ", ".join(f"{kind} {x}" for kind, x in zip(kinds, operands, strict=True))
-    return f"  call void @tj_tile_{name}_{width}({typed})"
+    return f"  call void @tj_tile_{name}_{width}{far}({typed})"
 
 
 def spread_text(size: int) -> str:
@@ -83,9 +85,10 @@ def spread_text(size: int) -> str:
   %reached = or i1 %unit.a, %spread"""
 
 
-def tile_text(name: str, full: int, rows: int, width: int) -> str:
+def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str:
     """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes. The
-    lines of C come to the cache while k runs: they are written at the end, one after the other."""
+    lines of C come to the cache while k runs: they are written at the end, one after the other. With FAR for `far`
+    lines of B are asked for AHEAD rows before they are needed."""
     type, size = TYPES[name]
     lanes = min(width, full)
     vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
@@ -109,6 +112,14 @@ def tile_text(name: str, full: int, rows: int, width: int) -> str:
             f"  %bp{v} = getelementptr {type}, ptr %pb, i64 {v * lanes}",
             f"  %b{v} = load {vector}, ptr %bp{v}, align {size}",
         ]
+    if far:
+        entry.append(f"  %ahead = mul i64 %br, {AHEAD}")
+        loop.append(f"  %pb.ahead = getelementptr {type}, ptr %pb, i64 %ahead")
+        for at in range(0, width * size, LINE):
+            loop += [
+                f"  %ahead{at} = getelementptr i8, ptr %pb.ahead, i64 {at}",
+                f"  call void @llvm.prefetch.p0(ptr %ahead{at}, i32 0, i32 3, i32 1)",
+            ]
     stores: list[str] = []
     for r in range(rows):
         loop += [
@@ -128,7 +139,7 @@ def tile_text(name: str, full: int, rows: int, width: int) -> str:
     return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-define void @tj_tile_{name}_{width}({params}) noinline nounwind {{
+define void @tj_tile_{name}_{width}{far}({params}) noinline nounwind {{
 entry:
 {lines(entry)}
   br label %loop

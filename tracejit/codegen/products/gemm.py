@@ -1,6 +1,6 @@
-"""Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of one row or
-column in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors beyond the caches,
-for few rows and columns that sum much, and for what is left on machines with short vectors.
+"""Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of a few rows
+or of one column in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors beyond the
+caches, for few rows and columns that sum much, and for what is left on machines with short vectors.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
@@ -12,6 +12,7 @@ needs it: then `@tj_resolve` gives the address of a part.
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.few import FAR_BYTES, MOST, MOST_NEAR
 from tracejit.codegen.products.pieces import PARAMS, TYPES
 
 #: dtypes with products of their own.
@@ -19,6 +20,7 @@ DTYPES = tuple(TYPES)
 #: Parts that a process links when they are needed: `@tj_NAME_T`, its arguments and its result.
 PARTS = {
     "panels": (f"{PARAMS}, i1 %share", "void"),
+    "few": (f"{PARAMS}, i1 %share", "void"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
@@ -33,9 +35,10 @@ NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
 
 def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_lazy: bool = False) -> str:
     """The products of one dtype; `has_blas`: there is a BLAS, `is_lazy`: parts are found when they are needed."""
+    lanes = options.vector_bits // (8 * TYPES[name][1])
     rest = "packed" if has_blas and options.vector_bits < 256 else "panels"
     parts = "\n".join(_later(part, name) for part in PARTS) if is_lazy else _declared(name)
-    choices = [_choice(name, suffix, rest, "packed" if has_blas else "panels") for suffix in ("", "_inner")]
+    choices = [_choice(name, suffix, lanes, rest, "packed" if has_blas else "panels") for suffix in ("", "_inner")]
     return "\n".join((_DIRECT.format(name=name), parts, _clear(name), *choices))
 
 
@@ -102,9 +105,10 @@ done:
 }}"""
 
 
-def _choice(name: str, suffix: str, rest: str, vectors: str) -> str:
-    """Tiles where they fit, a few numbers and one row or column by themselves, the others by `rest`, vectors with large
-    matrices and narrow matrices by `vectors`. A product with one column is the transposed one with one row."""
+def _choice(name: str, suffix: str, lanes: int, rest: str, vectors: str) -> str:
+    """Tiles where they fit, a few numbers, one row or column and a few rows in their own ways, the others by `rest`,
+    vectors with large matrices and narrow matrices by `vectors`. A product with one column is the transposed one with
+    one row."""
     share = "false" if suffix else "true"
     tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
     narrow = rest if rest == vectors else "narrow"
@@ -157,7 +161,20 @@ several:
   %single = icmp eq i64 %n, 1
   %dense = icmp eq i64 %cr, 1
   %column = and i1 %single, %dense
-  br i1 %column, label %one.column, label %{narrow}
+  br i1 %column, label %one.column, label %few.rows
+few.rows:
+  %of.b = mul i64 %k, %n
+  %is.far = icmp sgt i64 %of.b, {FAR_BYTES // TYPES[name][1]}
+  %most = select i1 %is.far, i64 {MOST}, i64 {MOST_NEAR}
+  %no.more = icmp sle i64 %m, %most
+  %lies = icmp eq i64 %bc, 1
+  %wide = icmp sge i64 %n, {lanes}
+  %f0 = and i1 %no.more, %lies
+  %f1 = and i1 %f0, %wide
+  br i1 %f1, label %bands, label %{narrow}
+bands:
+  call void @tj_few_{name}({PARAMS}, i1 {share})
+  ret void
 one.column:
   %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c, i1 {share})
   br i1 %column.done, label %done, label %{vectors}

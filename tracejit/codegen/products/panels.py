@@ -14,7 +14,7 @@ An element is a chain of multiply-adds over k, or the sum of such chains over `D
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON, ELEMENTS, Shape, spread_text, tile_call
+from tracejit.codegen.products.direct import COMMON, ELEMENTS, FAR, Shape, spread_text, tile_call, tile_text
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text, plain_text
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
@@ -79,7 +79,8 @@ declare void {self.store}({self.vector}, ptr, i32, {self.mask})
             self._slice(),
             self._whole(),
         )
-        return "\n".join((declarations, *parts))
+        far = tile_text(self.name, self.lanes, self.rows, self.width, FAR)
+        return "\n".join((declarations, far, *parts))
 
     # -- packing ------------------------------------------------------------------------------------------------
 
@@ -319,6 +320,7 @@ done:
         type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
         of_a = "%deep", "%a.deep", "%t.row", "%t.step"
         whole = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr")
+        far = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr", far=FAR)
         one = tile_call(self.name, lanes, *of_a, "%b.at", "%b.row", "%d.at", "%dr")
         return f"""
 define internal void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
@@ -388,6 +390,11 @@ deeper:
   %dr = select i1 %straight, i64 %cr, i64 {width}
   br i1 %is.narrow, label %narrow, label %broad
 broad:
+  br i1 %in.place, label %far, label %near
+far:
+{far}
+  br label %ended
+near:
 {whole}
   br label %ended
 narrow:

@@ -9,6 +9,7 @@ from tracejit.codegen.llvm.text import FOOTER, once
 from tracejit.codegen.products import gemm
 from tracejit.codegen.products.blas import blas_text
 from tracejit.codegen.products.direct import direct_text
+from tracejit.codegen.products.few import few_text
 from tracejit.codegen.products.line import line_text
 from tracejit.codegen.products.panels import panels_text
 from tracejit.codegen.products.tiny import tiny_text
@@ -147,4 +148,5 @@ def _tiles(name: str, options: LlvmOptions) -> tuple[str, str]:
 
 
 def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
-    return {"panels": panels_text(name, options), "line": line_text(name, options), "turn": turn_text(name, options)}
+    texts = {"panels": panels_text, "few": few_text, "line": line_text, "turn": turn_text}
+    return {part: text(name, options) for part, text in texts.items()}
