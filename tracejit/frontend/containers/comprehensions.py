@@ -7,7 +7,9 @@ time only, the comprehension is the loop it abbreviates, with a growing list.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.containers import list_calls
@@ -15,42 +17,80 @@ from tracejit.frontend.containers.generators import is_endless
 from tracejit.frontend.containers.tables import is_iterator
 from tracejit.frontend.context import Frame
 from tracejit.frontend.restarts import ListGrows
-from tracejit.frontend.syntax.desugar import Branch, ForLoop, Statement
-from tracejit.frontend.syntax.scopes import names_bound
+from tracejit.frontend.syntax.desugar import Branch, ForLoop, Statement, desugar
+from tracejit.frontend.syntax.scopes import annotate_within, names_bound
 from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
-_LIST = "$list"
+_LIST, _FOUND = "$list", "$found"
 
 
-def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
-    """The list that a comprehension makes."""
+@contextmanager
+def _own_names(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> Iterator[None]:
+    """The variables of a comprehension are its own; what `:=` binds is the function's."""
     frame = c.ctx.frame
     outer, around = dict(frame.env), frame.scope
     frame.scope = scope = Frame(frame.source, {}, enclosing=around or frame, is_function=False)
     try:
+        yield
+    finally:
+        # Functions made here see the targets' last values from now on; until now they saw those in the frame.
+        targets = frozenset().union(*(names_bound(g.target) for g in node.generators))
+        scope.env = {name: frame.env[name] for name in targets if name in frame.env}
+        outer |= {name: frame.env[name] for name in names_bound(node) if name in frame.env}
+        frame.env, frame.scope = outer, around
+
+
+def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+    """The list that a comprehension makes."""
+    with _own_names(c, node):
         place = c.ctx.place(node)
         if c.ctx.growing.covers(place) and place not in c.ctx.steady:
             return _looped(c, node)
         items: list[FrontValue] = []
         path = c.ctx.path
+        env = dict(c.ctx.frame.env)
         try:
             _unroll(c, node, node.generators, items)
         except _AtRunTime:
-            c.ctx.path = path
+            c.ctx.path, c.ctx.frame.env = path, env
             if place in c.ctx.steady:
                 raise ListGrows((place,), None) from None
             c.ctx.growing.setdefault(place, None)
             c.ctx.stale.add(place)  # what was lowered of it so far goes with this lowering
             return _looped(c, node)
         return c.lists.made(items, node)
-    finally:
-        # Functions made here see the targets' last values from now on; until now they saw those in the frame.
-        targets = frozenset().union(*(names_bound(g.target) for g in node.generators))
-        scope.env = {name: frame.env[name] for name in targets if name in frame.env}
-        frame.env, frame.scope = outer, around
+
+
+def leaves_early(c: Calls, call: ast.Call, generator: ast.GeneratorExp, wanted: bool) -> FrontValue:
+    """`any(... for ...)` or `all(... for ...)`, which leaves the items behind the one that decides, and where `:=`
+    binds names of the function."""
+    made: list[ast.stmt] | None = call.__dict__.get(_FOUND)
+    if made is None:
+        test = generator.elt if wanted else ast.UnaryOp(ast.Not(), generator.elt)
+        found: ast.expr = ast.Name(_FOUND, ast.Load())
+        leave = ast.If(found if wanted else ast.UnaryOp(ast.Not(), found), [ast.Break()], [])
+        body: list[ast.stmt] = [ast.If(test, [_set_found(wanted)], []), leave]
+        for part in reversed(generator.generators):
+            for condition in reversed(part.ifs):
+                body = [ast.If(condition, body, [])]
+            body = [ast.For(part.target, part.iter, body, []), copy.deepcopy(leave)]
+        made = call.__dict__[_FOUND] = [_set_found(not wanted), body[0]]
+        for inner in (n for statement in made for n in ast.walk(statement)):
+            if "lineno" in inner._attributes and not hasattr(inner, "lineno"):
+                ast.copy_location(inner, generator)  # type: ignore[type-var]
+    with _own_names(c, generator):
+        statements = desugar(made, c.ctx.frame.source.node)
+        annotate_within(statements, names_bound(generator) | {_FOUND})
+        for statement in statements:
+            c.statements.statement(statement)
+        return c.ctx.frame.env[_FOUND]
+
+
+def _set_found(value: bool) -> ast.stmt:
+    return ast.Assign([ast.Name(_FOUND, ast.Store())], ast.Constant(value))
 
 
 class _AtRunTime(Exception):
@@ -110,6 +150,8 @@ def _looped(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
         for test in reversed(generator.ifs):
             body = [Branch(test, body, [], test)]
         body = [ForLoop(generator.target, generator.iter, body, (), generator.iter)]
+    if bound := names_bound(node):
+        annotate_within(body, bound)
     for statement in body:
         c.statements.statement(statement)
     return made

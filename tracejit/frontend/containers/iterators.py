@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.containers import list_calls
+from tracejit.frontend.containers.comprehensions import leaves_early
 from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.containers.tables import is_iterator, new_table
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.kinds import TupleKind
+from tracejit.frontend.syntax.scopes import names_bound
 from tracejit.frontend.syntax.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -156,15 +158,17 @@ def _next_of_generator(c: Calls, call: ast.Call) -> FrontValue:
     generator, *default = call.args
     assert isinstance(generator, ast.GeneratorExp)
     missing = ast.Raise(ast.Constant(StopIteration)) if not default else ast.Return(default[0])  # type: ignore[arg-type]
-    made = _function(call, generator, ast.Return(generator.elt), [missing])
+    made = _function(c, call, generator, ast.Return(generator.elt), [missing])
     return c.call_value(_closure(c, made), [], {}, call)
 
 
 def _any_or_all(c: Calls, call: ast.Call, generator: ast.GeneratorExp, wanted: bool) -> FrontValue:
     """`any(... for ...)` and `all(... for ...)`, which leave the items behind the one that decides."""
+    if names_bound(generator):
+        return leaves_early(c, call, generator, wanted)
     found = generator.elt if wanted else ast.UnaryOp(ast.Not(), generator.elt)
     step = ast.If(found, [ast.Return(ast.Constant(wanted))], [])
-    made = _function(call, generator, step, [ast.Return(ast.Constant(not wanted))])
+    made = _function(c, call, generator, step, [ast.Return(ast.Constant(not wanted))])
     return c.call_value(_closure(c, made), [], {}, call)
 
 
@@ -172,7 +176,7 @@ def one_by_one(c: Calls, node: ast.expr) -> FrontValue | None:
     """What a `for` runs over, if that is a generator expression of which it can be told when it makes an item."""
     if not isinstance(node, ast.GeneratorExp) or _is_harmless(node):
         return None
-    return c.call_value(_closure(c, _function(node, node, ast.Expr(ast.Yield(node.elt)), [])), [], {}, node)
+    return c.call_value(_closure(c, _function(c, node, node, ast.Expr(ast.Yield(node.elt)), [])), [], {}, node)
 
 
 def arguments(c: Calls, fn: FrontValue, nodes: Sequence[ast.expr]) -> list[FrontValue]:
@@ -259,10 +263,16 @@ def lazily(c: Calls, node: ast.GeneratorExp) -> FrontValue:
         given = ast.copy_location(ast.Name(".0", ast.Load()), first.iter)
         inner = ast.comprehension(first.target, given, first.ifs, first.is_async)
         generator = ast.copy_location(ast.GeneratorExp(node.elt, [inner, *rest]), node)
-        held = _function(generator, generator, ast.Expr(ast.Yield(node.elt)), [])
+        held = _function(c, generator, generator, ast.Expr(ast.Yield(node.elt)), [])
         held.args.args.append(ast.copy_location(ast.arg(".0"), node))
         node.__dict__["_tracejit_lazily"] = held
     return c.call_value(_closure(c, held), [c.expressions.value(first.iter)], {}, node)
+
+
+def require_no_names(c: Calls, generator: ast.GeneratorExp) -> None:
+    """Refuse `:=` in a generator expression whose items are made one by one, in a function of its own."""
+    if names_bound(generator):
+        c.ctx.refuse(generator, "':=' in a generator expression binds a name of the function", "a loop")
 
 
 def _is_harmless(generator: ast.GeneratorExp) -> bool:
@@ -279,8 +289,11 @@ def _is_harmless(generator: ast.GeneratorExp) -> bool:
     return True
 
 
-def _function(node: ast.AST, generator: ast.GeneratorExp, step: ast.stmt, end: list[ast.stmt]) -> ast.FunctionDef:
+def _function(
+    c: Calls, node: ast.AST, generator: ast.GeneratorExp, step: ast.stmt, end: list[ast.stmt]
+) -> ast.FunctionDef:
     """A function that does something with each item of a generator expression: the same one each time."""
+    require_no_names(c, generator)
     made: ast.FunctionDef | None = node.__dict__.get("_tracejit_items")
     if made is None:
         body = step

@@ -33,8 +33,9 @@ from tracejit.frontend.syntax.desugar import (
 )
 from tracejit.frontend.syntax.trees import nodes_in, parts_of
 
-#: The attributes of a syntax node that remember the names it binds, reads, and reads in functions that stand in it.
-_BOUND, _READ, _CLOSED = "_tracejit_bound", "_tracejit_read", "_tracejit_closed"
+#: The attributes of a syntax node that remember the names it binds, perhaps binds, reads, and reads in functions that
+#: stand in it.
+_BOUND, _PERHAPS, _READ, _CLOSED = (f"_tracejit_{name}" for name in ("bound", "perhaps", "read", "closed"))
 
 
 def names_read(node: ast.AST) -> frozenset[str]:
@@ -112,6 +113,16 @@ def _names_bound(node: ast.AST) -> frozenset[str]:
             return frozenset().union(*(names_bound(n) for n in _comprehended(node) if n not in targets))
         case _:
             return frozenset().union(*map(names_bound, parts_of(node)))
+
+
+def _perhaps_bound(node: ast.AST) -> frozenset[str]:
+    """Names that `:=` binds where a simple statement may not come to it; remembered on it."""
+    known: frozenset[str] | None = node.__dict__.get(_PERHAPS)
+    if known is None:
+        maybe = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.BoolOp | ast.IfExp | ast.Compare
+        parts = (n for n in nodes_in(node) if isinstance(n, maybe))
+        known = node.__dict__[_PERHAPS] = frozenset().union(*map(names_bound, parts))
+    return known
 
 
 def assigned(statements: Iterable[Statement]) -> set[str]:
@@ -303,7 +314,7 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
             case Rest(loop):
                 live = _live_before([loop], live, always)
             case _:
-                live = (live - names_bound(s)) | names_read(s)
+                live = (live - (names_bound(s) - _perhaps_bound(s))) | names_read(s)
         live |= always
     return live
 
