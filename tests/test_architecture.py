@@ -48,6 +48,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/independent.py": {"sub": "the place of a trip beside others"},
     "transforms/derivatives/truncated.py": {
         "logical_not": "whether a trip takes the other side",
+        "detach": "what a segment hands on",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),

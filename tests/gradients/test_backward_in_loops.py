@@ -371,7 +371,48 @@ def a_few_losses_at_a_time(w, n):
     return total + len(losses)
 
 
+def a_few_losses_and_a_step(w, n):
+    losses, total = [], 0.0
+    for i in range(3 * n + 1):
+        losses.append((tj.tanh(w * i) * w).sum())
+        if len(losses) == 3:
+            loss = sum(losses) / len(losses)
+            loss.backward()
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+            total = total + loss.item()
+            losses = []
+    if losses:
+        (losses[0] * len(losses)).backward()
+    return total
+
+
+def what_is_left_of_a_list(w, n):
+    h, hs = w.detach() + 0.2, [w.detach() * 0.3]
+    for i in range(2 * n):
+        h = tj.tanh(h * w + i)
+        hs.append(h)
+        if i % 3 == 2 or h.sum() < 0.0:
+            loss = (tj.stack(hs) ** 2).mean()
+            loss.backward()
+            with tj.no_grad():
+                w -= 0.2 * w.grad
+            hs.clear()
+            h = h.detach()
+            if i > 6:
+                break
+    loss = h.sum()
+    for k, a in enumerate(hs):
+        loss = loss + (a * k).sum()
+    if n > 0 and len(hs) > 0:
+        loss.backward()
+    return loss.detach()
+
+
 PROGRAMS = [
+    a_few_losses_and_a_step,
+    what_is_left_of_a_list,
     a_stack_of_losses,
     a_stack_that_fills_and_empties,
     a_few_losses_at_a_time,

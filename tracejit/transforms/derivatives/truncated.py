@@ -25,6 +25,7 @@ from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, 
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.derivatives.earlier_trips import carried_to
 from tracejit.transforms.derivatives.effects import without_effects
+from tracejit.transforms.derivatives.lengths import lengths_by_counting
 from tracejit.transforms.derivatives.residuals import live
 
 _SIZE, _FLAG = ScalarType(I64), ScalarType(BOOL)
@@ -38,6 +39,8 @@ def truncated(graph: Graph) -> Graph:
     """The graph with loops over segments where derivatives are taken under a condition in a loop and go through its
     earlier trips."""
     at = 0
+    if any(op.name == "gradient" for op in walk(graph.body)):
+        graph = lengths_by_counting(graph)
     while True:
         found = [(loop, paths) for loop in walk(graph.body) if loop.name == "loop" and (paths := _paths(graph, loop))]
         if at >= len(found):
@@ -125,8 +128,9 @@ class _Segments:
 
     @property
     def are_possible(self) -> bool:
-        return not any(isinstance(self.carried[i].type, ListType) for i in self.cut) and not any(
-            op.name in ("gradient", "tangent") for op in self.conditions()
+        return not any(
+            op.name in ("gradient", "tangent") or any(isinstance(r.type, ListType) for r in op.results)
+            for op in self.conditions()
         )
 
     def conditions(self) -> Iterator[Op]:
@@ -151,10 +155,11 @@ class _Segments:
             going, *following = then.inline(self.body, (here, *state))
             after = then.wrap(here) + 1
             goes_on = then.logical_and(then.wrap(going), then.lt(after, then.wrap(limit)))
-            return goes_on.value, after.value, *following, *(following[i] for i in cut)
+            left, last = self.parted(then, goes_on.value, following)
+            return goes_on.value, after.value, *left, *last
 
         def none(orelse: Rebuilder) -> Sequence[Value]:
-            left = [orelse.detach(orelse.wrap(v)).value if i in cut else v for i, v in enumerate(state)]
+            left = [_nothing_of(orelse, v) if i in cut else v for i, v in enumerate(state)]
             return orelse.constant(False, _FLAG), here, *left, *(state[i] for i in cut)
 
         like = (first, *heads, *finals)
@@ -162,10 +167,31 @@ class _Segments:
         results = self.last_trip(outer, ways, (Value(_FLAG, "go"), *like), began, trip, none)
         block = outer.block((index, *like), results, "body")
         zero = b.constant(0, _SIZE)
-        operands = (limit, go, zero, *inits, *(inits[i] for i in cut))
+        runs = b.logical_and(b.wrap(go), b.lt(0, b.wrap(limit)))
+        left, last = self.parted(b, runs.value, inits)
+        operands = (limit, go, zero, *left, *last)
         found = b.emit("loop", operands, blocks=[block], like=like, mapping={}, span=self.loop.span)[1:]
         last = dict(zip(cut, found[len(heads) :], strict=True))
         return [last.get(i, v) for i, v in enumerate(found[: len(heads)])]
+
+    def parted(self, b: Rebuilder, goes_on: Value, state: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+        """What the next segment begins with, and what the loop leaves if there is none, of what it cuts: a list is one
+        of these."""
+        left, last = list(state), [state[i] for i in self.cut]
+        lists = [(at, i) for at, i in enumerate(self.cut) if isinstance(state[i].type, ListType)]
+        if lists:
+            then, orelse = b.nested(), b.nested()
+            items = [state[i] for _, i in lists]
+            sides = (
+                (then, [*items, *(_nothing_of(then, v) for v in items)], "then"),
+                (orelse, [*(_nothing_of(orelse, v) for v in items), *items], "else"),
+            )
+            blocks = [side.block((), results, label) for side, results, label in sides]
+            like = [Value(v.type, v.name) for v in (*items, *items)]
+            found = b.emit("if", (goes_on,), blocks=blocks, like=like, mapping={})
+            for (at, i), first, final in zip(lists, found, found[len(lists) :], strict=False):
+                left[i], last[at] = first, final
+        return left, last
 
     def trips_before(
         self, b: Rebuilder, limit: Value, first: Value, go: Value, heads: Sequence[Value]
@@ -270,6 +296,13 @@ class _Segments:
             )
 
         return visit
+
+
+def _nothing_of(b: Rebuilder, value: Value) -> Value:
+    """Emit what leads to nothing that a value was made of: the value itself, or an empty list."""
+    if isinstance(value.type, ListType):
+        return b.emit("list_new", (), {"element": value.type.element})[0]
+    return b.detach(b.wrap(value)).value
 
 
 class _EarlySegments(_Segments):
