@@ -36,6 +36,25 @@ def test_the_log_prints_stages_to_stderr(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == f"// @f after dce\n{LEAN}\n"
 
 
+UNFOLDED = """graph @f(%x: f64) on cpu {
+  %sin = sin(%x) : f64
+  %one = const() {value = 1.0, type = !f64} : f64
+  %y = mul(%sin, %one) : f64
+  yield %y
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["canonicalize", "cse", "licm", "scalarize"])
+def test_what_a_transform_leaves_as_it_is_stays_the_same_op(name: str) -> None:
+    before = parse(UNFOLDED)
+    after = pipeline.run(before, [name])
+    assert after.body.ops[0] is before.body.ops[0]
+    assert (after is before) == (name in ("cse", "licm"))
+    again = pipeline.run(after, [name])
+    assert all(new is old for new, old in zip(again.body.ops, after.body.ops, strict=True))
+
+
 def test_an_unknown_transform_is_an_error() -> None:
     with pytest.raises(ValueError, match="there is no transform 'nothing'"):
         pipeline.run(parse(DEAD), ["nothing"])

@@ -59,8 +59,7 @@ def updated(op: Op) -> int:
 def shared(op: Op) -> Value | None:
     """The operand whose storage the op's first result shares without taking it over."""
     lower = op.defn.lower
-    lends = lower.view != "" if isinstance(lower, Pointwise) else op.name in LENDING
-    if not lends:
+    if not (lower.view if isinstance(lower, Pointwise) else op.name in LENDING):
         return None
     return op.operands[0] if has_storage(op.operands[0]) and has_storage(op.results[0]) else None
 

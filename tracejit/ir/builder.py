@@ -307,7 +307,10 @@ Visit = Callable[["Rebuilder", Op, tuple[Value, ...]], "Sequence[Value] | None"]
 
 
 class Rebuilder(Builder):
-    """A builder that re-emits old ops; `mapping` says which new value stands for an old one."""
+    """A builder that re-emits old ops; `mapping` says which new value stands for an old one. Where one re-emits no op
+    more than once (`keeps`), what stays as it is becomes part of the new graph itself: later transforms know it."""
+
+    keeps = False
 
     def __init__(self, visit: Visit | None, mapping: dict[Value, Value], span: Span | None = None) -> None:
         super().__init__(span)
@@ -316,7 +319,7 @@ class Rebuilder(Builder):
 
     def nested(self) -> Rebuilder:
         inner = Rebuilder(self.visit, self.mapping, self.span)
-        inner.names = self.names
+        inner.names, inner.keeps = self.names, self.keeps
         return inner
 
     def spelled(self, type: Type) -> Type:
@@ -333,11 +336,18 @@ class Rebuilder(Builder):
         """Re-emit an old op with new operands, rebuilding its blocks."""
         operands = tuple(map(self.value, op.operands)) if operands is None else tuple(operands)
         attrs = op.attrs if attrs is None else attrs
+        is_same = self.keeps and operands == op.operands and attrs is op.attrs and self.span is op.span
         if not op.blocks and types_follow(op):
+            if is_same:
+                self.append_op(op)
+                return op.results
             if attrs is op.attrs and _is_typed_alike(op, operands):
                 return self._again(op, operands)
             return self.emit(op.defn, operands, attrs, names=[r.name for r in op.results], span=op.span)
-        blocks = [self.block_like(block) for block in op.blocks]
+        blocks = tuple([self.block_like(block) for block in op.blocks])
+        if is_same and blocks == op.blocks and self._stay(op.results):
+            self.append_op(op)
+            return op.results
         return self.emit(op.defn, operands, attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span)
 
     def _again(self, op: Op, operands: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -346,8 +356,14 @@ class Rebuilder(Builder):
         self.append_op(Op(op.defn, operands, op.attrs, results, (), op.span or self.span))
         return results
 
+    def _stay(self, olds: Sequence[Value]) -> bool:
+        """Whether the types of values name the same values as before."""
+        return not self.names and all(self.mapping.get(d, d) is d for old in olds for d in type_values(old.type))
+
     def params_like(self, olds: Sequence[Value]) -> tuple[Value, ...]:
-        """New block parameters for old ones, entered in the mapping."""
+        """New block parameters for old ones, entered in the mapping; those that may be `keeps` stay."""
+        if self.keeps and self._stay(olds):
+            return tuple(olds)
         news = values_like(olds, self.mapping, self.names)
         self.mapping.update(zip(olds, news, strict=True))
         return news
@@ -360,8 +376,19 @@ class Rebuilder(Builder):
         """Rebuild a nested block."""
         inner = self.nested()
         params = inner.params_like(block.params)
-        results = inner.inline(block, params)
-        return inner.block(params, results, block.label)
+        return inner.finished(block, params, inner.inline(block, params))
+
+    def finished(self, old: Block, params: tuple[Value, ...], results: tuple[Value, ...]) -> Block:
+        """The block that an old one became; itself where nothing changed."""
+        if params == old.params and results == old.results and tuple(self.ops) == old.ops:
+            return old
+        return self.block(params, results, old.label)
+
+    def graph(self, old: Graph) -> Graph:
+        """A whole graph, re-emitted here; itself where nothing changed."""
+        params = self.params_like(old.params)
+        body = self.finished(old.body, params, self.inline(old.body, params))
+        return old if body is old.body else Graph(old.name, body, old.device, old.inout, old.policy)
 
     def inline(self, block: Block, arguments: Sequence[Value] = ()) -> tuple[Value, ...]:
         """Re-emit a block's ops here with `arguments` for its parameters; gives the new results."""
@@ -434,7 +461,4 @@ def stated(infer: Callable[..., tuple[Type, ...]]) -> Callable[..., tuple[Type, 
 
 def rebuild(graph: Graph, visit: Visit | None) -> Graph:
     """The graph re-emitted op by op. `visit(b, op, operands)` gives the new results, or None to copy the op."""
-    b = Rebuilder(visit, {})
-    params = b.params_like(graph.params)
-    results = b.inline(graph.body, params)
-    return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+    return Rebuilder(visit, {}).graph(graph)

@@ -59,9 +59,11 @@ class Op:
     blocks: tuple[Block, ...] = ()
     span: Span | None = None
     name: str = field(init=False, repr=False)  #: the definition's; transforms ask for it more than for all else
+    _reads: Sequence[Value] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.name = self.defn.name  # type: ignore[misc]
+        self._reads = None  # type: ignore[misc]
 
     def block(self, label: str) -> Block:
         """The nested block of that label."""
@@ -140,13 +142,22 @@ def has_effect(op: Op) -> bool:
 def reads(op: Op) -> Sequence[Value]:
     """Every value the op itself reads: operands, and dims named by its result types that are not results of its own
     (not what its blocks read)."""
-    found: list[Value] | None = None
-    for result in op.results:
-        if result.type.__class__ is not ScalarType:
-            dims = [value for value in type_values(result.type) if value not in op.results]
-            if dims:
-                found = [*(op.operands if found is None else found), *dims]
-    return op.operands if found is None else found
+    found = op._reads
+    if found is None:
+        found = op.operands
+        for result in op.results:
+            if result.type.__class__ is not ScalarType:
+                dims = [value for value in type_values(result.type) if value not in op.results]
+                found = (*found, *dims) if dims else found
+        op._reads = found  # type: ignore[misc]
+    return found
+
+
+def with_ops(block: Block, ops: Iterable[Op], results: Iterable[Value] | None = None) -> Block:
+    """The block with other ops and results; itself where they are the same."""
+    ops, results = tuple(ops), block.results if results is None else tuple(results)
+    same = ops == block.ops and results == block.results
+    return block if same else Block(block.params, ops, results, block.label)
 
 
 def values_behind(ops: Sequence[Op], results: Iterable[Value]) -> set[Value]:

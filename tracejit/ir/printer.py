@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import Dim, DType, ListType, ScalarType, TensorType, Type, dim_text
 
 #: A name as the grammar spells it: a word, further words after dots.
@@ -32,24 +32,30 @@ def called_graphs(graph: Graph) -> tuple[Graph, ...]:
     """The graph and every graph its ops' attributes name, directly or through another, in first-use order."""
     found: dict[Graph, None] = {graph: None}
     queue = [graph]
-    while queue:
-        for op in walk(queue.pop(0).body):
-            if op.attrs:
-                for callee in _graphs_in(op.attrs.values()):
-                    if callee not in found:
-                        found[callee] = None
-                        queue.append(callee)
+    for caller in queue:
+        named: list[Graph] = []
+        _note_graphs(caller.body, named)
+        new = [callee for callee in dict.fromkeys(named) if callee not in found]
+        found.update(dict.fromkeys(new))
+        queue += new
     return tuple(found)
 
 
-def _graphs_in(attrs: Iterable[Any]) -> Sequence[Graph]:
-    found: list[Graph] | None = None
-    for value in attrs:
+def _note_graphs(block: Block, found: list[Graph]) -> None:
+    for op in block.ops:
+        if op.attrs:
+            _note_graphs_in(op.attrs.values(), found)
+        for nested in op.blocks:
+            _note_graphs(nested, found)
+
+
+def _note_graphs_in(values: Iterable[Any], found: list[Graph]) -> None:
+    for value in values:
         kind = value.__class__
-        if kind is Graph or kind is tuple:
-            found = [] if found is None else found
-            found += [value] if kind is Graph else _graphs_in(value)
-    return found or ()
+        if kind is Graph:
+            found.append(value)
+        elif kind is tuple:
+            _note_graphs_in(value, found)
 
 
 def type_text(type: Type, dim: Callable[[Dim | None], str] = dim_text) -> str:

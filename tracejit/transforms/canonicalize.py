@@ -41,9 +41,7 @@ def canonicalize(graph: Graph) -> Graph:
     changed = True
     while changed:
         b = _Simplifier({}, _Facts(graph))
-        params = b.params_like(graph.params)
-        results = b.inline(graph.body, params)
-        graph = Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+        graph = b.graph(graph)
         changed = b.facts.changed
     return graph
 
@@ -62,6 +60,8 @@ class _Facts:
 
 class _Simplifier(Rebuilder):
     """A rebuilder that gives something simpler for an op where it can."""
+
+    keeps = True
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class _Simplifier(Rebuilder):
         """A branch, in which the condition is known."""
         inner = self.nested()
         inner.conditions[condition] = block.label == "then"
-        return inner.block((), inner.inline(block), block.label)
+        return inner.finished(block, (), inner.inline(block))
 
     def loop(self, op: Op, operands: tuple[Value, ...]) -> Results:
         limit, go = self.number_of(operands[0]), self.number_of(operands[1])

@@ -31,14 +31,13 @@ Seen: TypeAlias = "ChainMap[object, Sequence[Value]]"
 @transform("cse")
 def cse(graph: Graph) -> Graph:
     """Replace an op by the results of the same op before it, in its block or an enclosing one."""
-    b = _Merger({}, ChainMap(), {})
-    params = b.params_like(graph.params)
-    results = b.inline(graph.body, params)
-    return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+    return _Merger({}, ChainMap(), {}).graph(graph)
 
 
 class _Merger(Rebuilder):
     """A rebuilder that knows the ops in sight; `same` maps values computed again to the first ones."""
+
+    keeps = True
 
     def __init__(
         self, mapping: dict[Value, Value], seen: Seen, same: dict[Value, Value], span: Span | None = None

@@ -27,12 +27,12 @@ from tracejit.transforms.fusion.spaces import (
     Shape,
     Source,
     Space,
-    is_fill,
+    bits_of,
     is_map,
-    is_member,
     is_view,
     members_of,
     misread,
+    role_of,
     shape_of,
 )
 from tracejit.transforms.pipeline import transform
@@ -105,6 +105,8 @@ class BlockFusion:
         self.reasons = reasons
         self.visible = visible
         self.makers = {r: at for at, op in enumerate(self.ops) for r in op.results}
+        self.roles = [role_of(op) for op in self.ops]
+        self.reads = [tuple(all_reads(op)) for op in self.ops]
         self.roots = Roots()
         for op in self.ops:
             self.roots.enter(op)
@@ -127,27 +129,30 @@ class BlockFusion:
         for root, takers in self.takers.items():
             seen |= takers if root in self.visible else 0
         before: list[int] = []
+        reach: list[int] = []  #: the same and the op itself
         guard = 0
         for at, op in enumerate(self.ops):
             needs = 0
-            for value in all_reads(op):
+            for value in self.reads[at]:
                 maker = self.makers.get(value)
                 if maker is not None:
-                    needs |= before[maker] | 1 << maker
-            if has_effect(op):
+                    needs |= reach[maker]
+            effect = has_effect(op)
+            if effect:
                 earlier = seen & (1 << at) - 1
                 needs |= earlier
                 for taker in members_of(earlier & ~guard):
                     needs |= before[taker]
             before.append(needs | guard)
-            if has_effect(op):
-                guard |= before[at] | 1 << at
+            reach.append(before[at] | 1 << at)
+            if effect:
+                guard |= reach[at]
         return before
 
     def _resting(self) -> int:
         """The positions of ops that rest on a member, or are one, as bits: the others can come between no members."""
-        members = sum(1 << at for at, op in enumerate(self.ops) if is_member(op))
-        return members | sum(1 << at for at, before in enumerate(self.before) if before & members)
+        members = bits_of(at for at, role in enumerate(self.roles) if role == "member")
+        return members | bits_of(at for at, before in enumerate(self.before) if before & members)
 
     def _takers(self) -> dict[Value, int]:
         """For each root, the positions of the ops that take its storage over, as bits."""
@@ -183,7 +188,7 @@ class BlockFusion:
 
     def _through_views(self, value: Value, where: Index | None) -> tuple[Value, Index | None]:
         maker = self.makers.get(value)
-        while maker is not None and is_view(self.ops[maker]):
+        while maker is not None and self.roles[maker] == "view":
             view = self.ops[maker]
             where = None if where is None else read_indices(view, where)[0]
             value = view.operands[0]
@@ -195,7 +200,7 @@ class BlockFusion:
     def run(self) -> None:
         """Find the groups."""
         for at, op in enumerate(self.ops):
-            if is_member(op):
+            if self.roles[at] == "member":
                 self.place(at, op)
         self.join_siblings()
         self.repeated = repeat(self)
@@ -208,11 +213,12 @@ class BlockFusion:
         is_fold = isinstance(lower, Reduction)
         space = Space(shape_of(op.operands[0]), op.attrs["axes"]) if is_fold else Space(shape_of(op.results[0]))
         group = Group(space, [at], 1 << at, self.before[at])
-        group.inputs = {source.value for source in self.sources(at)}
-        group.whole = {source.value for source in self.sources(at) if source.is_own and source.rank == len(space.shape)}
+        sources = self.sources(at)
+        group.inputs = {source.value for source in sources}
+        group.whole = {source.value for source in sources if source.is_own and source.rank == len(space.shape)}
         self.groups[at] = group
         self.by_end[group] = None
-        for source in self.sources(at):
+        for source in sources:
             producer = self.groups.get(self.makers.get(source.value, -1))
             if producer is not None and producer is not self.groups[at]:
                 self.try_join(producer, self.groups[at], f"%{source.value.name} into %{op.results[0].name}")
@@ -274,7 +280,7 @@ class BlockFusion:
             for at in members_of(ahead):
                 group = self.groups.get(at)
                 needs = self.before[at] if group is None else group.before | group.members
-                if needs & members and not is_view(self.ops[at]):
+                if needs & members and self.roles[at] != "view":
                     return True
                 found |= needs
             ahead = found & ~members & ~seen & relevant
@@ -369,8 +375,8 @@ class BlockFusion:
     def _direct_readers(self) -> dict[Value, list[Op | None]]:
         """For each value, the ops that read it, one that has blocks and the block's end as None."""
         found: dict[Value, list[Op | None]] = {}
-        for op in self.ops:
-            for value in reads(op):
+        for at, op in enumerate(self.ops):
+            for value in reads(op) if op.blocks else self.reads[at]:
                 found.setdefault(value, []).append(op)
             for value in (v for b in op.blocks for v in captures(b)):
                 found.setdefault(value, []).append(None)
@@ -378,23 +384,23 @@ class BlockFusion:
             found.setdefault(value, []).append(None)
         return found
 
-    def is_only_inside(self, op: Op) -> bool:
+    def is_only_inside(self, at: int) -> bool:
         """Whether only kernels read a view or fill, each of which makes its own."""
-        return (is_view(op) or is_fill(op)) and not self.readers.get(op.results[0], 0) & self.outside
+        results = self.ops[at].results
+        return self.roles[at] in ("view", "fill") and not self.readers.get(results[0], 0) & self.outside
 
     def _readers(self) -> dict[Value, int]:
         """For each value: the positions that read it, as bits; the block's end is one more position. A view that
         only kernels read is not a reader: its readers are."""
         end = 1 << len(self.ops)
-        self.outside = end | sum(1 << at for at, op in enumerate(self.ops) if not is_member(op) and not is_view(op))
+        self.outside = end | bits_of(at for at, role in enumerate(self.roles) if role in ("fill", "other"))
         readers: dict[Value, int] = dict.fromkeys(self.block.results, end)
         for at in reversed(range(len(self.ops))):
-            op = self.ops[at]
             own = 1 << at
-            if is_view(op):
-                own = readers.get(op.results[0], 0)
+            if self.roles[at] == "view":
+                own = readers.get(self.ops[at].results[0], 0)
                 own |= end if own & self.outside else 0
-            for value in all_reads(op):
+            for value in self.reads[at]:
                 readers[value] = readers.get(value, 0) | own
         return readers
 
@@ -473,7 +479,7 @@ class _Rebuild:
         last = None if group is None else self.last_view(positions, members)
         if len(positions) > 1 or free or last is not None:
             self.emit_group(positions, members, free, last)
-        elif self.fusion.ops[at] not in self.absorbed and not self.fusion.is_only_inside(self.fusion.ops[at]):
+        elif self.fusion.ops[at] not in self.absorbed and not self.fusion.is_only_inside(at):
             self.emit(self.fusion.ops[at])
         self.open &= ~members
 
@@ -495,10 +501,9 @@ class _Rebuild:
             maker = self.fusion.makers.get(queue.pop())
             if maker is None or maker in found:
                 continue
-            op = self.fusion.ops[maker]
-            if is_view(op) or is_fill(op) or maker in repeated:
+            if self.fusion.roles[maker] in ("view", "fill") or maker in repeated:
                 found.add(maker)
-                queue.extend(op.operands)
+                queue.extend(self.fusion.ops[maker].operands)
         return sorted(found)
 
     def last_view(self, positions: Sequence[int], members: int) -> Op | None:
@@ -511,10 +516,11 @@ class _Rebuild:
         """A `fused` op with the members and copies of the views and fills they read."""
         inside: dict[Value, Value] = {}
         ops: list[Op] = []
+        copied = set(free)
         for at in sorted((*positions, *free)):
             op = self.fusion.ops[at]
             results = op.results
-            if at in free:
+            if at in copied:
                 results = tuple(Value(r.type, r.name, r.known) for r in op.results)
             operands = tuple(inside.get(v, self.name(v)) for v in op.operands)
             inside.update(zip(op.results, results, strict=True))

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tracejit.ir.core import Block, Graph, Op, Value, type_values
+from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import Contraction, Pointwise, Reduction
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
@@ -27,7 +27,7 @@ _PINNED = frozenset(("fresh", "copy", "undef", "leaf"))
 @transform("licm")
 def licm(graph: Graph) -> Graph:
     """Hoist loop-invariant pure ops, innermost loops first."""
-    return replace(graph, body=_hoisted(graph.body))
+    return replace(graph, body=_hoisted(graph.body)) if any(op.name == "loop" for op in walk(graph.body)) else graph
 
 
 def _hoisted(block: Block) -> Block:

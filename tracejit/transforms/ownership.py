@@ -36,7 +36,7 @@ from tracejit.ir.aliasing import (
     stored_uses,
 )
 from tracejit.ir.aliasing import borrowed as borrowed_results
-from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, uses, walk
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, uses, walk, with_ops
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType
 from tracejit.transforms.old_versions import with_old_versions_copied
@@ -49,9 +49,12 @@ def ownership(graph: Graph) -> Graph:
     body = _ordered(_with_own_fills(graph.body, {}))
     body = with_old_versions_copied(replace(graph, body=body))
     body = _Lender().block(body, set(range(len(body.results))))
-    body = _with_late_views_copied(body, _roots_of(body), {})
-    body = _with_results_copied(replace(graph, body=body))
-    return replace(graph, body=_Owner(replace(graph, body=body)).graph())
+    known, roots = body, _roots_of(body)
+    body = _with_late_views_copied(body, roots, {})
+    known, roots = body, roots if body is known else _roots_of(body)
+    body = _with_results_copied(replace(graph, body=body), roots)
+    roots = roots if body is known else _roots_of(body)
+    return replace(graph, body=_Owner(replace(graph, body=body), roots).graph())
 
 
 def copy_of(value: Value, why: str, span: Span | None) -> Op:
@@ -62,15 +65,12 @@ def copy_of(value: Value, why: str, span: Span | None) -> Op:
 def _with(
     op: Op, *, operands: Sequence[Value] | None = None, blocks: Iterable[Block] | None = None, **attrs: object
 ) -> Op:
-    """The op with parts replaced; it keeps its results."""
-    return Op(
-        op.defn,
-        op.operands if operands is None else tuple(operands),
-        {**op.attrs, **attrs},
-        op.results,
-        op.blocks if blocks is None else tuple(blocks),
-        op.span,
-    )
+    """The op with parts replaced; it keeps its results. Itself where nothing changes."""
+    operands = op.operands if operands is None else tuple(operands)
+    blocks = op.blocks if blocks is None else tuple(blocks)
+    if operands == op.operands and blocks == op.blocks and not attrs:
+        return op
+    return Op(op.defn, operands, {**op.attrs, **attrs} if attrs else op.attrs, op.results, blocks, op.span)
 
 
 # -- 0: filled arrays ----------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def _with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
     results = [own(v) if has_storage(v) else v for v in block.results]
     read = uses(Block(block.params, tuple(ops), tuple(results)))
     kept = (op for op in ops if not op.results or op.results[0] not in known or op.results[0] in read)
-    return Block(block.params, tuple(kept), tuple(results), block.label)
+    return with_ops(block, kept, results)
 
 
 # -- 1: borrows before updates ------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _ordered(block: Block) -> Block:
         if wanted:
             ops = _move_before(ops, taker, wanted)
         late.note(taker)
-    return Block(block.params, tuple(ops), block.results, block.label)
+    return with_ops(block, ops)
 
 
 class _Late:
@@ -230,7 +230,7 @@ class _Lender:
         ops: list[Op] = []
         for op in reversed(block.ops):
             ops.append(self.op(op))
-        return Block(block.params, tuple(reversed(ops)), block.results, block.label)
+        return with_ops(block, reversed(ops))
 
     def take(self, values: Iterable[Value]) -> None:
         self.taken.update(v for v in values if has_storage(v))
@@ -292,7 +292,7 @@ def _with_late_views_copied(block: Block, roots: Roots, replaced: dict[Value, Va
         if op.results and op.results[0] in late:
             ops.append(copy_of(op.results[0], "view", op.span))
             replaced[op.results[0]] = ops[-1].results[0]
-    return Block(block.params, tuple(ops), tuple(replaced.get(v, v) for v in block.results), block.label)
+    return with_ops(block, ops, (replaced.get(v, v) for v in block.results))
 
 
 def _late_views(block: Block, roots: Roots) -> set[Value]:
@@ -372,10 +372,10 @@ def _last_uses_of_values(block: Block) -> dict[Value, int]:
 # -- 4: results that are copies --------------------------------------------------------------------------------------
 
 
-def _with_results_copied(graph: Graph) -> Block:
+def _with_results_copied(graph: Graph, roots: Roots) -> Block:
     """The body with copies of results that may be memory of a parameter, made before something takes them over: then
     that needs no copy."""
-    body, roots = graph.body, _roots_of(graph.body)
+    body = graph.body
     memory = origins(graph, roots)
     ops, results = list(body.ops), list(body.results)
     made: dict[Value, Value] = {}
@@ -389,7 +389,7 @@ def _with_results_copied(graph: Graph) -> Block:
             ops.insert(at, copy_of(value, "result", ops[_defined(ops)[value]].span))
             made[value] = ops[at].results[0]
         results[i] = made.get(value, value)
-    return Block(body.params, tuple(ops), tuple(results), body.label)
+    return with_ops(body, ops, results)
 
 
 def _defined(ops: Sequence[Op]) -> dict[Value, int]:
@@ -409,9 +409,9 @@ def _takes(op: Op, root: Value, roots: Roots) -> bool:
 class _Owner:
     """Inserts copies, block by block."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, roots: Roots) -> None:
         self.source = graph
-        self.roots = _roots_of(graph.body)
+        self.roots = roots
         self.origins = origins(graph, self.roots)
         self.replaced: dict[Value, Value] = {}
         self.strided: set[Value] = set()
@@ -500,7 +500,7 @@ class _BlockOwner:
     def renamed(self, block: Block) -> Block:
         """A kernel's block: it only borrows."""
         ops = [_with(op, operands=[self.value(v) for v in op.operands]) for op in block.ops]
-        return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
+        return with_ops(block, ops, map(self.value, block.results))
 
     def fresh(self, at: int, op: Op) -> None:
         """A move where the storage dies here, else a copy."""

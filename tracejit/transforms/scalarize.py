@@ -54,6 +54,7 @@ class _Scalarizer:
         self.values: dict[Value, Value] = {}
         self.scalars: dict[Value, Value] = {}
         self.names: dict[str, Dim] = {}
+        self.inside = 0  #: in how many blocks that are inlined: their ops may come again
 
     # -- values and types -------------------------------------------------------------------------------------
 
@@ -184,8 +185,12 @@ class _Scalarizer:
         self.define(b, op.results, b.emit(op.defn, operands, op.attrs, names=(op.results[0].name,)))
 
     def plain(self, b: Builder, op: Op) -> None:
-        operands = [self.value(v) for v in op.operands]
+        operands = tuple([self.value(v) for v in op.operands])
         if types_follow(op) and not op.blocks:
+            if operands == op.operands and not self.inside and b.span is op.span:
+                b.append_op(op)
+                self.start(b, op.results)
+                return
             results = b.emit(op.defn, operands, op.attrs, names=[r.name for r in op.results])
         else:
             results = self._stated(b, op, operands, self.carried(op.results, as_carriers=False))
@@ -250,7 +255,9 @@ class _Scalarizer:
         sizes: dict[Dim, Value] = {}
         for param in block.params:
             self._respell(b, param, sizes)
+        self.inside += 1
         self.ops(b, block.ops)
+        self.inside -= 1
         for result, given in zip(op.results, block.results, strict=True):
             self._alias(result, given)
 

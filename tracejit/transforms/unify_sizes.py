@@ -72,8 +72,9 @@ class _Unifier(Rebuilder):
         return inner
 
     def value(self, old: Value) -> Value:
-        new = super().value(old)
-        return self.same.get(new.dim, new) if new.type == SIZE else new
+        new = self.mapping.get(old, old)
+        is_size = new.type.__class__ is ScalarType and new.type == SIZE
+        return self.same.get(new.dim, new) if is_size else new
 
     def step(self, op: Op) -> None:
         super().step(op)
@@ -93,7 +94,7 @@ class _Unifier(Rebuilder):
 
     def unified(self, type: Type, prefer: Sequence[Dim | None] = ()) -> Type:
         """The type with one name for equal sizes; a name out of `prefer` where there is one."""
-        if not isinstance(type, TensorType):
+        if not isinstance(type, TensorType) or not (prefer or any(dim in self.same for dim in type.shape)):
             return type
         named = {self.representative(dim): dim for dim in prefer if dim is not None}
         dims = (self.representative(dim) for dim in type.shape)
@@ -105,7 +106,7 @@ class _Unifier(Rebuilder):
 
     def typed(self, x: Value, type: Type) -> Value:
         """x read with the sizes of a type."""
-        if x.type == type or isinstance(type, ListType | ScalarType):
+        if x.type is type or isinstance(type, ListType | ScalarType) or x.type == type:
             return x
         key = (x, type)
         if key not in self.views:

@@ -7,6 +7,7 @@ Two reads are the same if their symbols are equal, which the few identities of `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from tracejit.ir.core import Op, Value
@@ -41,6 +42,7 @@ def number(value: int) -> Symbol:
     return Symbol("number", (value,))
 
 
+@cache
 def variables(rank: int) -> Index:
     """The index variables of a space."""
     return tuple(Symbol("index", (axis,)) for axis in range(rank))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeAlias
 
 from tracejit.ir.aliasing import shared
 from tracejit.ir.core import Op, Value
@@ -26,22 +26,21 @@ def is_view(op: Op) -> bool:
     return isinstance(lower, Pointwise) and lower.view != "" and shared(op) is not None
 
 
-def is_fill(op: Op) -> bool:
-    """Whether the op makes a tensor of host scalars and indices alone."""
-    if not isinstance(op.defn.lower, Pointwise) or op.results[0].type.__class__ is not TensorType:
-        return False
-    return all(v.type.__class__ is not TensorType for v in op.operands)
+#: What an op is for fusion. `member`: it may be computed in a kernel of its own or with others. `view`: it only says
+#: where to read its operand. `fill`: it makes a tensor of host scalars and indices alone.
+Role: TypeAlias = Literal["member", "view", "fill", "other"]
 
 
-def is_member(op: Op) -> bool:
-    """Whether the op may be computed in a kernel of its own or with others."""
-    match op.defn.lower:
-        case Pointwise():
-            return isinstance(op.results[0].type, TensorType) and not is_view(op) and not is_fill(op)
-        case Reduction():
-            return True
-        case _:
-            return False
+def role_of(op: Op) -> Role:
+    """What an op is for fusion."""
+    lower = op.defn.lower
+    if not isinstance(lower, Pointwise):
+        return "member" if isinstance(lower, Reduction) else "other"
+    if is_view(op):
+        return "view"
+    if op.results[0].type.__class__ is not TensorType:
+        return "other"
+    return "member" if any(v.type.__class__ is TensorType for v in op.operands) else "fill"
 
 
 def is_map(op: Op) -> bool:
@@ -104,6 +103,16 @@ def misread(space: Space, source: Source) -> str | None:
     is_row = source.rank == rank and source.where == kept
     is_own = source.rank == len(kept) and source.where == variables(len(kept))
     return None if is_row or is_own else "at other places than its own"
+
+
+def bits_of(positions: Iterable[int]) -> int:
+    """A set of positions as bits."""
+    found = bytearray()
+    for at in positions:
+        if at >> 3 >= len(found):
+            found.extend(bytes((at >> 3) + 1 - len(found)))
+        found[at >> 3] |= 1 << (at & 7)
+    return int.from_bytes(found, "little")
 
 
 def members_of(bits: int) -> Iterator[int]:
