@@ -39,27 +39,74 @@ def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
 
 
 def _complex_product(lowering: Lowering, op: Op, left: Array, right: Array, result: Array) -> None:
-    """A product of complex matrices by the pairs of real numbers of the left one, as they lie. Where there are few, by
-    loops."""
+    """A product of complex matrices as one of real matrices. Where there is little to multiply, by loops."""
     k = lowering.k
     (rows, columns), depth = result.shape, left.shape[-1]
-    if columns == ONE:
-        by_reals, is_much = _complex_lines, k.logical_and(k.ge(rows, LINES), k.ge(depth, TERMS))
+    if ONE in (rows, columns):
+        is_much, by_reals = _complex_vector(lowering, op, left, right, result)
     else:
-        by_reals = _complex_gemm
         is_much = k.logical_and(k.ge(rows, ROWS), k.ge(k.mul(depth, columns), ELEMENTS))
 
-    def by_pairs() -> None:
-        dense = left if left.contiguous else lowering.copy(left, "dense")
-        width = lowering.let(k.mul(depth, 2), "size")
-        type = TensorType(real_dtype(result.type.dtype), (None, None))
-        by_reals(lowering, op, Array(dense.buffer, type, (rows, width)), right, result)
-        if dense is not left:
-            lowering.emit(Free(dense.buffer))
+        def by_reals() -> None:
+            dense = left if left.contiguous else lowering.copy(left, "dense")
+            _complex_gemm(lowering, op, _pairs(lowering, dense), right, result)
+            if dense is not left:
+                lowering.emit(Free(dense.buffer))
 
-    _, then = lowering.inside(by_pairs)
+    _, then = lowering.inside(by_reals)
     _, orelse = lowering.inside(lambda: _product_loops(Emitter(lowering, op), "ij,jk->ik", left, right, result))
     lowering.emit(If(lowering.let(is_much, "is_much"), then, orelse))
+
+
+def _complex_vector(
+    lowering: Lowering, op: Op, left: Array, right: Array, result: Array
+) -> tuple[Expr, Callable[[], None]]:
+    """A product with a column, or with a row, which is that of the transposed factors: whether there is enough to
+    multiply, and what does it. A matrix is read along its lines, whichever they are."""
+    k = lowering.k
+    if result.shape[1] == ONE:
+        matrix, vector, found = left, _axis(lowering, right, 0), _axis(lowering, result, 0)
+    else:
+        matrix, vector, found = _turned(lowering, right), _axis(lowering, left, 1), _axis(lowering, result, 1)
+    rows, depth = matrix.shape
+    is_dense = ONE in matrix.steps(k)
+    by_columns = is_dense and matrix.steps(k)[0] == ONE
+
+    def by_reals() -> None:
+        dense = matrix if is_dense else lowering.copy(matrix, "dense")
+        if by_columns:
+            _complex_columns(lowering, op, dense, vector, found)
+        else:
+            _complex_lines(lowering, op, _pairs(lowering, dense), vector, found)
+        if dense is not matrix:
+            lowering.emit(Free(dense.buffer))
+
+    if by_columns:
+        return k.logical_and(k.ge(rows, ROWS), k.ge(k.mul(rows, depth), ELEMENTS)), by_reals
+    return k.logical_and(k.ge(rows, LINES), k.ge(depth, TERMS)), by_reals
+
+
+def _pairs(lowering: Lowering, array: Array) -> Array:
+    """A matrix with contiguous rows as the real one of their pairs."""
+    k, (rows, columns) = lowering.k, array.shape
+    type = TensorType(real_dtype(array.type.dtype), (None, None))
+    shape = (rows, lowering.let(k.mul(columns, 2), "size"))
+    if array.contiguous:
+        return Array(array.buffer, type, shape)
+    step = lowering.let(k.mul(array.steps(k)[0], 2), "step")
+    return Array(array.buffer, type, shape, (step, ONE), lowering.let(k.mul(array.offset, 2), "at"))
+
+
+def _turned(lowering: Lowering, array: Array) -> Array:
+    """The transposed matrix, as it lies."""
+    type = TensorType(array.type.dtype, array.type.shape[::-1])
+    return Array(array.buffer, type, array.shape[::-1], array.steps(lowering.k)[::-1], array.offset)
+
+
+def _axis(lowering: Lowering, array: Array, axis: int) -> Array:
+    """The only row or column of a matrix, as it lies."""
+    type = TensorType(array.type.dtype, (array.type.shape[axis],))
+    return Array(array.buffer, type, (array.shape[axis],), (array.steps(lowering.k)[axis],), array.offset)
 
 
 def _complex_gemm(lowering: Lowering, op: Op, pairs: Array, right: Array, result: Array) -> None:
@@ -80,7 +127,33 @@ def _complex_gemm(lowering: Lowering, op: Op, pairs: Array, right: Array, result
     lowering.emit(call, Free(blocks.buffer))
 
 
-def _complex_lines(lowering: Lowering, op: Op, pairs: Array, right: Array, result: Array) -> None:
+def _complex_columns(lowering: Lowering, op: Op, matrix: Array, vector: Array, result: Array) -> None:
+    """The real parts of a vector and its imaginary parts, as two rows, times the pairs of the columns of the matrix."""
+    k, type = lowering.k, TensorType(real_dtype(result.type.dtype), (None, None))
+    (depth,), (rows,), two = vector.shape, result.shape, k.const(2, I64)
+    factors = Array(lowering.pointer(type, "factors"), type, (two, depth))
+    lowering.allocate(factors)
+    e = Emitter(lowering, op)
+    with e.kernel(), e.loops((depth,), parallel=True) as (p,):
+        x = e.load(vector, (p,))
+        assert isinstance(x, Complex)
+        e.store(factors, (ZERO, p), x.re)
+        e.store(factors, (ONE, p), x.im)
+    columns = _pairs(lowering, _turned(lowering, matrix))
+    width = columns.shape[1]
+    sums = Array(lowering.pointer(type, "sums"), type, (two, width))
+    lowering.allocate(sums)
+    steps = (depth, ONE, lowering.start_of(columns), columns.steps(k)[0], ONE, sums.buffer, width)
+    lowering.emit(Call(f"gemm_{type.dtype}", (two, width, depth, factors.buffer, *steps)), Free(factors.buffer))
+    e = Emitter(lowering, op)
+    with e.kernel(), e.loops((rows,), parallel=True) as (i,):
+        at = e.k.mul(i, 2)
+        (re, im), (by_im, of_im) = ([e.load(sums, (row, e.k.add(at, part))) for part in (0, 1)] for row in (ZERO, ONE))
+        e.store(result, (i,), e.k.complex(e.k.sub(re, of_im), e.k.add(im, by_im)))
+    lowering.emit(Free(sums.buffer))
+
+
+def _complex_lines(lowering: Lowering, op: Op, pairs: Array, vector: Array, result: Array) -> None:
     """The pairs of each row times `re, -im, re, -im, ...` of a vector for the real part of an element, and times
     `im, re, im, re, ...` for the other."""
     k, type = lowering.k, pairs.type
@@ -88,8 +161,8 @@ def _complex_lines(lowering: Lowering, op: Op, pairs: Array, right: Array, resul
     factors = Array(lowering.pointer(type, "factors"), type, (k.const(2, I64), width))
     lowering.allocate(factors)
     e = Emitter(lowering, op)
-    with e.kernel(), e.loops(right.shape[:1], parallel=True) as (i,):
-        x = e.load(right, (i, ZERO))
+    with e.kernel(), e.loops(vector.shape, parallel=True) as (i,):
+        x = e.load(vector, (i,))
         assert isinstance(x, Complex)
         at = e.k.mul(i, 2)
         for line, step, part in ((ZERO, 0, x.re), (ZERO, 1, e.k.neg(x.im)), (ONE, 0, x.im), (ONE, 1, x.re)):
@@ -105,7 +178,8 @@ def _complex_lines(lowering: Lowering, op: Op, pairs: Array, right: Array, resul
             fold.following = [e.k.mul(x, part) for x in loaded for part in parts]
         for line, re, im in zip(lines, fold.results[::2], fold.results[1::2], strict=True):
             assert not isinstance(re, Complex) and not isinstance(im, Complex)
-            e.store(result, (line, ZERO), Complex(re, im))
+            e.store(result, (line,), Complex(re, im))
+    lowering.emit(Free(factors.buffer))
 
 
 def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
