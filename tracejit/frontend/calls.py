@@ -397,8 +397,8 @@ class Calls:
         assert isinstance(fn, custom_vjp)
         return lower_custom_vjp(fn, self, args, node)
 
-    def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
-        """A pure function of compile-time objects."""
+    def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """A pure function of compile-time objects. An array that it gives is one of the program's own, at each call."""
         given = [a.value for a in args]  # type: ignore[union-attr]
         if fn is not id and (unsettled := [g for g in given if not runs_nothing(fn, g)]):
             cls = type(unsettled[0]).__name__
@@ -409,7 +409,10 @@ class Calls:
             made = fn(*given, **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
         except Exception as error:
             self.met(error, node)
-        return Static(made)
+        if not isinstance(made, np.ndarray) or made.dtype.kind not in "biufc":
+            return Static(made)
+        array = self.as_operand(Static(made))
+        return arrays.function(self, "copy", [array], {}, node) if made.flags.writeable else array
 
     def met(self, error: Exception, node: ast.AST) -> NoReturn:
         """An error of compile-time objects is raised when its line is reached."""
@@ -427,7 +430,9 @@ class Calls:
         if known and (cls is Device or is_pure_builtin(cls)):
             return self.call_now(cls, args, kwargs, node)
         if known and module_parts.is_settings(cls):
-            return self.statics.lasting(self.call_now(cls, args, kwargs, node))
+            made = self.call_now(cls, args, kwargs, node)
+            assert isinstance(made, Static)
+            return self.statics.lasting(made)
         reason = f"{cls.__name__} objects cannot be made in a script"
         self.ctx.refuse(node, reason, "make it outside, and pass it as an argument")
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _RAGGED = "setting an array element with a sequence. The requested array has an inhomogeneous shape"
 
 
+def items_rank(c: Calls, lst: GrowingList) -> int:
+    """The rank of the items of a list; 0 of numbers."""
+    kind = known_kind(c.ctx, lst) if c.lists.is_stale(lst) else lst.kind
+    return len(kind.sizes) if isinstance(kind, ArrayKind) else 0
+
+
 def array_of(c: Calls, lst: GrowingList, dtype: DType | None, node: ast.AST, error: str = _RAGGED) -> ArrayView:
     """The items along a new first axis; a ValueError `error` where their shapes differ."""
     from tracejit.frontend.tensors.arrays import converted
@@ -155,6 +161,8 @@ def require_same(c: Calls, have: Sequence[Size], want: Sequence[Size], error: st
 
 def concatenated_items(c: Calls, lst: GrowingList, axis: int, node: ast.AST) -> ArrayView:
     """Arrays of a list one after the other along an axis."""
+    if c.lists.is_stale(lst):
+        return _placeholder_joined(c, lst, items_rank(c, lst))
     kind = lst.kind
     assert isinstance(kind, ArrayKind)
     c.lists.require_filled(lst, "ValueError", "need at least one array to concatenate")
@@ -165,6 +173,13 @@ def concatenated_items(c: Calls, lst: GrowingList, axis: int, node: ast.AST) -> 
     else:
         lengths[axis] = c.ctx.sizes.mul(c.ctx.b, c.lists.length(lst), _fixed(c, n))
     return _laid_out(c, lst, lengths, axis, node)
+
+
+def _placeholder_joined(c: Calls, lst: GrowingList, rank: int) -> ArrayView:
+    """What stands for the arrays of a list, whose slots are of another kind, one after the other."""
+    kind = known_kind(c.ctx, lst)
+    assert isinstance(kind, ArrayKind)
+    return c.lists.any_array(kind.dtype, [c.lists.any_size(None) for _ in range(rank)])
 
 
 def _sum(c: Calls, lst: GrowingList, size: Any, node: ast.AST) -> Value:
@@ -207,6 +222,8 @@ def flat_items(c: Calls, lst: GrowingList, node: ast.AST) -> tuple[ArrayView, li
     """Arrays of varying sizes as one flat array of all elements, and the sizes along each axis that varies."""
     from tracejit.frontend.tensors.reshaping import reshaped, total_size
 
+    if c.lists.is_stale(lst):
+        return _placeholder_joined(c, lst, 1), []
     kind = lst.kind
     assert isinstance(kind, ArrayKind)
     total = _sum(c, lst, lambda item: total_size(c, item), node)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.containers import list_arrays
 from tracejit.frontend.functions.arguments import Arguments, as_array
-from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.tensors.arrays import converted, define
 from tracejit.frontend.tensors.elementwise import require_cast, require_same_kind
 from tracejit.frontend.tensors.reshaping import reshaped
@@ -62,11 +61,6 @@ def _require_sizes(c: Calls, x: ArrayView, want: Sequence[Size], i: int) -> None
             c.ctx.check(c.ctx.b.emit("eq", sizes)[0], "ValueError", text, *sizes)
 
 
-def _rank_of(lst: GrowingList) -> int:
-    """The rank of the items of a list; 0 of numbers."""
-    return len(lst.kind.sizes) if isinstance(lst.kind, ArrayKind) else 0
-
-
 def _rows(c: Calls, lst: GrowingList, node: ast.AST) -> ArrayView:
     """The items of a list along a new first axis."""
     c.lists.require_filled(lst, "ValueError", "need at least one array to concatenate")
@@ -84,11 +78,11 @@ def _cat(c: Calls, a: Arguments) -> FrontValue:
 
 
 def _cat_of(c: Calls, a: Arguments) -> FrontValue:
-    if isinstance(lst := a["arrays"], GrowingList) and _rank_of(lst):
+    if isinstance(lst := a["arrays"], GrowingList) and list_arrays.items_rank(c, lst):
         if a.is_none("axis"):
             c.lists.require_filled(lst, "ValueError", "need at least one array to concatenate")
             return list_arrays.flat_items(c, lst, a.node)[0]
-        return list_arrays.concatenated_items(c, lst, a.axis(_rank_of(lst)), a.node)
+        return list_arrays.concatenated_items(c, lst, a.axis(list_arrays.items_rank(c, lst)), a.node)
     arrays = _arrays(c, a, a["arrays"])
     if not a.is_none("dtype"):
         dtype = c.ctx.dtype_of_object(a.static("dtype"), a.node)
@@ -136,9 +130,9 @@ def with_axis(x: ArrayView, axis: int) -> ArrayView:
 @define("hstack", "arrays")
 def _hstack(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(lst := a["arrays"], GrowingList):
-        if _rank_of(lst) == 0:
+        if list_arrays.items_rank(c, lst) == 0:
             return _rows(c, lst, a.node)
-        return list_arrays.concatenated_items(c, lst, 0 if _rank_of(lst) == 1 else 1, a.node)
+        return list_arrays.concatenated_items(c, lst, 0 if list_arrays.items_rank(c, lst) == 1 else 1, a.node)
     arrays = [with_axis(x, 0) if x.rank == 0 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, arrays, 0 if arrays[0].rank == 1 else 1)
 
@@ -146,10 +140,10 @@ def _hstack(c: Calls, a: Arguments) -> FrontValue:
 @define("vstack", "arrays")
 def _vstack(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(lst := a["arrays"], GrowingList):
-        if _rank_of(lst) > 1:
+        if list_arrays.items_rank(c, lst) > 1:
             return list_arrays.concatenated_items(c, lst, 0, a.node)
         made = _rows(c, lst, a.node)
-        return with_axis(made, 1) if _rank_of(lst) == 0 else made
+        return with_axis(made, 1) if list_arrays.items_rank(c, lst) == 0 else made
     arrays = [with_axis(x, 0) if x.rank == 0 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, [with_axis(x, 0) if x.rank == 1 else x for x in arrays], 0)
 
@@ -157,9 +151,9 @@ def _vstack(c: Calls, a: Arguments) -> FrontValue:
 @define("column_stack", "arrays")
 def _column_stack(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(lst := a["arrays"], GrowingList):
-        if _rank_of(lst) > 1:
+        if list_arrays.items_rank(c, lst) > 1:
             return list_arrays.concatenated_items(c, lst, 1, a.node)
         made = _rows(c, lst, a.node)
-        return with_axis(made, 0) if _rank_of(lst) == 0 else permuted(made, (1, 0))
+        return with_axis(made, 0) if list_arrays.items_rank(c, lst) == 0 else permuted(made, (1, 0))
     arrays = [with_axis(x, 0) if x.rank == 0 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, [with_axis(x, 1) if x.rank == 1 else x for x in arrays], 1)
