@@ -33,6 +33,19 @@ def few_text(name: str, options: LlvmOptions) -> str:
     return COMMON + _Few(name, options).text()
 
 
+def groups_text(left: str, call: Callable[[int], str]) -> str:
+    """The call for as many of GROUPS as are next of `left` (2 or more), and `%together`, how many these are; the block
+    `group.next` begins. None is left over."""
+    calls = "\n".join(f"of.{rows}:\n{call(rows)}\n  br label %group.next" for rows in GROUPS)
+    counts = ", ".join(f"[ {rows}, %of.{rows} ]" for rows in GROUPS)
+    return f"""  switch i64 {left}, label %of.4 [ i64 2, label %of.2
+    i64 3, label %of.3
+    i64 5, label %of.3 ]
+{calls}
+group.next:
+  %together = phi i64 {counts}"""
+
+
 class _Few:
     """The functions of one dtype."""
 
@@ -220,11 +233,13 @@ done:
     def _part(self) -> str:
         """Columns of parts `begin` to `end`, band by band: DEPTH rows of B after the other, CHUNK of them at a time."""
         type = self.type
-        two, three, four = (
-            f"  call void @tj_few_{rows}_{self.name}(\n"
-            f"    i64 %deep, i64 %w, ptr %a.at, i64 %ar, i64 %ac, ptr %b.at, i64 %br, ptr %x)"
-            for rows in GROUPS
-        )
+
+        def call(rows: int) -> str:
+            return (
+                f"  call void @tj_few_{rows}_{self.name}(\n"
+                f"    i64 %deep, i64 %w, ptr %a.at, i64 %ar, i64 %ac, ptr %b.at, i64 %br, ptr %x)"
+            )
+
         return f"""
 define internal void @tj_few_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -264,21 +279,8 @@ group:
   %a.at = getelementptr {type}, ptr %a, i64 %a.over
   %x.over = mul i64 %i, {self.band}
   %x = getelementptr {type}, ptr %beside, i64 %x.over
-  switch i64 %left.m, label %four [ i64 2, label %two
-    i64 3, label %three
-    i64 5, label %three ]
-two:
-{two}
-  br label %group.next
-three:
-{three}
-  br label %group.next
-four:
-{four}
-  br label %group.next
-group.next:
-  %rows = phi i64 [ 2, %two ], [ 3, %three ], [ 4, %four ]
-  %i1 = add i64 %i, %rows
+{groups_text("%left.m", call)}
+  %i1 = add i64 %i, %together
   %group.more = icmp slt i64 %i1, %m
   br i1 %group.more, label %group, label %chunk.next
 chunk.next:

@@ -1,6 +1,6 @@
-"""Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of a few rows
-or of one column in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors beyond the
-caches, for few rows and columns that sum much, and for what is left on machines with short vectors.
+"""Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of one or a
+few rows or columns in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors
+beyond the caches, for few rows and columns that sum much, and for what is left on machines with short vectors.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
@@ -12,6 +12,7 @@ needs it: then `@tj_resolve` gives the address of a part.
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.dots import DOTS
 from tracejit.codegen.products.few import FAR_BYTES, MOST, MOST_NEAR
 from tracejit.codegen.products.pieces import PARAMS, TYPES
 
@@ -21,6 +22,7 @@ DTYPES = tuple(TYPES)
 PARTS = {
     "panels": (f"{PARAMS}, i1 %share", "void"),
     "few": (f"{PARAMS}, i1 %share", "void"),
+    "dots": (f"{DOTS}, i1 %share", "i1"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
@@ -106,7 +108,7 @@ done:
 
 
 def _choice(name: str, suffix: str, lanes: int, rest: str, vectors: str) -> str:
-    """Tiles where they fit, a few numbers, one row or column and a few rows in their own ways, the others by `rest`,
+    """Tiles where they fit, a few numbers, one row or column and a few of them in their own ways, the others by `rest`,
     vectors with large matrices and narrow matrices by `vectors`. A product with one column is the transposed one with
     one row."""
     share = "false" if suffix else "true"
@@ -171,10 +173,33 @@ few.rows:
   %wide = icmp sge i64 %n, {lanes}
   %f0 = and i1 %no.more, %lies
   %f1 = and i1 %f0, %wide
-  br i1 %f1, label %bands, label %{narrow}
+  br i1 %f1, label %bands, label %lying
 bands:
   call void @tj_few_{name}({PARAMS}, i1 {share})
   ret void
+lying:
+  %a.lie = icmp eq i64 %ac, 1
+  %b.lie = icmp eq i64 %br, 1
+  %long.k = icmp sge i64 %k, {lanes}
+  %two = icmp sge i64 %n, 2
+  %rows.few = icmp sle i64 %m, {MOST_NEAR}
+  %columns.few = icmp sle i64 %n, {MOST_NEAR}
+  %d0 = and i1 %a.lie, %long.k
+  %dots = and i1 %d0, %two
+  %d1 = and i1 %dots, %b.lie
+  %by.rows = and i1 %d1, %rows.few
+  %by.columns = and i1 %dots, %columns.few
+  br i1 %by.rows, label %rows.done, label %perhaps
+rows.done:
+  %r.done = call i1 @tj_dots_{name}(
+    i64 %n, i64 %m, i64 %k, ptr %b, i64 %bc, ptr %a, i64 %ar, i64 1, ptr %c, i64 1, i64 %cr, i1 {share})
+  br i1 %r.done, label %done, label %{narrow}
+perhaps:
+  br i1 %by.columns, label %columns.done, label %{narrow}
+columns.done:
+  %c.done = call i1 @tj_dots_{name}(
+    i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, ptr %b, i64 %bc, i64 %br, ptr %c, i64 %cr, i64 1, i1 {share})
+  br i1 %c.done, label %done, label %{narrow}
 one.column:
   %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c, i1 {share})
   br i1 %column.done, label %done, label %{vectors}

@@ -85,11 +85,12 @@ declare void {self.store}({self.vector}, ptr, i32, {self.mask})
     # -- packing ------------------------------------------------------------------------------------------------
 
     def _copied(self) -> str:
-        """to[p][j] = from[p][j] for p < lines and j < count, with any steps."""
+        """to[p][j] = from[p][j] for p < lines and j < count, with any steps, and 0 from there to `full`: what memory
+        has there may be subnormal numbers, which take a hundred times as long to multiply."""
         type, size = self.type, self.size
         return f"""
 define internal void {self._copy}(
-    ptr %from, i64 %step, i64 %across, i64 %lines, i64 %count, ptr %to, i64 %to.step) noinline nounwind {{
+    ptr %from, i64 %step, i64 %across, i64 %lines, i64 %count, i64 %full, ptr %to, i64 %to.step) noinline nounwind {{
 start:
   br label %line
 line:
@@ -108,7 +109,17 @@ element:
   store {type} %x, ptr %to.place, align {size}
   %j1 = add i64 %j, 1
   %more = icmp slt i64 %j1, %count
-  br i1 %more, label %element, label %ended
+  br i1 %more, label %element, label %beyond
+beyond:
+  %z = phi i64 [ %count, %element ], [ %z1, %zero ]
+  %lacks = icmp slt i64 %z, %full
+  br i1 %lacks, label %zero, label %ended
+zero:
+  %zero.at = add i64 %put, %z
+  %zero.place = getelementptr {type}, ptr %to, i64 %zero.at
+  store {type} 0.0, ptr %zero.place, align {size}
+  %z1 = add i64 %z, 1
+  br label %beyond
 ended:
   %p1 = add i64 %p, 1
   %again = icmp slt i64 %p1, %lines
@@ -174,7 +185,7 @@ single:
   %s.from = getelementptr {type}, ptr %a, i64 %s.skip
   %s.left = sub i64 %m, %top
   %high = call i64 @llvm.smin.i64(i64 %s.left, i64 {rows})
-  call void {self._copy}(ptr %s.from, i64 %ac, i64 %ar, i64 %k, i64 %high, ptr %base, i64 {rows})
+  call void {self._copy}(ptr %s.from, i64 %ac, i64 %ar, i64 %k, i64 %high, i64 {rows}, ptr %base, i64 {rows})
   %t1 = add i64 %t, 1
   br label %check
 done:
@@ -262,7 +273,8 @@ elements:
   %e.put = mul i64 %top, {self.width}
   %e.to = getelementptr {type}, ptr %to, i64 %e.put
   %e.lines = sub i64 %bottom, %top
-  call void {self._copy}(ptr %e.from, i64 %br, i64 %bc, i64 %e.lines, i64 %columns, ptr %e.to, i64 {self.width})
+  call void {self._copy}(
+    ptr %e.from, i64 %br, i64 %bc, i64 %e.lines, i64 %columns, i64 {lanes}, ptr %e.to, i64 {self.width})
   br label %next
 next:
   %t1 = add i64 %t, 1

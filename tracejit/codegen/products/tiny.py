@@ -11,6 +11,10 @@ from tracejit.codegen.products.pieces import PARAMS, TYPES, mask_text, splat_tex
 
 #: Multiplications by rows of B, or of numbers, up to which other ways cost more before they begin.
 STEPS = 256
+#: With at most so many rows of B, which are contiguous, A may have any number: packing costs more than it gains.
+SHALLOW = 8
+#: Rows of A that go together, a power of two.
+ROWS = 4
 #: From so many elements on, products with one row or column are for `line`.
 LINE = 8
 
@@ -22,6 +26,56 @@ def tiny_text(name: str, options: LlvmOptions) -> str:
     lanes = options.vector_bits // (8 * size)
     vector, mask = f"<{lanes} x {type}>", f"<{lanes} x i1>"
     load, store = (f"@llvm.masked.{x}.v{lanes}{name}.p0" for x in ("load", "store"))
+    fma = f"{vector} @llvm.fmuladd.v{lanes}{name}"
+
+    def rows(count: int, before: str, a: str, c: str, first: str, end: str, after: str) -> str:
+        """Rows `first` to `end`, so many at a time; they begin at `a` and `c`."""
+        w = f"r{count}"
+        at, ends, steps, stored = list[str](), list[str](), list[str](), list[str]()
+        for r in range(count):
+            at.append(f"  %{w}.oa{r} = mul i64 %ar, {r}\n  %{w}.oc{r} = mul i64 %cr, {r}")
+            ends.append(f"  %{w}.s{r} = phi {vector} [ zeroinitializer, %{w}.row ], [ %{w}.t{r}, %{w}.step ]")
+            steps += [
+                f"  %{w}.px{r} = getelementptr {type}, ptr %{w}.x, i64 %{w}.oa{r}",
+                f"  %{w}.e{r} = load {type}, ptr %{w}.px{r}, align {size}",
+                splat_text(type, lanes, f"%{w}.e{r}", f"%{w}.o{r}", f"%{w}.f{r}"),
+                f"  %{w}.t{r} = call {fma}({vector} %{w}.f{r}, {vector} %{w}.y, {vector} %{w}.s{r})",
+            ]
+            stored += [
+                f"  %{w}.pc{r} = getelementptr {type}, ptr %{w}.c, i64 %{w}.oc{r}",
+                f"  call void {store}({vector} %{w}.t{r}, ptr %{w}.pc{r}, i32 {size}, {mask} %mask)",
+            ]
+        newline = "\n"
+        return f"""{w}.check:
+  %{w}.i = phi i64 [ {first}, %{before} ], [ %{w}.i1, %{w}.end ]
+  %{w}.a = phi ptr [ {a}, %{before} ], [ %{w}.a1, %{w}.end ]
+  %{w}.c = phi ptr [ {c}, %{before} ], [ %{w}.c1, %{w}.end ]
+  %{w}.more = icmp slt i64 %{w}.i, {end}
+  br i1 %{w}.more, label %{w}.row, label %{after}
+{w}.row:
+{newline.join(at)}
+  br label %{w}.step
+{w}.step:
+  %{w}.p = phi i64 [ 0, %{w}.row ], [ %{w}.p1, %{w}.step ]
+  %{w}.x = phi ptr [ %{w}.a, %{w}.row ], [ %{w}.x1, %{w}.step ]
+  %{w}.b = phi ptr [ %b, %{w}.row ], [ %{w}.b1, %{w}.step ]
+{newline.join(ends)}
+  %{w}.y = call {vector} {load}(ptr %{w}.b, i32 {size}, {mask} %mask, {vector} zeroinitializer)
+{newline.join(steps)}
+  %{w}.x1 = getelementptr {type}, ptr %{w}.x, i64 %ac
+  %{w}.b1 = getelementptr {type}, ptr %{w}.b, i64 %br
+  %{w}.p1 = add i64 %{w}.p, 1
+  %{w}.again = icmp slt i64 %{w}.p1, %k
+  br i1 %{w}.again, label %{w}.step, label %{w}.end
+{w}.end:
+{newline.join(stored)}
+  %{w}.a.step = mul i64 %ar, {count}
+  %{w}.a1 = getelementptr {type}, ptr %{w}.a, i64 %{w}.a.step
+  %{w}.c.step = mul i64 %cr, {count}
+  %{w}.c1 = getelementptr {type}, ptr %{w}.c, i64 %{w}.c.step
+  %{w}.i1 = add i64 %{w}.i, {count}
+  br label %{w}.check"""
+
     return f"""
 declare {vector} @llvm.fmuladd.v{lanes}{name}({vector}, {vector}, {vector})
 declare {type} @llvm.fmuladd.{name}({type}, {type}, {type})
@@ -31,7 +85,11 @@ define i1 @tj_tiny_{name}({PARAMS}) nounwind {{
 start:
   %steps = mul i64 %m, %k
   %narrow = icmp sle i64 %n, {lanes}
-  %little = icmp sle i64 %steps, {STEPS}
+  %few.steps = icmp sle i64 %steps, {STEPS}
+  %shallow = icmp sle i64 %k, {SHALLOW}
+  %lies = icmp eq i64 %bc, 1
+  %fast = and i1 %shallow, %lies
+  %little = or i1 %few.steps, %fast
   %row = icmp eq i64 %m, 1
   %column = icmp eq i64 %n, 1
   %long = icmp sge i64 %n, {LINE}
@@ -51,33 +109,14 @@ layout:
   br i1 %dense, label %rows, label %other
 rows:
 {mask_text(lanes, "%n")}
-  br label %v.row
-v.row:
-  %vi = phi i64 [ 0, %rows ], [ %vi1, %v.end ]
-  %va = phi ptr [ %a, %rows ], [ %va1, %v.end ]
-  %vc = phi ptr [ %c, %rows ], [ %vc1, %v.end ]
-  br label %v.step
-v.step:
-  %vp = phi i64 [ 0, %v.row ], [ %vp1, %v.step ]
-  %vx = phi ptr [ %va, %v.row ], [ %vx1, %v.step ]
-  %vb = phi ptr [ %b, %v.row ], [ %vb1, %v.step ]
-  %sum = phi {vector} [ zeroinitializer, %v.row ], [ %next, %v.step ]
-  %x = load {type}, ptr %vx, align {size}
-{splat_text(type, lanes, "%x", "%x.one", "%x.all")}
-  %y = call {vector} {load}(ptr %vb, i32 {size}, {mask} %mask, {vector} zeroinitializer)
-  %next = call {vector} @llvm.fmuladd.v{lanes}{name}({vector} %x.all, {vector} %y, {vector} %sum)
-  %vx1 = getelementptr {type}, ptr %vx, i64 %ac
-  %vb1 = getelementptr {type}, ptr %vb, i64 %br
-  %vp1 = add i64 %vp, 1
-  %v.more = icmp slt i64 %vp1, %k
-  br i1 %v.more, label %v.step, label %v.end
-v.end:
-  call void {store}({vector} %next, ptr %vc, i32 {size}, {mask} %mask)
-  %va1 = getelementptr {type}, ptr %va, i64 %ar
-  %vc1 = getelementptr {type}, ptr %vc, i64 %cr
-  %vi1 = add i64 %vi, 1
-  %v.again = icmp slt i64 %vi1, %m
-  br i1 %v.again, label %v.row, label %yes
+  %quarters = and i64 %m, -{ROWS}
+  %a.rest.at = mul i64 %quarters, %ar
+  %a.rest = getelementptr {type}, ptr %a, i64 %a.rest.at
+  %c.rest.at = mul i64 %quarters, %cr
+  %c.rest = getelementptr {type}, ptr %c, i64 %c.rest.at
+  br label %r{ROWS}.check
+{rows(ROWS, "rows", "%a", "%c", "0", "%quarters", "r1.check")}
+{rows(1, f"r{ROWS}.check", "%a.rest", "%c.rest", "%quarters", "%m", "yes")}
 other:
   %all = mul i64 %steps, %n
   %few = icmp sle i64 %all, {STEPS}

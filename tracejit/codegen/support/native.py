@@ -9,6 +9,7 @@ from tracejit.codegen.llvm.text import FOOTER, once
 from tracejit.codegen.products import gemm
 from tracejit.codegen.products.blas import blas_text
 from tracejit.codegen.products.direct import direct_text
+from tracejit.codegen.products.dots import dots_text
 from tracejit.codegen.products.few import few_text
 from tracejit.codegen.products.line import line_text
 from tracejit.codegen.products.panels import panels_text
@@ -148,5 +149,5 @@ def _tiles(name: str, options: LlvmOptions) -> tuple[str, str]:
 
 
 def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
-    texts = {"panels": panels_text, "few": few_text, "line": line_text, "turn": turn_text}
+    texts = {"panels": panels_text, "few": few_text, "dots": dots_text, "line": line_text, "turn": turn_text}
     return {part: text(name, options) for part, text in texts.items()}

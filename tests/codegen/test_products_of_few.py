@@ -1,4 +1,4 @@
-"""Products of a few rows: all layouts and sizes against NumPy, on any number of threads to the same bits."""
+"""Products of a few rows or columns: all layouts and sizes against NumPy, on any number of threads to the same bits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ def product(x: Any, y: Any) -> Any:
     return x @ y
 
 
-@tj.script
-def stacked(x: Any, y: Any) -> Any:
-    return x @ y
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 7, 8])
 def test_few_rows_times_matrices_of_all_layouts(rows: int, dtype: str) -> None:
@@ -40,6 +35,37 @@ def test_few_rows_times_matrices_of_all_layouts(rows: int, dtype: str) -> None:
                 for right in (y, np.asfortranarray(y), wide[:, 1 : width + 1]):
                     found = product(left, right)
                     assert np.all(np.abs(found - expected) <= tolerance * scale), (depth, width)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [2, 3, 4, 5, 6, 7, 8])
+def test_matrices_of_all_layouts_times_few_columns(columns: int, dtype: str) -> None:
+    rng = np.random.default_rng(columns)
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    for depth in (1, 2, 4, 8, 9, 16, 31, 100, 513):
+        for rows in (1, 2, 3, 4, 5, 7, 16, 18, 65, 130):
+            x, y = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(depth, columns)).astype(dtype)
+            wide = np.full((rows, depth + 3), np.nan, dtype)
+            wide[:, 1 : depth + 1] = x
+            expected = x.astype(np.float64) @ y
+            scale = np.abs(x).astype(np.float64) @ np.abs(y)
+            for left in (x, np.asfortranarray(x), wide[:, 1 : depth + 1]):
+                for right in (y, np.asfortranarray(y)):
+                    found = product(left, right)
+                    assert np.all(np.abs(found - expected) <= tolerance * scale), (depth, rows)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("sizes", [(3, 400, 1000), (1000, 400, 3), (7, 64, 5), (5000, 5, 6)])
+def test_few_vectors_have_the_same_products_on_any_number_of_threads(turned: bool, sizes: tuple[int, ...]) -> None:
+    rows, depth, columns = sizes
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(rows, depth)), rng.normal(size=(depth, columns))
+    y = np.asfortranarray(y) if turned else y
+    with each_number_of_threads(1, 3) as counts:
+        found = [product(x, y) for _ in counts]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[0], x @ y, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("rows", [2, 3, 7])
@@ -76,12 +102,13 @@ def test_rows_times_a_matrix_beyond_the_caches(rows: int) -> None:
 def test_stacks_of_few_rows(lead: tuple[int, ...]) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(*lead, 3, 120)), rng.normal(size=(*lead, 120, 40))
-    np.testing.assert_allclose(stacked(x, y), x @ y, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(product(x, y), x @ y, rtol=1e-9, atol=1e-9)
 
 
 def test_numbers_that_are_no_numbers_stay_in_their_columns() -> None:
     x, y = np.ones((3, 20)), np.ones((20, 50))
     y[4, 7], y[9, 49] = np.nan, np.inf
-    found = product(x, y)
-    assert np.isnan(found[:, 7]).all() and np.isinf(found[:, 49]).all()
-    assert (np.delete(found, [7, 49], axis=1) == 20.0).all()
+    for right in (y, np.asfortranarray(y)):
+        found = product(x, right)
+        assert np.isnan(found[:, 7]).all() and np.isinf(found[:, 49]).all()
+        assert (np.delete(found, [7, 49], axis=1) == 20.0).all()
