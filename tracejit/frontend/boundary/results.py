@@ -51,6 +51,7 @@ from tracejit.frontend.kinds import (
     TextKind,
     TupleKind,
 )
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.texts import made_texts
 from tracejit.frontend.values import (
     ArrayView,
@@ -131,7 +132,7 @@ class Results:
     def span(self) -> Span:
         """The last `return` of the function."""
         source = self.ctx.frame.source
-        returns = (n for n in ast.walk(source.node) if isinstance(n, ast.Return))
+        returns = (n for n in nodes_in(source.node) if isinstance(n, ast.Return))
         return source.span(max(returns, key=lambda n: n.lineno, default=source.node))
 
     def output(self, value: Value) -> int:

@@ -41,6 +41,7 @@ from tracejit.frontend.syntax.desugar import (
 )
 from tracejit.frontend.syntax.scopes import annotate_within, names_read
 from tracejit.frontend.syntax.source import FunctionNode, FunctionSource
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.values import (
     FrontValue,
     GeneratorValue,
@@ -97,7 +98,7 @@ def is_generator(node: FunctionNode) -> bool:
 
 
 def _has_yield(node: ast.AST) -> bool:
-    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node))
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in nodes_in(node))
 
 
 def is_endless(value: GeneratorValue) -> bool:

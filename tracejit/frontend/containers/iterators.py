@@ -22,6 +22,7 @@ from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.kinds import TupleKind
 from tracejit.frontend.syntax.scopes import names_bound
 from tracejit.frontend.syntax.source import FunctionNode, FunctionSource, function_source
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -228,7 +229,7 @@ def _given_to_next(c: Calls) -> set[str]:
     node = c.ctx.frame.source.node
     found: set[str] | None = node.__dict__.get("_tracejit_given_to_next")
     if found is None:
-        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call) and n.args)
+        calls = (n for n in nodes_in(node) if isinstance(n, ast.Call) and n.args)
         parts = ((n.func, n.args[0]) for n in calls)
         found = {x.id for fn, x in parts if isinstance(fn, ast.Name) and fn.id == "next" and isinstance(x, ast.Name)}
         node.__dict__["_tracejit_given_to_next"] = found
@@ -239,11 +240,19 @@ def _kept_generator(c: Calls, targets: Sequence[ast.expr], node: ast.GeneratorEx
     """A generator expression that a name is bound to. Where `next` takes items from it, or several names stand for it,
     all are made here."""
     name = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
-    calls = [n for n in ast.walk(c.ctx.frame.source.node) if isinstance(n, ast.Call | ast.Compare)]
-    taken = [a for n in calls for a in _taken_from(n) if isinstance(a, ast.Name)]
-    if name is not None and all(a.id != name for a in taken):
+    if name is not None and name not in _taken_in(c.ctx.frame.source.node):
         return lazily(c, node)
     return c.call_object(iter, [c.expressions.value(node)], {}, node)  # which what runs over it uses up
+
+
+def _taken_in(function: ast.AST) -> set[str]:
+    """The names of what calls and membership tests of a function may take some items of; it is gone through once."""
+    found: set[str] | None = function.__dict__.get("_tracejit_taken")
+    if found is None:
+        calls = (n for n in nodes_in(function) if isinstance(n, ast.Call | ast.Compare))
+        found = {a.id for n in calls for a in _taken_from(n) if isinstance(a, ast.Name)}
+        function.__dict__["_tracejit_taken"] = found
+    return found
 
 
 def _taken_from(node: ast.Call | ast.Compare) -> Sequence[ast.expr]:
@@ -281,7 +290,7 @@ def _is_harmless(generator: ast.GeneratorExp) -> bool:
     parts += [g.iter for g in generator.generators[1:]]
     kinds = ast.Name, ast.Constant, ast.Attribute, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp, ast.Tuple
     raising = ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift, ast.RShift, ast.MatMult
-    for n in (n for part in parts for n in ast.walk(part)):
+    for n in (n for part in parts for n in nodes_in(part)):
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in ("isinstance", "len", "abs"):
             continue
         if isinstance(n, raising) or (isinstance(n, ast.expr) and not isinstance(n, kinds)):

@@ -116,12 +116,22 @@ def require_arguments(
     signature = _signature(fn)
     if signature is None:
         return
-    keywords = [k if k in signature.parameters else spellings.get(k, k) for k in keywords]
+    keywords = tuple([k if k in signature.parameters else spellings.get(k, k) for k in keywords])
+    refusal = _refusal(fn, len(own) + len(args), keywords)
+    if refusal is not None:
+        c.arith.mismatch(TypeError(_message(fn, (*own, *((),) * len(args)), keywords) or refusal), node)
+
+
+@functools.cache
+def _refusal(fn: Any, count: int, keywords: tuple[str, ...]) -> str | None:
+    """What `inspect` says of so many positional arguments and these keywords; None where they fit."""
+    signature = cast(inspect.Signature, _signature(fn))
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     try:
-        signature.bind(*own, *args, **({} if takes_any else dict.fromkeys(keywords)))
+        signature.bind(*(None,) * count, **({} if takes_any else dict.fromkeys(keywords)))
     except TypeError as error:
-        c.arith.mismatch(TypeError(_message(fn, (*own, *((),) * len(args)), keywords) or str(error)), node)
+        return str(error)
+    return None
 
 
 def missing_arguments(kind: str, names: Sequence[str]) -> str:

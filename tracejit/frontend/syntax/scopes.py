@@ -37,6 +37,12 @@ from tracejit.frontend.syntax.trees import nodes_in, parts_of
 #: stand in it.
 _BOUND, _PERHAPS, _READ, _CLOSED = (f"_tracejit_{name}" for name in ("bound", "perhaps", "read", "closed"))
 
+#: Nodes that read or bind other names than their parts do.
+_NOT_BY_PARTS = (
+    *(ast.Name, ast.AugAssign, ast.Lambda, ast.FunctionDef),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+
 
 def names_read(node: ast.AST) -> frozenset[str]:
     """Names an expression or simple statement may read; a subscript or attribute store reads its base, and `del` of a
@@ -49,6 +55,8 @@ def names_read(node: ast.AST) -> frozenset[str]:
 
 
 def _names_read(node: ast.AST) -> frozenset[str]:
+    if not isinstance(node, _NOT_BY_PARTS):
+        return _reads_of(parts_of(node))
     match node:
         case ast.Name(name, ast.Load() | ast.Del()):
             return frozenset((name,))
@@ -62,7 +70,7 @@ def _names_read(node: ast.AST) -> frozenset[str]:
             return _reads_of(_defaults(arguments)) | (names_read(body) - _parameters(arguments))
         case ast.FunctionDef(_, arguments, body):
             own = _parameters(arguments).union(*map(names_bound, body))
-            shared = {n for s in body for inner in ast.walk(s) if isinstance(inner, ast.Nonlocal) for n in inner.names}
+            shared = {n for s in body for inner in nodes_in(s) if isinstance(inner, ast.Nonlocal) for n in inner.names}
             return _reads_of([*node.decorator_list, *_defaults(arguments)]) | (_reads_of(body) - own) | shared
         case _:
             return _reads_of(parts_of(node))
@@ -101,6 +109,8 @@ def names_bound(node: ast.AST) -> frozenset[str]:
 
 
 def _names_bound(node: ast.AST) -> frozenset[str]:
+    if not isinstance(node, _NOT_BY_PARTS):
+        return frozenset().union(*map(names_bound, parts_of(node)))
     match node:
         case ast.Name(name, ast.Store() | ast.Del()):
             return frozenset((name,))
@@ -173,7 +183,7 @@ def jumps(block: TryBlock) -> set[str]:
 def _reshaped(s: ast.stmt) -> set[str]:
     """Names that take another shape by `x.shape = sizes`, which is a new binding here."""
     targets = s.targets if isinstance(s, ast.Assign) else []
-    found = [t for target in targets for t in ast.walk(target) if isinstance(t, ast.Attribute) and t.attr == "shape"]
+    found = [t for target in targets for t in nodes_in(target) if isinstance(t, ast.Attribute) and t.attr == "shape"]
     return {t.value.id for t in found if isinstance(t.value, ast.Name) and isinstance(t.ctx, ast.Store)}
 
 
@@ -199,7 +209,7 @@ def stored_into(statements: Iterable[Statement]) -> set[str]:
                 found |= stored_into(s.body) | stored_into(s.final)
             case ast.Assign():
                 for target in s.targets:
-                    for inner in ast.walk(target):
+                    for inner in nodes_in(target):
                         if isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
                             note(inner)
             case ast.AugAssign():

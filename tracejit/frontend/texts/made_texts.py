@@ -23,6 +23,7 @@ from tracejit.frontend.containers.tables import Special
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.control.choices import MAX_OPTIONS, has_many_letters
 from tracejit.frontend.control.dependence import decided_by
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.tensors.slices import slice_bounds
 from tracejit.frontend.texts import joined_texts
 from tracejit.frontend.texts.text_fields import is_open, put_field, text_inside
@@ -84,7 +85,7 @@ def memory_of(ctx: Context, root: type = str) -> ObjectValue:
     known = ctx.pools_known
     if known.texts is None:
         frames = [*ctx.frames()]
-        found = (n for f in frames for n in ast.walk(f.source.node) if isinstance(n, ast.Constant))
+        found = (n for f in frames for n in nodes_in(f.source.node) if isinstance(n, ast.Constant))
         known.texts = {text: i for i, text in enumerate(dict.fromkeys(_short(n.value) for n in found))}
         raise Again
     return ctx.pools[root]
