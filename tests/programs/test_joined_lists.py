@@ -165,3 +165,72 @@ def test_lists_that_grow_in_one_loop_are_found_together(
     for have, want in zip(made, program(X, 3), strict=True):
         assert np.array_equal(have, want)
     assert len(lowerings) <= most
+
+
+EDGES = np.array([[0, 1], [1, 2], [2, 3], [3, 0], [0, 2]])
+
+
+def both_directions(edges, n):
+    graph = [[] for _ in range(n)]
+    back = [[] for _ in range(n)]
+    weights = [[] for _ in range(n)]
+    for i in range(len(edges)):
+        graph[edges[i, 0]].append(edges[i, 1])
+        back[edges[i, 1]].append((edges[i, 0], i))
+        weights[edges[i, 0]].append(edges[i, 1] * 0.5)
+    total = 0.0
+    for v in range(n):
+        for j in range(len(graph[v])):
+            total += graph[v][j] * weights[v][j] + v
+        for w, i in back[v]:
+            total -= w * i
+    return total
+
+
+def filled_by_another(edges, n):
+    def fill(first, second):
+        for i in range(len(edges)):
+            first[edges[i, 0]].append(i)
+            second[edges[i, 1]].append(i * 0.5)
+
+    first = [[] for _ in range(n)]
+    second = [[] for _ in range(n)]
+    fill(first, second)
+    return sum(len(row) for row in first) + sum(sum(row) for row in second)
+
+
+def one_row_is_anothers(edges, n):
+    first = [[] for _ in range(n)]
+    second = [[] for _ in range(n)]
+    for i in range(len(edges)):
+        first[edges[i, 0]].append(i)
+        second[edges[i, 0]].append(i * 2)
+        if i == 2:
+            first[0] = second[1]
+    return [sum(row) for row in first], [len(row) for row in second]
+
+
+def rows_that_never_grow(edges, n, more=None):
+    graph = [[] for _ in range(n)]
+    ones = [[1] for _ in range(n)]
+    empty = [[] for _ in range(n)]
+    for i in range(len(edges)):
+        graph[edges[i, 0]].append(edges[i, 1])
+        if more is not None:
+            ones[0].append(more)
+            empty[0].append(more)
+    return sum(len(row) for row in graph), sum(row[0] for row in ones), sum(len(row) for row in empty)
+
+
+@pytest.mark.parametrize(
+    ("program", "most"),
+    [(both_directions, 3), (filled_by_another, 3), (one_row_is_anothers, 4), (rows_that_never_grow, 3)],
+)
+def test_lists_whose_items_grow_in_one_loop_are_found_together(
+    program: Any, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lowerings: list[Lowering] = []
+    run = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
+    assert tj.script(program)(EDGES, 4) == program(EDGES, 4)
+    assert len(lowerings) <= most

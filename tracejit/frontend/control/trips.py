@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.syntax.trees import nodes_in
-from tracejit.frontend.values import ListValue
+from tracejit.frontend.values import GrowingList, ListValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
@@ -120,20 +120,42 @@ def growing_together(ctx: Context, loop: ast.AST) -> Iterator[None]:
     try:
         yield
     except ListGrows as found:
-        made = [env.get(name) for name in _appended_to(loop)]
-        keys = {key for x in made if isinstance(x, ListValue) for key in x.keys}
-        others = keys - ctx.growing.keys() - found.kinds.keys()
-        if ctx.growing.guesses and len(others) >= _SEVERAL:
-            ctx.growing.update(dict.fromkeys(others))
+        lists, holders = ([env.get(name) for name in names] for names in _appended_to(loop))
+        keys = {key for x in lists if isinstance(x, ListValue) for key in x.keys}
+        items = _lists_in(ctx, holders)
+        known = ctx.growing.keys() | found.kinds.keys()
+        if ctx.growing.guesses and (len(keys - known) >= _SEVERAL or items - known):
+            ctx.growing.update(dict.fromkeys((keys | items) - known))
             ctx.growing.has_guessed = True
+            _share(ctx, items)
         raise
 
 
-def _appended_to(loop: ast.AST) -> set[str]:
-    """The names of what is appended to in a loop."""
+def _appended_to(loop: ast.AST) -> tuple[set[str], set[str]]:
+    """The names of what is appended to in a loop, and of what has items that are."""
     methods = (node.func for node in nodes_in(loop) if isinstance(node, ast.Call))
-    appends = (m.value for m in methods if isinstance(m, ast.Attribute) and m.attr in ("append", "extend", "insert"))
-    return {of.id for of in appends if isinstance(of, ast.Name)}
+    appends = [m.value for m in methods if isinstance(m, ast.Attribute) and m.attr in ("append", "extend", "insert")]
+    holders = (of.value for of in appends if isinstance(of, ast.Subscript))
+    return {of.id for of in appends if isinstance(of, ast.Name)}, {of.id for of in holders if isinstance(of, ast.Name)}
+
+
+def _lists_in(ctx: Context, lists: Iterable[object]) -> set[object]:
+    """The places that make the lists which growing lists hold."""
+    from tracejit.frontend.kinds import TupleKind
+
+    kinds = [ctx.growing.get(key) for x in lists if isinstance(x, GrowingList) for key in x.keys]
+    return {key for kind in kinds if isinstance(kind, TupleKind) and kind.cls is list for key in kind.keys}
+
+
+def _share(ctx: Context, items: Iterable[object]) -> None:
+    """Put the lists of these places, which growing lists hold, into pools, those of each place into one."""
+    from tracejit.frontend.instances.pooled_objects import forget_lists
+
+    new = [place for place in items if not ctx.pools_known.covers(place)]
+    for place in new:
+        ctx.pools_known.share((place,))
+    if new:
+        forget_lists(ctx)
 
 
 def _across_trips(key: object) -> object:
