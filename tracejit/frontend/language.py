@@ -172,8 +172,8 @@ VALUES = (
         "identity: `graph[u][v] = w`, `defaultdict(set)`; a dict with known keys of text may hold any values; in "
         "lists and dicts of any length (`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and "
         "values of one kind for each; those of the caller hold numbers or texts, and are compiled for the keys that "
-        "they have; dicts keep the order of insertion; that of a set is Python's alone: a set is not looped over, "
-        "but sorted, searched, summed (ints) and combined",
+        "they have; dicts keep the order of insertion, sets of numbers have Python's; a set of texts or objects is not "
+        "looped over, but sorted, searched and combined",
         "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
         "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
         "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\n"
@@ -226,7 +226,12 @@ REFUSED = (
         "match n:\n    case complex(a):\n        return a\nreturn n",
         "keywords: `Point(x=1)`",
     ),
-    Construct("loops over sets known at run time only", "", "for i in {n, 1}:\n    x += i\nreturn x", "`sorted(s)`"),
+    Construct(
+        "loops over sets of texts and objects known at run time only",
+        "",
+        "for s in {str(n), 'a'}:\n    x += len(s)\nreturn x",
+        "`sorted(s)`",
+    ),
     Construct(
         "a name that is a number on one path and an array, text or container on another",
         "",

@@ -115,6 +115,7 @@ class Pools:
     texts: dict[str, int] | None = None
     fields: dict[tuple[str, tuple[Type, ...]], int] = field(default_factory=dict[tuple[str, "tuple[Type, ...]"], int])
     has_codes: bool = False
+    orders_sets: bool = False  #: whether sets of numbers keep the order in which Python runs over them
     changes: int = 0  #: so often places were united
     trips: Trips = field(init=False)
     parts: Parts = field(init=False)

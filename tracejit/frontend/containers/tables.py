@@ -11,7 +11,7 @@ import ast
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from tracejit.frontend.containers.object_keys import hash_of, is_object_key
 from tracejit.frontend.control.choices import MAX_OPTIONS, code
@@ -181,12 +181,6 @@ def _has_loop(calls: Calls, node: ast.AST, lst: FrontValue) -> FrontValue:
     return Static(True)
 
 
-def _refuse_order(calls: Calls, node: ast.AST) -> NoReturn:
-    calls.ctx.refuse(
-        node, "the order of a set's items is known to Python only", "sort them: sorted(items), or keep a list beside"
-    )
-
-
 def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) -> FrontValue:
     return Static(
         isinstance(value, ObjectValue | SharedObject) and isinstance(cls, Static) and issubclass(value.cls, cls.value)
@@ -280,8 +274,8 @@ def _in_memory(calls: Calls, lst: FrontValue, index: FrontValue, node: ast.AST) 
     return lst, at
 
 
-#: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
-#: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
+#: An empty list that grows; one of ints; one of bools; whether a loop runs over a list;
+#: whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
 #: text, the same in each process; a value that is not None, which is checked where it may be; an item of a list by an
 #: index that is known to be in range; puts another one there; whether a value lies in a pool; the fields of a key that
 #: is an instance of a frozen dataclass, the hash of another object; a key, of which every long tuple lies in a pool,
@@ -292,7 +286,6 @@ growing_ints = Special(lambda calls, node: _made(calls, node, NumberKind(I64, we
 growing_floats = Special(lambda calls, node: _made(calls, node, NumberKind(F64, weak=True)))
 growing_bools = Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
 has_loop = Special(_has_loop)
-refuse_order = Special(_refuse_order)
 same_kind = Special(_same_kind)
 is_slice = Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
 text_code = Special(_text_code)
