@@ -19,7 +19,7 @@ import numpy as np
 
 import tracejit as tj
 
-GRID = 256
+GRID, ROW = 256, 64
 
 
 def recurrence(p: Any, w: Any) -> Any:
@@ -27,6 +27,15 @@ def recurrence(p: Any, w: Any) -> Any:
     for i in range(1, p.shape[0]):
         p[i] = np.tanh(p[i - 1] * w)
     return p.sum()
+
+
+def rows(x: Any, w: Any, trips: int) -> Any:
+    """One row written in place per trip."""
+    h = np.zeros((trips + 1, x.shape[0]))
+    h[0] = x
+    for t in range(trips):
+        h[t + 1] = np.tanh(h[t] * w)
+    return (h * h).sum()
 
 
 def linear_sweeps(u: Any, trips: int) -> Any:
@@ -63,6 +72,10 @@ def _elements(n: int) -> tuple[Any, ...]:
 Program = tuple[Callable[..., Any], dict[str, Any], Callable[[int], tuple[Any, ...]], tuple[int, ...], int]
 PROGRAMS: dict[str, Program] = {
     "recurrence in place": (recurrence, {}, _elements, (10_000, 20_000, 100_000, 200_000, 1_000_000, 2_000_000), 1),
+    "recurrence of rows of 64": (
+        *(rows, {}, lambda n: (np.linspace(0.1, 1.0, ROW), 1.5, n)),
+        *((1_000, 2_000, 10_000, 20_000, 100_000), ROW),
+    ),
     "linear stencil 256 x 256": (linear_sweeps, {}, lambda n: (grid(), n), (10, 20, 40, 80, 160), GRID * GRID),
     "nonlinear stencil 256 x 256": (nonlinear_sweeps, {}, lambda n: (grid(), n), (10, 20, 40, 80, 160), GRID * GRID),
     "nonlinear stencil, memory=16MB": (

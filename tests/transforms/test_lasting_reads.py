@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.transforms import random_places
+from tests.transforms import random_places, random_windows
 from tests.transforms.derivatives import check_derive, check_orders, gradient_graph, program
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph, walk
@@ -266,3 +266,37 @@ def test_random_places_are_partly_read_again(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(LastingReads, "anew", lambda *_: [])
     all_of_them = [saved(value_and_grad_graph(graph, [0, 1, 2])) for graph in graphs]
     assert 0 < sum(fewer) < sum(all_of_them)
+
+
+WINDOWS = [
+    pytest.param("h[i + 1] = np.tanh(m @ h[i])", 0, id="rows of which products are made"),
+    pytest.param("h[i + 1] = np.tanh(h[i] * w)", 0, id="rows"),
+    pytest.param("h[:, i + 1] = np.tanh(h[:, i] * w)", 0, id="columns"),
+    pytest.param("h.T[i + 1] = np.sin(h.T[i] * w)", 0, id="rows of the transposed"),
+    pytest.param("h[i + 1, 1:-1] = np.tanh(h[i, 2:] * h[i, :-2])", 0, id="inner parts of rows"),
+    pytest.param("t[i + 1] = np.tanh(t[i] * w)", 0, id="matrices"),
+    pytest.param("v[3 * i + 3:3 * i + 6] = np.sin(v[3 * i:3 * i + 3] * w)", 0, id="slices of a vector"),
+    pytest.param("v[2 * i + 2:2 * i + 4] = np.sin(v[2 * i + 1:2 * i + 3] * w)", 1, id="slices that overlap"),
+    pytest.param("h[i] = np.sin(h[i + 1] * w); h[i + 2] = h[i] * w", 1, id="rows that later trips write"),
+    pytest.param("h[0] = np.sin(h[i] * w)", 1, id="one row in all trips"),
+    pytest.param("h[i + 1] = np.sin(h[i]); h[i + 1] *= np.tanh(h[i + 1])", 1, id="rows written twice"),
+    pytest.param("h[i + 1] = np.sin(h[i] * w); h[:, 2] = h[0, 0]", 1, id="rows that a column crosses"),
+    pytest.param("h[i + 1] = np.sin(h[i] * w); h.ravel()[i + 6] = w", 1, id="an element by its place in the buffer"),
+    pytest.param("h.reshape(-1, 3)[i + 1] = np.sin(h.reshape(-1, 3)[i] * w)", 1, id="rows of another length"),
+    pytest.param("h[-i - 1] = np.sin(h[i] * w)", 1, id="rows from the end"),
+]
+
+
+@pytest.mark.parametrize(("line", "least"), WINDOWS)
+def test_only_windows_that_do_not_last_are_saved(line: str, least: int) -> None:
+    """`least`: 0 where nothing is saved, else how many lists there are at least."""
+    fn = random_windows.defined(f"    for i in range(n):\n        {line}\n", "<windows>")
+    lists = random_windows.saved(fn)
+    assert lists >= least and (least > 0 or lists == 0)
+    random_windows.compare(fn)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_windows(seed: int) -> None:
+    """Gradients are, to the bit, those that saved values give."""
+    random_windows.check(seed)

@@ -17,8 +17,8 @@ from tracejit.ir.core import Block, Graph, Op, Value, all_reads, has_effect, typ
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.records import record
+from tracejit.transforms.derivatives.element_places import WRITES
 from tracejit.transforms.derivatives.frames import substitute
-from tracejit.transforms.derivatives.lasting_reads import WRITES
 from tracejit.transforms.numbers.apart import Access, Program, are_apart, loops_of
 from tracejit.transforms.pipeline import transform
 

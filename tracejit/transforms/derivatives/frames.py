@@ -176,7 +176,7 @@ class Region:
         self._outside_loops = edits[0].defined if len(edits) == 1 else set(params)
         self._lasting = lasting
         self._overwritten = overwritten(every)
-        self._reads = LastingReads(every, self._overwritten, given)
+        self._reads = LastingReads(every, self._overwritten, given, self.size)
         self._accumulations: Accumulations | None = None
         #: The type of all elements of a list of residuals, None where sizes differ.
         self.elements: dict[Value, Type | None] = {}

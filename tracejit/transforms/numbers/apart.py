@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tracejit.ir.core import Block, Op, Value
-from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.ir.types import BOOL, I64, Dim, ScalarType
 from tracejit.records import record
 from tracejit.transforms.numbers.elimination import contradict
 from tracejit.transforms.numbers.linear import Linear, number
@@ -73,10 +73,14 @@ class Program:
 
 @record(eq=False)
 class Access:
-    """The indices of an element, and the loops and branches around them."""
+    """The indices of an element, and the loops and branches around them.
 
-    indices: Sequence[Value]
+    Of several elements: None for an index that may be any, and for others how many there are from it on (`lengths`, by
+    default one each)."""
+
+    indices: Sequence[Value | int | None]
     path: Path
+    lengths: Sequence[Dim | None] = ()
 
 
 def are_apart(program: Program, one: Access, other: Access, shared: Sequence[Op], behind: Op | None) -> bool:
@@ -85,7 +89,7 @@ def are_apart(program: Program, one: Access, other: Access, shared: Sequence[Op]
     outside = _Side(program, None, set(shared))
     facts = outside.facts
     sides = [_Side(program, outside, set(shared)) for _ in range(2)]
-    indices: list[list[Linear]] = []
+    indices: list[list[Linear | None]] = []
     for side, access in zip(sides, (one, other), strict=True):
         side.enter(access.path)
     if behind is not None:
@@ -93,12 +97,25 @@ def are_apart(program: Program, one: Access, other: Access, shared: Sequence[Op]
         assert trips[0] is not None and trips[1] is not None
         facts.learn(trips[0].minus(trips[1]).shifted(1))
     for side, access in zip(sides, (one, other), strict=True):
-        forms = [side.form(index) for index in access.indices]
-        indices.append([form for form in forms if form is not None])
-    differences = [a.minus(b) for a, b in zip(*indices, strict=True)]
+        indices.append([side.index(access, axis) for axis in range(len(access.indices))])
+    differences = [a.minus(b) for a, b in zip(*indices, strict=True) if a is not None and b is not None]
     if any(facts.holds(d.shifted(1)) or facts.holds(number(1).minus(d)) for d in differences):
         return True
     return contradict([*facts.all(), *differences, *(d.times(-1) for d in differences)])
+
+
+def is_at_most(program: Program, path: Path, terms: Sequence[Dim | None], more: Dim | None, most: Dim | None) -> bool:
+    """Whether a sum of whole numbers is at most another one, in all trips that come to a place."""
+    side = _Side(program, None, ())
+    side.enter(path)
+    total = number(0)
+    for term in (*terms, more):
+        form = side.of_size(term)
+        if form is None:
+            return False
+        total = total.plus(form)
+    limit = side.of_size(most)
+    return limit is not None and side.facts.holds(total.minus(limit))
 
 
 class _Side(Rules):
@@ -119,6 +136,23 @@ class _Side(Rules):
                 self.form(block.params[0])
             elif op.name == "if":
                 self.assume(op.operands[0], block.label == "then")
+
+    def of_size(self, dim: Dim | None) -> Linear | None:
+        """A size, or another whole number."""
+        return self.form(dim) if isinstance(dim, Value) else self.dim(dim)
+
+    def index(self, access: Access, axis: int) -> Linear | None:
+        """An index of an access, any of those that it has along the axis."""
+        found = access.indices[axis]
+        form = number(found) if isinstance(found, int) else None if found is None else self.form(found)
+        if form is None or not access.lengths:
+            return form
+        length = self.of_size(access.lengths[axis])
+        if length is None:
+            return None
+        beyond = self._atom(Value(SIZE, "beyond"), 0)
+        self.facts.learn(beyond.minus(length).shifted(1))
+        return form.plus(beyond)
 
     def owner(self, x: Value) -> _Side:
         """Who knows a value: this side, or what both see."""
