@@ -21,6 +21,7 @@ from tracejit.frontend.containers.shared_lists import is_beside, require_one_poo
 from tracejit.frontend.context import Context
 from tracejit.frontend.control.choices import join_options, option_index, options_of
 from tracejit.frontend.control.joined_numbers import meeting, unread
+from tracejit.frontend.control.loop_aliases import alias_pairs
 from tracejit.frontend.control.loop_objects import LoopObjects
 from tracejit.frontend.control.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.control.loop_views import LoopViews
@@ -302,23 +303,9 @@ class LoopLowering:
 
     # -- aliases --------------------------------------------------------------------------------------------
 
-    def alias_pairs(self) -> list[tuple[int, int, Alias, tuple[object, object]]]:
-        """Pairs of a split class and another class, with their alias at entry and a name for the plan."""
-        found: list[tuple[int, int, Alias, tuple[object, object]]] = []
-        split = list(self.classes.items())
-        for i, (path, c) in enumerate(split):
-            for q in (q for q in self.entry_storage.bases if q not in self.rotation.memory):
-                alias = self.entry_storage.alias(self.entry_class[c], q) if self.entry_class[c] > 0 else False
-                found.append((c, q, alias, (path, q)))
-            for other_path, d in split[:i]:
-                a, b = self.entry_class[c], self.entry_class[d]
-                alias = self.entry_storage.alias(a, b) if a > 0 and b > 0 else False
-                found.append((c, d, alias, (path, other_path)))
-        return found
-
     def head_aliases(self) -> None:
         storage = self.ctx.storage
-        for c, q, entry, name in self.alias_pairs():
+        for c, q, entry, name in alias_pairs(self):
             apart = self.apart(c, q, entry, name)
             if isinstance(entry, bool) and name not in self.plan.dynamic_alias:
                 storage.set_alias(c, q, entry, apart)
@@ -368,7 +355,7 @@ class LoopLowering:
                 self.plan.add(self.plan.held, path)
         if len(self.list_ends) != len(set(self.list_ends)) or set(self.list_ends) & self.entry_storage.bases.keys():
             refuse_shared(self.ctx, self.node)
-        for c, q, entry, name in self.alias_pairs():
+        for c, q, entry, name in alias_pairs(self, ends):
             self.end_alias(c, q, entry, name, ends)
         self.elements.leave(ends)
 
@@ -577,7 +564,7 @@ class LoopLowering:
         storage.bases.update({c: self.unset[c] for c in self.never_set})
         for c, made in self.base_carry.items():
             storage.bases[c] = mapping[made.param]
-        for c, q, entry, name in self.alias_pairs():
+        for c, q, entry, name in alias_pairs(self):
             made = self.alias_carry.get((c, q))
             alias = entry if made is None else mapping[made.param]
             storage.set_alias(c, q, alias, self.apart(c, q, entry, name))
