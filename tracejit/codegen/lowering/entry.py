@@ -543,12 +543,14 @@ class Lowering:
 
     def fail_unless(self, cond: Expr, kind: str, message: str, payload: Sequence[Expr] = ()) -> None:
         """Leave the entry with an error where `cond` does not hold."""
-        if cond == TRUE:
-            return
+        if cond != TRUE:
+            self.emit(If(self.k.logical_not(cond), self.failure(kind, message, payload)))
+
+    def failure(self, kind: str, message: str, payload: Sequence[Expr] = ()) -> tuple[Stmt, ...]:
+        """What leaves the entry with an error."""
         values = tuple(self.k.cast(p, F64 if p.type.is_float else I64) for p in payload)  # type: ignore[union-attr]
         site = ErrorSite(kind, message, tuple(p.type for p in payload), self.span)  # type: ignore[misc]
-        failure = (*boundary.written_back(self), Fail(self.error(site), values, self.way))
-        self.emit(If(self.k.logical_not(cond), failure))
+        return *boundary.written_back(self), Fail(self.error(site), values, self.way)
 
     def error(self, site: ErrorSite) -> int:
         """The number of an error."""
@@ -569,11 +571,13 @@ class Lowering:
 
 @dataclass(slots=True)
 class _Position:
-    """The block being lowered, the op in it, and the roots that die at that op."""
+    """The block being lowered, the op in it, the roots that die at that op, and the condition, kind and message of a
+    check that waits for the next one."""
 
     block: Block
     at: int = 0
     dying: list[Value] = field(default_factory=list[Value])
+    waiting: tuple[Expr, str, str] | None = None
 
 
 def _has_loop(body: Sequence[Stmt]) -> bool:

@@ -13,6 +13,7 @@ from math import copysign
 from typing import TYPE_CHECKING, Any
 
 from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, Var
+from tracejit.codegen.lowering import checks
 from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering.code import Code, Fold, FoldBody
 from tracejit.codegen.lowering.complex import Complex
@@ -425,18 +426,6 @@ def _is_positive_zero(e: Expr) -> bool:
 # -- effects --------------------------------------------------------------------------------------------------------
 
 
-def _check(lowering: Lowering, op: Op) -> list[Any]:
-    cond, *payload = (lowering.scalar(v) for v in op.operands)
-    lowering.fail_unless(cond, op.attrs["kind"], op.attrs["message"], payload)
-    return []
-
-
-def _check_eq(lowering: Lowering, op: Op) -> list[Any]:
-    a, b, *payload = (lowering.scalar(v) for v in op.operands)
-    lowering.fail_unless(lowering.k.eq(a, b), op.attrs["kind"], op.attrs["message"], payload or (a, b))
-    return []
-
-
 def _broadcast_dim(lowering: Lowering, op: Op) -> list[Any]:
     from tracejit.ops.effects import BROADCAST_MESSAGE
 
@@ -474,8 +463,8 @@ STRUCTURAL: dict[str, Rule] = {
     "copy": _copy,
     "sync": _sync,
     "undef": _undef,
-    "check": _check,
-    "check_eq": _check_eq,
+    "check": checks.check,
+    "check_eq": checks.check_eq,
     "broadcast_dim": _broadcast_dim,
     "print": _print,
     "pending": _pending,

@@ -299,7 +299,7 @@ def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         return c.call_now(int, [x], {}, node)
     if x.dtype.is_float:
         value = c.arith.scalar(x, F64)
-        return whole(c, c.ctx.b.emit("trunc", (value,))[0])
+        return whole(c, value)
     if x.dtype.is_complex:
         return c.arith.mismatch(TypeError("int() argument must be a real number, not 'complex'"), node)
     return Number(c.ctx.signed(x.value) if x.dtype.is_integer else c.arith.scalar(x, I64), weak=True)
