@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tracejit as tj
+from tracejit.frontend.syntax import trees
 
 pytestmark = pytest.mark.compiled
 
@@ -26,16 +26,15 @@ def visited(statement: str, count: int, monkeypatch: pytest.MonkeyPatch, folder:
     made: dict[str, Any] = {}
     exec(compile(file.read_text(), str(file), "exec"), made)
     seen = 0
-    walk = ast.walk
+    append_parts = trees._append_parts
 
-    def counted(node: ast.AST) -> Iterator[ast.AST]:
+    def counted(node: ast.AST, found: list[ast.AST]) -> None:
         nonlocal seen
-        for inner in walk(node):
-            seen += 1
-            yield inner
+        seen += 1
+        append_parts(node, found)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ast, "walk", counted)
+        patched.setattr(trees, "_append_parts", counted)
         tj.script(made["f"])(np.ones(3))
     return seen
 
