@@ -42,6 +42,53 @@ def own_sum(x, n):
     return x + sum([x] * n)
 
 
+def decay(t, y):
+    return np.array([y[1], -y[0]]) + t
+
+
+def runge_kutta(y, h, A, b, c):
+    k = np.zeros((len(b), len(y)))
+    for i in range(len(b)):
+        k[i] = decay(c[i] * h, y + h * sum(A[i, j] * k[j] for j in range(i)))
+    return y + h * sum(b[i] * k[i] for i in range(len(b)))
+
+
+def before_an_array(y, h, A, b, c):
+    k = []
+    for i in range(len(b)):
+        k.append(decay(c[i], h * sum(A[i, j] * k[j] for j in range(i)) / 2 + y))
+    return k
+
+
+def by_forward_and_back_substitution(y, h, A, b, c):
+    x = np.zeros((len(b), 2))
+    for i in range(len(b)):
+        x[i] = (b[i] * y - sum(A[i, j] * x[j] for j in range(i))) / 2
+        x[i] -= h * sum([A[i, j] * x[j] for j in range(i)])
+    for i in range(len(b) - 1, -1, -1):
+        x[i] = -sum(A[i, j] * x[j] for j in range(i + 1, len(b)))
+    x.T[0] = sum([x[:, 0] * k for k in range(int(h))])
+    return x
+
+
+def of_an_own_sum(y, h, A, b, c):
+    sum = len  # noqa: A001
+    z = y + 2 * sum([A[k] for k in range(2)])
+    A[0] = 2 * sum([A[k, 0] for k in range(2)])
+    z += 3 * sum([h])
+    return z
+
+
+def put_into_others(y, n):
+    y[:] = -sum([v * 1.0 for v in range(n)])
+    y += 2 * sum(range(n))
+    y[1:] += sum([np.array([2.0, 1.0]) * 1.5 for _ in range(n)]) * -2
+    return y
+
+
+TABLE = np.tril(np.arange(16.0).reshape(4, 4) / 20, -1)
+METHOD = (np.array([1.0, 0.5]), 0.1, TABLE, np.ones(4) / 4, TABLE.sum(1))
+
 X = np.arange(1.0, 13.0).reshape(4, 3)
 CASES = [
     (orthonormal, X + np.eye(4, 3)),
@@ -53,6 +100,15 @@ CASES = [
     (of_numbers, X, 3),
     (of_a_generator, X, 2),
     (own_sum, X, 2),
+    (runge_kutta, *METHOD),
+    (before_an_array, *METHOD),
+    (by_forward_and_back_substitution, *METHOD),
+    (by_forward_and_back_substitution, METHOD[0], 3.0, *METHOD[2:]),
+    (of_an_own_sum, *METHOD),
+    (put_into_others, np.ones(3), 0),
+    (put_into_others, np.ones(3), 2),
+    (put_into_others, np.ones(3, np.float32), 0),
+    (put_into_others, np.ones(3, np.float32), 2),
 ]
 
 

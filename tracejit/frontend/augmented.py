@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.arith import BINARY
 from tracejit.frontend.containers import tables
+from tracejit.frontend.containers.array_totals import updating
 from tracejit.frontend.control.optionals import require_value
 from tracejit.frontend.instances.objects import OPERATORS
 from tracejit.frontend.tensors import elements
@@ -42,7 +43,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
     match s.target:
         case ast.Name(name):
             current = _array(c, c.expressions.name(s.target, name))
-            value = c.expressions.value(s.value)
+            value = updating(c.calls, current, s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
             elif not _update_element(c, op, current, value, s):
@@ -55,7 +56,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
                 return
             items = c.expressions.index_items(index)
             current = c.indexing.read(base, items, s.target)
-            value = c.expressions.value(s.value)
+            value = updating(c.calls, current, s.value)
             c.ctx.at(s)
             if isinstance(current, ArrayView) and is_view_index(items):
                 update_view(c, op, current, value, s)
@@ -67,7 +68,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
         case ast.Attribute(base_node, name):
             base = c.expressions.value(base_node)
             current = _array(c, c.calls.attribute(base, name, s.target))
-            value = c.expressions.value(s.value)
+            value = updating(c.calls, current, s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
             elif not _update_part(c, op, base, current, value, s):
@@ -93,7 +94,7 @@ def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: a
     """`base[index] op= value` where the base is no array."""
     current = _array(c, c.expressions.subscript(base, index, s.target))
     if isinstance(current, ArrayView):
-        update_view(c, op, current, c.expressions.value(s.value), s)
+        update_view(c, op, current, updating(c.calls, current, s.value), s)
         if isinstance(base, TupleValue):
             c.store_item(base, index, current, s)  # raises
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
+from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, UNARY, Arithmetic, is_python_number
 from tracejit.frontend.containers import comparisons, dict_items, list_calls, long_tuples, ranges, shared_lists, tables
 from tracejit.frontend.containers.array_totals import beside_sum
 from tracejit.frontend.containers.comprehensions import as_list, comprehension
@@ -66,8 +66,6 @@ from tracejit.ir.core import Value
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
-_UNARY = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
-
 
 class Expressions:
     """Lowers expressions."""
@@ -94,16 +92,13 @@ class Expressions:
             case ast.Name(name):
                 return self.name(node, name)
             case ast.BinOp(left, op, right):
-                x, name = self.value(left), BINARY[type(op)]
-                made = beside_sum(self.calls, name, x, right, node)
-                return self.binary(name, x, self.value(right), node) if made is None else made
+                name = BINARY[type(op)]
+                made = beside_sum(self.calls, name, left, right, node)
+                return self.binary(name, self.value(left), self.value(right), node) if made is None else made
             case ast.UnaryOp(ast.Not(), operand):
                 return self.not_(operand, node)
             case ast.UnaryOp(op, operand):
-                name = _UNARY[type(op)]  # type: ignore[index]
-                x = as_operand(self.calls, name, self.value(operand))
-                own = self.calls.objects.unary(name, x, node)
-                return self.arith.unary(name, x, node) if own is None else own
+                return self.unary(UNARY[type(op)], self.value(operand), node)
             case ast.Compare():
                 return self.compare(node)
             case ast.BoolOp():
@@ -362,6 +357,12 @@ class Expressions:
         if isinstance(truth, bool):
             return side(truth)
         return self.choose(node, truth, lambda: side(True), lambda: side(False))
+
+    def unary(self, name: str, operand: FrontValue, node: ast.AST) -> FrontValue:
+        """`-operand` and the like."""
+        x = as_operand(self.calls, name, operand)
+        own = self.calls.objects.unary(name, x, node)
+        return self.arith.unary(name, x, node) if own is None else own
 
     def choose(self, node: ast.AST, truth: Value, then: Any, orelse: Any) -> FrontValue:
         """An `if` whose sides are expressions."""

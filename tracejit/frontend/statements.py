@@ -11,6 +11,7 @@ from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
 from tracejit.frontend.containers import dict_items, generators, list_calls, tables
+from tracejit.frontend.containers.array_totals import stored
 from tracejit.frontend.containers.iterators import made_for, one_by_one
 from tracejit.frontend.containers.lists import Lists, require_unshared
 from tracejit.frontend.containers.merged_lists import may_change
@@ -165,7 +166,7 @@ class Statements:
         self.ctx.at(s)
         match s:
             case ast.Assign(targets, value):
-                made = made_for(self.calls, targets, value)
+                made = stored(self.calls, targets, value) or made_for(self.calls, targets, value)
                 for target in targets:
                     self.bind(target, made)
             case ast.AnnAssign(target, _, value):

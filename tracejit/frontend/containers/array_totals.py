@@ -1,36 +1,124 @@
-"""`x + sum(arrays)` and `x - sum(arrays)` of an array: where there are no arrays, `sum` is the number 0."""
+"""`sum(arrays)` beside an array (`y + h * sum(a * k for ...)`): where there are no arrays, `sum` is the number 0."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.arith import BINARY, UNARY
 from tracejit.frontend.containers.iterators import arguments
-from tracejit.frontend.kinds import ArrayKind
+from tracejit.frontend.kinds import ArrayKind, number_type
+from tracejit.frontend.tensors.index_items import is_view_index
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Static
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
+#: Kinds of dtypes, each of which holds the numbers of those before.
+_KINDS = "buifc"
 
-def beside_sum(c: Calls, op: str, x: FrontValue, call: ast.expr, node: ast.AST) -> FrontValue | None:
-    """`x op call`, where that is the sum of a list beside an array; None for others, of which nothing was evaluated."""
-    match call:
-        case ast.Call(ast.Name() as name, [items], []) if not isinstance(items, ast.Starred):
-            is_array = isinstance(x, ArrayView) and x.rank > 0 and op in ("add", "sub")
-            fn = c.expressions.value(name) if is_array and name.id == "sum" else None
+
+def beside_sum(c: Calls, op: str, left: ast.expr, right: ast.expr, node: ast.AST) -> FrontValue | None:
+    """`left op right`, where one of them is such a sum; None for others, of which nothing was evaluated."""
+    if op not in ("add", "sub", "mul"):
+        return None
+    if (call := _total_in(right)) is not None:
+        x = c.expressions.value(left)
+        return _chosen(c, right, call, x, lambda total: c.expressions.binary(op, x, total, node), node)
+    if (call := _total_in(left)) is not None and _calls_nothing(right):
+        x = c.expressions.value(right)
+        return _chosen(c, left, call, x, lambda total: c.expressions.binary(op, total, x, node), node)
+    return None
+
+
+def updating(c: Calls, target: FrontValue, value: ast.expr) -> FrontValue:
+    """The value of `target op= value`; that of such a sum has the shape of the target where it is a number."""
+    call = _total_in(value)
+    if call is None:
+        return c.expressions.value(value)
+    return _chosen(c, value, call, target, lambda total: _as_array(c, total, target), value)
+
+
+def stored(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontValue | None:
+    """The value of `x[index] = value` where that is such a sum, as above; None for others, of which nothing was
+    evaluated."""
+    match targets:
+        case [ast.Subscript(base, index)] if _calls_nothing(base) and _calls_nothing(index):
+            if (call := _total_in(value)) is None:
+                return None
+            x = c.expressions.value(base)
+            items = c.expressions.index_items(index) if isinstance(x, ArrayView) else []
+            if isinstance(x, ArrayView) and is_view_index(items):
+                x = c.indexing.read(x, items, value)
+            return _chosen(c, value, call, x, lambda total: _as_array(c, total, x), value)
         case _:
             return None
-    if not isinstance(fn, Static) or fn.value is not sum:
-        return None
-    given = arguments(c, fn, [items])
 
-    def beside_total() -> FrontValue:
-        return c.expressions.binary(op, x, c.call_value(fn, given, {}, call), node)
+
+def _total_in(value: ast.expr) -> ast.Call | None:
+    """The call of `sum` that an expression multiplies, divides or changes the sign of; None for others."""
+    match value:
+        case ast.Call(ast.Name("sum"), [items], []) if not isinstance(items, ast.Starred):
+            return value
+        case ast.UnaryOp(ast.USub() | ast.UAdd(), operand):
+            return _total_in(operand)
+        case ast.BinOp(left, ast.Mult() | ast.Div() as op, right):
+            if _calls_nothing(right):
+                return _total_in(left)
+            return _total_in(right) if isinstance(op, ast.Mult) and _calls_nothing(left) else None
+        case _:
+            return None
+
+
+def _calls_nothing(value: ast.expr) -> bool:
+    """Whether it does not matter when, and how often, an expression is evaluated."""
+    return not any(isinstance(n, ast.Call | ast.NamedExpr | ast.Await | ast.comprehension) for n in ast.walk(value))
+
+
+def _chosen(
+    c: Calls,
+    value: ast.expr,
+    call: ast.Call,
+    beside: FrontValue,
+    finish: Callable[[FrontValue], FrontValue],
+    node: ast.AST,
+) -> FrontValue:
+    """What `finish` makes of a value with such a sum in it, both where there are arrays and where there are none."""
+    fn = c.expressions.value(call.func)
+    if not (isinstance(beside, ArrayView) and beside.rank > 0 and isinstance(fn, Static) and fn.value is sum):
+        return finish(c.expressions.value(value))
+    given = arguments(c, fn, call.args)
+
+    def some() -> FrontValue:
+        return finish(_with(c, value, call, c.call_value(fn, given, {}, call)))
 
     lst = given[0]
     if not isinstance(lst, GrowingList) or not isinstance(lst.kind, ArrayKind):
-        return beside_total()
+        return some()
     zero = c.ctx.size_value(0)
-    some = c.ctx.b.emit("gt", (c.ctx.size_value(c.ctx.list_length(lst)), zero))[0]
-    return c.expressions.choose(node, some, beside_total, lambda: c.expressions.binary(op, x, Static(0), node))
+    is_some = c.ctx.b.emit("gt", (c.ctx.size_value(c.ctx.list_length(lst)), zero))[0]
+    return c.expressions.choose(node, is_some, some, lambda: finish(_with(c, value, call, Static(0))))
+
+
+def _with(c: Calls, value: ast.expr, call: ast.Call, total: FrontValue) -> FrontValue:
+    """An expression with a value in the place of its call of `sum`."""
+    match value:
+        case ast.UnaryOp(op, operand):
+            return c.expressions.unary(UNARY[type(op)], _with(c, operand, call, total), value)
+        case ast.BinOp(left, op, right):
+            x, y = (_with(c, e, call, total) if _total_in(e) is call else c.expressions.value(e) for e in (left, right))
+            return c.expressions.binary(BINARY[type(op)], x, y, value)
+        case _:
+            return total
+
+
+def _as_array(c: Calls, total: FrontValue, target: FrontValue) -> FrontValue:
+    """A number as an array of the shape of what it is put into; others unchanged."""
+    found = number_type(total)
+    if found is None or not isinstance(target, ArrayView) or target.rank == 0:
+        return total
+    dtype, weak = found
+    fits = weak and _KINDS.index(dtype.kind) <= _KINDS.index(target.dtype.kind)
+    lengths = list(map(c.ctx.size_value, target.lengths))
+    return c.lists.any_array(target.dtype if fits else dtype, lengths, total)

@@ -343,10 +343,10 @@ class Lists:
             return self.ctx.b.emit("list_len", self.no_items(NumberKind(I64, weak=True)))[0]
         return self.ctx.size_value(size if isinstance(size, int) else self.ctx.dims[size])
 
-    def any_array(self, dtype: DType, lengths: Sequence[Value]) -> ArrayView:
-        """An array that stands for another."""
-        zero = self.arith.scalar(Static(0), dtype)
-        return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
+    def any_array(self, dtype: DType, lengths: Sequence[Value], number: FrontValue | None = None) -> ArrayView:
+        """An array of one number (None: 0), which stands for another array."""
+        element = self.arith.scalar(Static(0) if number is None else number, dtype)
+        return self.ctx.fresh(self.ctx.b.emit("broadcast", (element, *lengths))[0])
 
     def item_of(self, kind: Kind, classes: Iterator[int], take: Read) -> FrontValue:
         match kind:
