@@ -26,6 +26,7 @@ from tracejit.frontend.containers import (
     ranges,
     shared_lists,
 )
+from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.containers.tables import OUTLINED, container_class, set_method, standing
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.control.choices import as_number, each, letter
@@ -245,6 +246,7 @@ class Calls:
         fn = attributes.called(self, node.func)
         if isinstance(fn, Static) and (found := iterators.as_written(self, fn.value, node)) is not None:
             return found
+        held = set(self.ctx.storage.held) if takes_items(self.ctx, fn, node.args) else None
         spread = starred.spread(self, fn, node)
         fn, args = (fn, iterators.arguments(self, fn, node.args)) if spread is None else (spread.fn, [*spread.args])
         kwargs: dict[str, FrontValue] = {}
@@ -259,7 +261,10 @@ class Calls:
         if spread is not None:
             args = starred.arguments(self, spread, kwargs, node)
         self.ctx.at(node)
-        return self.call_value(fn, elements.all_current(self.ctx, args, kwargs), kwargs, node)
+        made = self.call_value(fn, elements.all_current(self.ctx, args, kwargs), kwargs, node)
+        if held is not None and spread is None:
+            release(self.ctx, node.args, args, held)
+        return made
 
     def call_value(
         self, fn: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST

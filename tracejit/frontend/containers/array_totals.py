@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.arith import BINARY, UNARY
 from tracejit.frontend.containers.iterators import arguments
+from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.kinds import ArrayKind, number_type
 from tracejit.frontend.tensors.index_items import is_view_index
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Static
@@ -88,6 +89,7 @@ def _chosen(
     fn = c.expressions.value(call.func)
     if not (isinstance(beside, ArrayView) and beside.rank > 0 and isinstance(fn, Static) and fn.value is sum):
         return finish(c.expressions.value(value))
+    held = set(c.ctx.storage.held)
     given = arguments(c, fn, call.args)
 
     def some() -> FrontValue:
@@ -98,7 +100,10 @@ def _chosen(
         return some()
     zero = c.ctx.size_value(0)
     is_some = c.ctx.b.emit("gt", (c.ctx.size_value(c.ctx.list_length(lst)), zero))[0]
-    return c.expressions.choose(node, is_some, some, lambda: finish(_with(c, value, call, Static(0))))
+    made = c.expressions.choose(node, is_some, some, lambda: finish(_with(c, value, call, Static(0))))
+    if takes_items(c.ctx, fn, call.args):
+        release(c.ctx, call.args, given, held)
+    return made
 
 
 def _with(c: Calls, value: ast.expr, call: ast.Call, total: FrontValue) -> FrontValue:

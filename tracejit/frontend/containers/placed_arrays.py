@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence, Set
 from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.containers.array_memory import flat, is_dense, lies_in_memory, repeated, same_memory, total_size
 from tracejit.frontend.context import Again
+from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
 from tracejit.frontend.kinds import ArrayKind, Kind, OptionalKind, TupleKind
 from tracejit.frontend.tensors import elements
@@ -23,6 +26,7 @@ from tracejit.frontend.tensors.storage import Storage
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
+    GrowingList,
     ObjectValue,
     Size,
     Static,
@@ -66,6 +70,32 @@ def note_holders(ctx: Context, item: FrontValue, places: frozenset[object], is_p
             ctx.holders[c] = ctx.holders.get(c, frozenset()) | places
 
 
+def takes_items(ctx: Context, fn: FrontValue, nodes: Sequence[ast.expr]) -> bool:
+    """Whether a call keeps nothing of lists and generators that its arguments make, nor gives any of their items."""
+    made = (n for n in nodes if isinstance(n, ast.ListComp | ast.GeneratorExp))
+    if ctx.tensors or not isinstance(fn, Static) or not any(not _binds(n) for n in made):
+        return False
+    known = fn.value
+    is_numpy = isinstance(known, np.ufunc) or (is_numpys(known) and not isinstance(known, type))
+    return is_numpy or any(known is f for f in (sum, any, all, len))
+
+
+def _binds(node: ast.expr) -> bool:
+    return any(isinstance(n, ast.NamedExpr) for n in ast.walk(node))
+
+
+def release(ctx: Context, nodes: Sequence[ast.expr], values: Sequence[FrontValue], before: Set[int]) -> None:
+    """After a call that `takes_items`, whose arguments were these: what only the lists that it was given have held may
+    change from here on. `before` are the arrays that lists held before these arguments."""
+    made = (v for n, v in zip(nodes, values, strict=True) if isinstance(n, ast.ListComp | ast.GeneratorExp))
+    keys = frozenset[object]().union(*(v.keys for v in made if isinstance(v, GrowingList) and len(v.keys) == 1))
+    for c in ctx.storage.held - before:
+        holders = ctx.holders.get(c)
+        if holders is not None and holders <= keys:
+            ctx.storage.held.remove(c)
+            del ctx.holders[c]
+
+
 def holds_arrays(kind: Kind, dtype: DType) -> bool:
     """Whether items of a kind are arrays of a dtype, or have such parts."""
     match kind:
@@ -103,7 +133,6 @@ def _in_memory(kind: Kind, dtypes: Container[DType | None]) -> Kind:
 def make_memory(ctx: Context, dtype: DType) -> ObjectValue:
     """What stands for the memory of a dtype, which holds nothing yet."""
     from tracejit.frontend.kinds import NumberKind
-    from tracejit.frontend.values import GrowingList
 
     storage = ctx.storage.new(ctx.b.emit("list_new", (), {"element": ScalarType(dtype)}, names=("memory",))[0])
     data = GrowingList((storage,), NumberKind(dtype, weak=False), frozenset())
