@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 #: The kinds of errors known while compiling, the more special ones first; anything else is a TypeError.
 _KINDS = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, OverflowError)
 
-UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
-
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
     ast.Sub: "sub",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, UNARY, Arithmetic, is_python_number
+from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.containers import comparisons, dict_items, list_calls, long_tuples, ranges, shared_lists, tables
 from tracejit.frontend.containers.array_totals import beside_sum
 from tracejit.frontend.containers.comprehensions import as_list, comprehension
@@ -66,6 +66,8 @@ from tracejit.ir.core import Value
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
+_UNARY: dict[type[ast.unaryop], str] = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
+
 
 class Expressions:
     """Lowers expressions."""
@@ -98,7 +100,7 @@ class Expressions:
             case ast.UnaryOp(ast.Not(), operand):
                 return self.not_(operand, node)
             case ast.UnaryOp(op, operand):
-                return self.unary(UNARY[type(op)], self.value(operand), node)
+                return self.unary(op, self.value(operand), node)
             case ast.Compare():
                 return self.compare(node)
             case ast.BoolOp():
@@ -358,9 +360,9 @@ class Expressions:
             return side(truth)
         return self.choose(node, truth, lambda: side(True), lambda: side(False))
 
-    def unary(self, name: str, operand: FrontValue, node: ast.AST) -> FrontValue:
+    def unary(self, op: ast.unaryop, operand: FrontValue, node: ast.AST) -> FrontValue:
         """`-operand` and the like."""
-        x = as_operand(self.calls, name, operand)
+        x = as_operand(self.calls, name := _UNARY[type(op)], operand)
         own = self.calls.objects.unary(name, x, node)
         return self.arith.unary(name, x, node) if own is None else own
 

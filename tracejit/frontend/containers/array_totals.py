@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.arith import BINARY, UNARY
+from tracejit.frontend.arith import BINARY
 from tracejit.frontend.containers.iterators import arguments
 from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.kinds import ArrayKind, number_type
@@ -110,7 +110,7 @@ def _with(c: Calls, value: ast.expr, call: ast.Call, total: FrontValue) -> Front
     """An expression with a value in the place of its call of `sum`."""
     match value:
         case ast.UnaryOp(op, operand):
-            return c.expressions.unary(UNARY[type(op)], _with(c, operand, call, total), value)
+            return c.expressions.unary(op, _with(c, operand, call, total), value)
         case ast.BinOp(left, op, right):
             x, y = (_with(c, e, call, total) if _total_in(e) is call else c.expressions.value(e) for e in (left, right))
             return c.expressions.binary(BINARY[type(op)], x, y, value)
