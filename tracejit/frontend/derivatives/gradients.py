@@ -359,7 +359,7 @@ class Gradients:
         several = any(c in self.tensors for c in partners)
         if several or x.storage in ctx.storage.held:
             reason = "which tensor this is depends on the path taken"
-            ctx.refuse(node, reason, "ask for '.grad' of each, where it is known")
+            ctx.require_known(node, reason, "ask for '.grad' of each, where it is known")
         if self.leads_to_ended(ctx.load(x), if_carried=True):
             ctx.refuse(node, _ENDED, "ask for '.grad' there")
 
