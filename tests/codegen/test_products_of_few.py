@@ -9,6 +9,9 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.gemm import LARGE, PARTS
+from tracejit.codegen.support.native import gemm_module
 
 DEPTHS = (1, 2, 5, 8, 9, 31, 511, 513, 1100)
 WIDTHS = (1, 2, 7, 8, 9, 16, 17, 33, 100, 128, 257, 530)
@@ -112,3 +115,9 @@ def test_numbers_that_are_no_numbers_stay_in_their_columns() -> None:
         found = product(x, right)
         assert np.isnan(found[:, 7]).all() and np.isinf(found[:, 49]).all()
         assert (np.delete(found, [7, 49], axis=1) == 20.0).all()
+
+
+def test_a_library_of_its_own_has_no_large_parts() -> None:
+    text = gemm_module(LlvmOptions("x86-64-v4", "", 512, 8), ["f32"])
+    for part in PARTS.keys() - {"packed"}:
+        assert (f"@tj_{part}_f32(" in text) == (part not in LARGE), part

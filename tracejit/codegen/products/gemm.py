@@ -27,6 +27,8 @@ PARTS = {
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
+#: Parts that a library of its own does without, to be small.
+LARGE = ("few", "dots")
 #: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's
 #: where they have fewer rows or columns than fill a tile, or too few multiplications for threads to share.
 NARROW, DEEP = 32, 16
@@ -40,7 +42,8 @@ def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_laz
     lanes = options.vector_bits // (8 * TYPES[name][1])
     rest = "packed" if has_blas and options.vector_bits < 256 else "panels"
     parts = "\n".join(_later(part, name) for part in PARTS) if is_lazy else _declared(name)
-    choices = [_choice(name, suffix, lanes, rest, "packed" if has_blas else "panels") for suffix in ("", "_inner")]
+    vectors = "packed" if has_blas else "panels"
+    choices = [_choice(name, suffix, lanes, rest, vectors, has_few=is_lazy) for suffix in ("", "_inner")]
     return "\n".join((_DIRECT.format(name=name), parts, _clear(name), *choices))
 
 
@@ -52,7 +55,8 @@ declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64,
 
 
 def _declared(name: str) -> str:
-    declared = (f"declare {result} @tj_{part}_{name}({params})" for part, (params, result) in PARTS.items())
+    parts = {part: of for part, of in PARTS.items() if part not in LARGE}
+    declared = (f"declare {result} @tj_{part}_{name}({params})" for part, (params, result) in parts.items())
     return "\n".join([*declared, f"define internal void @tj_find_turn_{name}() nounwind {{\n  ret void\n}}"])
 
 
@@ -107,7 +111,7 @@ done:
 }}"""
 
 
-def _choice(name: str, suffix: str, lanes: int, rest: str, vectors: str) -> str:
+def _choice(name: str, suffix: str, lanes: int, rest: str, vectors: str, *, has_few: bool) -> str:
     """Tiles where they fit, a few numbers, one row or column and a few of them in their own ways, the others by `rest`,
     vectors with large matrices and narrow matrices by `vectors`. A product with one column is the transposed one with
     one row."""
@@ -129,42 +133,7 @@ narrow:
   %worse = or i1 %too.few, %unshared
   %theirs = and i1 %deep, %worse
   br i1 %theirs, label %{vectors}, label %{rest}"""
-    packed = f"""
-packed:
-  call void @tj_packed_{name}({PARAMS}, i1 {share})
-  ret void"""
-    return f"""
-define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
-  %fits = call i1 @tj_direct_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc)
-  br i1 %fits, label %direct, label %other
-direct:
-  call void @tj_direct_{name}({tiles})
-  ret void
-other:
-  %few = call i64 @llvm.smin.i64(i64 %m, i64 %n)
-  %nothing = icmp slt i64 %few, 1
-  br i1 %nothing, label %done, label %some
-some:
-  %empty = icmp slt i64 %k, 1
-  br i1 %empty, label %clear, label %small
-clear:
-  call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
-  ret void
-small:
-  %small.done = call i1 @tj_tiny_{name}({PARAMS})
-  br i1 %small.done, label %done, label %thin
-thin:
-  %row = icmp eq i64 %m, 1
-  br i1 %row, label %one.row, label %several
-one.row:
-  %row.done = call i1 @tj_line_{name}(i64 %n, i64 %k, ptr %a, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i1 {share})
-  br i1 %row.done, label %done, label %{vectors}
-several:
-  %single = icmp eq i64 %n, 1
-  %dense = icmp eq i64 %cr, 1
-  %column = and i1 %single, %dense
-  br i1 %column, label %one.column, label %few.rows
-few.rows:
+    few = f"""few.rows:
   %of.b = mul i64 %k, %n
   %is.far = icmp sgt i64 %of.b, {FAR_BYTES // TYPES[name][1]}
   %most = select i1 %is.far, i64 {MOST}, i64 {MOST_NEAR}
@@ -200,7 +169,43 @@ columns.done:
   %c.done = call i1 @tj_dots_{name}(
     i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, ptr %b, i64 %bc, i64 %br, ptr %c, i64 %cr, i64 1, i1 {share})
   br i1 %c.done, label %done, label %{narrow}
-one.column:
+"""
+    packed = f"""
+packed:
+  call void @tj_packed_{name}({PARAMS}, i1 {share})
+  ret void"""
+    return f"""
+define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
+  %fits = call i1 @tj_direct_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc)
+  br i1 %fits, label %direct, label %other
+direct:
+  call void @tj_direct_{name}({tiles})
+  ret void
+other:
+  %few = call i64 @llvm.smin.i64(i64 %m, i64 %n)
+  %nothing = icmp slt i64 %few, 1
+  br i1 %nothing, label %done, label %some
+some:
+  %empty = icmp slt i64 %k, 1
+  br i1 %empty, label %clear, label %small
+clear:
+  call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
+  ret void
+small:
+  %small.done = call i1 @tj_tiny_{name}({PARAMS})
+  br i1 %small.done, label %done, label %thin
+thin:
+  %row = icmp eq i64 %m, 1
+  br i1 %row, label %one.row, label %several
+one.row:
+  %row.done = call i1 @tj_line_{name}(i64 %n, i64 %k, ptr %a, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i1 {share})
+  br i1 %row.done, label %done, label %{vectors}
+several:
+  %single = icmp eq i64 %n, 1
+  %dense = icmp eq i64 %cr, 1
+  %column = and i1 %single, %dense
+  br i1 %column, label %one.column, label %{"few.rows" if has_few else narrow}
+{few if has_few else ""}one.column:
   %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c, i1 {share})
   br i1 %column.done, label %done, label %{vectors}
 done:

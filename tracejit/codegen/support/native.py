@@ -118,7 +118,9 @@ def _called(inline: Mapping[str, str]) -> str:
 def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str:
     """The module of all that the matrix products of some dtypes need; it needs no passes."""
     texts = [gemm.gemm_text(name, options) for name in names]
-    texts += [text for name in names for text in (*_tiles(name, options), *_parts(name, options).values())]
+    for name in names:
+        texts += _tiles(name, options)
+        texts += [text for part, text in _parts(name, options).items() if part not in gemm.LARGE]
     return once("\n".join(texts)) + FOOTER
 
 
