@@ -192,3 +192,23 @@ def deleted_with_a_step(n):
 @pytest.mark.parametrize("n", [8, 7, 1])
 def test_slices_with_a_step_are_deleted(n):
     check(deleted_with_a_step, n)
+
+
+def repeated_in_place(items, n):
+    same = items
+    items *= 2
+    one = other = [1, 2]
+    one *= n
+    rows = [[i] for i in range(n)]
+    first = rows[0]
+    for k in range(n):
+        rows[k] *= k + 2
+    held = {"a": [n]}
+    inner = held["a"]
+    held["a"] *= 2
+    return same, items is same, other, one is other, rows, first, inner
+
+
+@pytest.mark.parametrize("n", [3, 1])
+def test_repeating_in_place_changes_the_list(n):
+    check(repeated_in_place, [3, 4], n)

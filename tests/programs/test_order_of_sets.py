@@ -146,6 +146,22 @@ def test_programs(case):
     check(*case)
 
 
+def of_the_caller(items):
+    return [v for v in items], list(items), sum(items)
+
+
+@pytest.mark.compiled
+def test_sets_of_the_caller_with_other_orders():
+    first, second = set(), set()
+    for items, order in ((first, (0, 8)), (second, (8, 0))):
+        for v in order:
+            items.add(v)
+    scripted = script(of_the_caller)
+    for items in (first, second, first, second):
+        assert scripted(items) == of_the_caller(items)
+    assert scripted.compiles == 2
+
+
 @pytest.mark.compiled
 def test_a_set_that_a_loop_changes_is_refused():
     with pytest.raises(ScriptError, match="a set changes while a loop runs over it"):

@@ -138,6 +138,11 @@ def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s:
     if isinstance(current, ListValue | GrowingList) and op == "add":
         c.calls.method(current, "extend", [value], {}, s)
         return current
+    if isinstance(current, ListValue | GrowingList) and op == "mul":
+        made = c.expressions.binary(op, current, value, s)
+        c.calls.method(current, "clear", [], {}, s)
+        c.calls.method(current, "extend", [made], {}, s)
+        return current
     if isinstance(current, Static) and isinstance(current.value, set):
         tables.grow_set(c.calls, current.value)
     if isinstance(current, DictValue) and op == "bitor":

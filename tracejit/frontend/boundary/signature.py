@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import BuiltinMethodType, MappingProxyType, MethodType
 from typing import Any, TypeAlias
@@ -242,10 +242,24 @@ def _dtype_of(dtype: np.dtype[Any]) -> DType | None:
 
 
 class ItemsOfSet(frozenset[Any]):
-    """The items of a set of the caller; equal to those of another set, not to a frozenset."""
+    """The items of a set of the caller, in the order in which that comes to them; equal to those of another set with
+    the same order, not to a frozenset."""
+
+    order: tuple[Any, ...]
+
+    def __new__(cls, items: Iterable[Any]) -> ItemsOfSet:
+        order = tuple(items)
+        made = super().__new__(cls, order)
+        made.order = order
+        return made
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.order)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ItemsOfSet | set) and super().__eq__(other)
+        if not isinstance(other, ItemsOfSet | set) or not super().__eq__(other):
+            return False
+        return self.order == (other.order if isinstance(other, ItemsOfSet) else tuple(other))
 
     def __hash__(self) -> int:
         return super().__hash__()
