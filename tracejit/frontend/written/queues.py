@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tracejit.frontend.containers.tables import entry, growing, has_loop, set_entry, stands_for
+from tracejit.frontend.containers.tables import entry, growing, has_loop, same_kind, set_entry, stands_for
 
 
 @stands_for(deque)
@@ -85,7 +85,7 @@ class Queue:
         return found
 
     def extend(self, items: Any) -> None:
-        for item in items:
+        for item in list(items) if same_kind(items, Queue) else items:
             self.append(item)
 
     def extendleft(self, items: Any) -> None:
@@ -120,11 +120,75 @@ class Queue:
         self.extend(items)
         return self
 
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, deque):
+            raise TypeError(f'can only concatenate deque (not "{type(other).__name__}") to deque')
+        made = self.copy()
+        made.extend(list(other))
+        return made
+
+    def __mul__(self, n: Any) -> Any:
+        if not isinstance(n, int):
+            raise TypeError(f"can't multiply sequence by non-int of type '{type(n).__name__}'")
+        items = list(self)
+        made = Queue((), self.maxlen)
+        for _ in range(n):
+            made.extend(items)
+        return made
+
+    def __rmul__(self, n: Any) -> Any:
+        return self * n
+
+    def __imul__(self, n: Any) -> Any:
+        items = list(self * n)
+        self.clear()
+        self.extend(items)
+        return self
+
     def count(self, item: Any) -> Any:
         return self.__iter__().count(item)
 
     def index(self, item: Any) -> Any:
-        return self.__iter__().index(item)
+        items = self.__iter__()
+        for i in range(len(items)):
+            if items[i] == item:
+                return i
+        raise ValueError(f"{item!r} is not in deque")
+
+    def insert(self, index: Any, item: Any) -> None:
+        if self.maxlen is not None and len(self) >= self.maxlen:
+            raise IndexError("deque already at its maximum size")
+        self._edit()
+        self.__iter__().insert(index, item)
+
+    def remove(self, item: Any) -> None:
+        items = self.__iter__()
+        for i in range(len(items)):
+            if items[i] == item:
+                self._edit()
+                items.pop(i)
+                return
+        raise ValueError(f"{item!r} is not in deque")
+
+    def __delitem__(self, index: Any) -> None:
+        at = self._place(index) - self._head
+        self._edit()
+        self.__iter__().pop(at)
+
+    def __eq__(self, other: Any) -> Any:
+        return list(self) == list(other) if isinstance(other, deque) else NotImplemented
+
+    def __lt__(self, other: Any) -> Any:
+        return list(self) < list(other) if isinstance(other, deque) else NotImplemented
+
+    def __gt__(self, other: Any) -> Any:
+        return list(self) > list(other) if isinstance(other, deque) else NotImplemented
+
+    def __le__(self, other: Any) -> Any:
+        return list(self) <= list(other) if isinstance(other, deque) else NotImplemented
+
+    def __ge__(self, other: Any) -> Any:
+        return list(self) >= list(other) if isinstance(other, deque) else NotImplemented
 
     def reverse(self) -> None:
         self.__iter__().reverse()
