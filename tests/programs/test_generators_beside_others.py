@@ -16,6 +16,34 @@ from tracejit import ScriptError, script
 case = Cases()
 
 
+def up_to(n):
+    i = 0
+    while i < n:
+        yield i
+        i += 1
+
+
+def squares(values):
+    for x in values:
+        yield x * x
+
+
+def even_pairs(n):
+    for i in range(n):
+        if i % 2 == 0:
+            yield i, i * i
+
+
+@case((6,), (1,))
+def several_that_change_nothing(n):
+    products = [a * b for a, b in zip(up_to(n), squares(range(n)))]
+    first, second = zip(*even_pairs(n))
+    found = []
+    for (a, b), c in zip(even_pairs(n), up_to(3)):
+        found.append(a + b * c)
+    return products, first, second, found, dict(zip(up_to(n), squares(range(5))))
+
+
 def counted(n, log):
     log.append(-1)
     for i in range(n):

@@ -13,7 +13,7 @@ from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_pyth
 from tracejit.frontend.containers import comparisons, dict_items, list_calls, long_tuples, ranges, shared_lists, tables
 from tracejit.frontend.containers.array_totals import beside_sum
 from tracejit.frontend.containers.comprehensions import as_list, comprehension
-from tracejit.frontend.containers.generators import all_items
+from tracejit.frontend.containers.generators import all_items, beside_others
 from tracejit.frontend.containers.lists import Lists, require_unshared
 from tracejit.frontend.containers.once import use_up
 from tracejit.frontend.context import Context
@@ -561,7 +561,7 @@ class Expressions:
             case OptionalValue():
                 return self.iterable(optionals.there_to_run_over(self.ctx, value), node)
             case GeneratorValue():
-                self.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
+                return self.iterable(beside_others(self.calls, value, node), node)
             case SequenceValue():
                 use_up(self.ctx, value, node)
                 return value

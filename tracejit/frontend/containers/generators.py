@@ -45,8 +45,10 @@ from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.values import (
     FrontValue,
     GeneratorValue,
+    Number,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     SharedObject,
     SharedVariant,
     Static,
@@ -452,6 +454,27 @@ def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a function takes all items of: a list of them, where a generator gives them."""
     value = _run_over(c, value, node)
     return listed(c, value, node) if isinstance(value, GeneratorValue) else value
+
+
+def beside_others(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
+    """The items of a generator that something else is run over with: a list, where nothing tells when it makes them,
+    and they end. It changes nothing then, and is given numbers, ranges and what is known when compiling."""
+    is_fixed = all(_is_fixed(v) for v in value.env.values())
+    if not is_fixed or not collected_generators.is_possible(value) or is_endless(value):
+        c.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
+    return all_items(c, value, node)
+
+
+def _is_fixed(value: FrontValue) -> bool:
+    match value:
+        case Number() | SequenceValue(range=(_, _, _)):
+            return True
+        case Static(known):
+            return isinstance(known, int | float | complex | str | bool | None)
+        case TupleValue(items):
+            return all(map(_is_fixed, items))
+        case _:
+            return False
 
 
 def _run_over(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.containers import list_calls
 from tracejit.frontend.containers.comprehensions import leaves_early
+from tracejit.frontend.containers.generators import all_items
 from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.containers.tables import is_iterator, new_table
 from tracejit.frontend.functions.handlers import handles
@@ -123,7 +124,7 @@ def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
         case [ast.GeneratorExp() as generator] if (fn is any or fn is all) and not _is_harmless(generator):
             return _any_or_all(c, call, generator, fn is any)
         case [ast.Starred(inner)] if fn is zip:
-            rows = c.expressions.value(inner)
+            rows = all_items(c, c.expressions.value(inner), inner)
             if list_calls.is_unknown(c, rows) and not isinstance(c.as_operand(rows), ArrayView):
                 if not isinstance(rows, GrowingList):
                     rows = c.lists.copied(c.expressions.iterable(rows, inner), inner)

@@ -478,7 +478,7 @@ def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = s
     place = c.ctx.place(node)
     is_known = not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items))
     if is_known and c.ctx.pools_known.container_class(place) is None:
-        made = c.call_now(cls, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
+        made: Any = c.call_now(cls, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
         c.ctx.sets[id(made.value)] = made.value, place
         return made
     table = new_table(c, cls, [], node)

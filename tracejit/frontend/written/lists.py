@@ -183,6 +183,12 @@ class SharedList:
     def __radd__(self, other: Any) -> Any:
         return list(other) + self.copied() if isinstance(other, list) else NotImplemented
 
+    def __imul__(self, n: Any) -> Any:
+        items = self * n
+        self.clear()
+        self.extend(items)
+        return self
+
     def __iadd__(self, other: Any) -> Any:
         self.extend(other)
         return self
