@@ -537,7 +537,30 @@ def test_a_second_backward_through_earlier_trips_is_an_error(fn: Callable[..., A
     np.testing.assert_allclose(*left, rtol=1e-12)
 
 
-def test_what_is_refused() -> None:
+def of_an_item_in_each_trip(w, n):
+    ys = [(w * w).sum()]
+    for i in range(n):
+        ys[i % len(ys)].backward()
+        ys.append((w * i).sum())
+
+
+def of_an_item_that_is_put_back(w, n):
+    ys = [(w * w).sum()]
+    for _ in range(n):
+        y = ys.pop()
+        y.backward()
+        ys.append(y)
+
+
+@pytest.mark.parametrize(
+    ("fn", "reason"),
+    [
+        (of_what_derivatives_changed, "derivatives taken in earlier trips"),
+        (of_an_item_in_each_trip, "several trips"),
+        (of_an_item_that_is_put_back, "several trips"),
+    ],
+)
+def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:
     w = tj.tensor([0.3, 0.5], dtype=tj.float64, requires_grad=True)
-    with pytest.raises(NotDifferentiable, match="derivatives taken in earlier trips"):
-        script(of_what_derivatives_changed)(w, 3)
+    with pytest.raises(NotDifferentiable, match=reason):
+        script(fn)(w, 3)

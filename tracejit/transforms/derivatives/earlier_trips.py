@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
+from tracejit.ir.aliasing import LENDING
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType
@@ -29,14 +30,36 @@ Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
 
 
 def carried_on_the_way(graph: Graph) -> Carried:
-    """What all derivatives of a graph go through of earlier trips."""
+    """What all derivatives of a graph go through of earlier trips. Raises `NotDifferentiable` where it is not known
+    whether that was freed."""
     found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
     for root, op, loops in _derivatives(graph.body, graph.body, ()):
         if not op.results:
             continue
         carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
+        if not op.attrs.get("retain", False) and op.attrs.get("site", -1) >= 0:
+            for loop in loops:
+                _require_taken_once(op, loop, carried[loop.block("body").params[0]])
         found[op.results[0]] = carried
     return found
+
+
+def _require_taken_once(op: Op, loop: Op, carried: Sequence[Value]) -> None:
+    """Refuse a derivative that frees what it goes through if that is an item of a list which several trips may read: it
+    is not known whether one of them did before. Items that are taken off a list, and not put back, are read once."""
+    if not any(isinstance(p.type, ListType) for p in carried):
+        return
+    ops = [*walk(loop.block("body"))]
+    matter = useful([loop], gradient_parts(op)[0])
+    taken = varied([loop], [r for o in ops if o.name == "list_pop" for r in o.results[1:]])
+    for o in ops:
+        is_lent = o.name in LENDING and o.results[0] in matter
+        if is_lent or (o.name == "list_push" and o.operands[1] in taken & matter):
+            reason = (
+                "it goes through items of a list that several trips of the loop may read: take them off the list "
+                "(pop), or pass retain_graph=True"
+            )
+            raise NotDifferentiable(op.name, reason, op.span)
 
 
 def carried_to(root: Block, loop: Op, derivative: Op) -> list[Value]:
