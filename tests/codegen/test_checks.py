@@ -83,3 +83,18 @@ def test_nan_and_size_of_one_number_are_one_comparison(of: str, together: bool) 
 
 def _failures(body: tuple[Stmt, ...]) -> int:
     return sum(isinstance(s, Fail) + (_failures(s.then) if isinstance(s, If) else 0) for s in body)
+
+
+@script
+def asserted(x: float) -> float:
+    assert not math.isnan(x), "no number"
+    assert abs(x) < 5.0, "too large"
+    return x
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("x", "statement"), [(math.nan, '"no number"'), (7.0, '"too large"')])
+def test_each_check_is_at_its_own_line(x: float, statement: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        asserted(x)
+    assert str(caught.traceback[-1].statement).endswith(statement)

@@ -23,11 +23,11 @@ def check(lowering: Lowering, op: Op) -> list[Any]:
     kind, message = op.attrs["kind"], op.attrs["message"]
     here = lowering.here
     if lowering.way is None and _next_is_stricter(lowering, op):
-        here.waiting = cond, kind, message
+        here.waiting = cond, lowering.failure(kind, message)
     elif here.waiting is not None:
-        number, first_kind, first_message = here.waiting
+        number, failure = here.waiting
         here.waiting = None
-        neither = If(lowering.k.logical_not(number), lowering.failure(first_kind, first_message))
+        neither = If(lowering.k.logical_not(number), failure)
         lowering.emit(If(lowering.k.logical_not(cond), (neither, *lowering.failure(kind, message, payload))))
     else:
         lowering.fail_unless(cond, kind, message, payload)

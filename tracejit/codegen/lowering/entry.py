@@ -571,13 +571,13 @@ class Lowering:
 
 @dataclass(slots=True)
 class _Position:
-    """The block being lowered, the op in it, the roots that die at that op, and the condition, kind and message of a
-    check that waits for the next one."""
+    """The block being lowered, the op in it, the roots that die at that op, and the condition of a check that waits for
+    the next one, with what happens where it does not hold."""
 
     block: Block
     at: int = 0
     dying: list[Value] = field(default_factory=list[Value])
-    waiting: tuple[Expr, str, str] | None = None
+    waiting: tuple[Expr, tuple[Stmt, ...]] | None = None
 
 
 def _has_loop(body: Sequence[Stmt]) -> bool:
