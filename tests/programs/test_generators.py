@@ -267,7 +267,12 @@ def beside(n: int) -> int:
     return s
 
 
-@pytest.mark.parametrize("fn", [in_parts, sent, without_end, beside])
+def test_a_zip_that_wants_one_length() -> None:
+    check(beside, 0)
+    check(beside, 4)
+
+
+@pytest.mark.parametrize("fn", [in_parts, sent, without_end])
 def test_what_is_not_seen_through_is_refused(fn: Program) -> None:
     with pytest.raises(ScriptError):
         script(fn)(4)

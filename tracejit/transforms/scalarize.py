@@ -141,7 +141,7 @@ class _Scalarizer:
                 self.control(b, op)
             case "custom":
                 block = op.block("primal")
-                self.inline(b, block, op)
+                self.inline(b, block, op, self)
             case "call" if op.attrs["callee"] not in self.kept:
                 self.call(b, op, op.attrs["callee"])
             case "call":
@@ -189,7 +189,7 @@ class _Scalarizer:
         if types_follow(op) and not op.blocks:
             if operands == op.operands and not self.inside and b.span is op.span:
                 b.append_op(op)
-                self.start(b, op.results)
+                self.define(b, op.results, op.results)
                 return
             results = b.emit(op.defn, operands, op.attrs, names=[r.name for r in op.results])
         else:
@@ -236,30 +236,28 @@ class _Scalarizer:
     # -- inlining -----------------------------------------------------------------------------------------------
 
     def call(self, b: Builder, op: Op, callee: Graph) -> None:
-        """The callee's ops, its sizes named as the caller's."""
-        outer, self.names = self.names, {}
+        """The callee's ops, its sizes named as the caller's. Its values are its own: those of a graph that was derived
+        from it, as the caller may be, can be the same ones."""
+        inner = _Scalarizer(self.active, self.kept)
         for param, given in zip(callee.params, op.operands, strict=True):
             actual = self.value(given).type
             if isinstance(param.type, TensorType) and isinstance(actual, TensorType):
                 pairs = zip(param.type.shape, actual.shape, strict=True)
                 for name, dim in pairs:
                     if isinstance(name, str) and dim is not None:
-                        self.names.setdefault(name, dim)
-        self.inline(b, callee.body, op)
-        self.names = outer
+                        inner.names.setdefault(name, dim)
+        inner.inline(b, callee.body, op, self)
 
-    def inline(self, b: Builder, block: Block, op: Op) -> None:
+    def inline(self, b: Builder, block: Block, op: Op, caller: _Scalarizer) -> None:
         """A block's ops with the op's operands for its parameters, and its results for the op's."""
-        for param, given in zip(block.params, op.operands, strict=True):
-            self._alias(param, given)
+        self._alias(block.params, caller, op.operands)
         sizes: dict[Dim, Value] = {}
         for param in block.params:
             self._respell(b, param, sizes)
         self.inside += 1
         self.ops(b, block.ops)
         self.inside -= 1
-        for result, given in zip(op.results, block.results, strict=True):
-            self._alias(result, given)
+        caller._alias(op.results, self, block.results)
 
     def _respell(self, b: Builder, param: Value, sizes: dict[Dim, Value]) -> None:
         """Give what stands for a parameter its sizes as the block spells them: what the caller knows to be equal may
@@ -278,10 +276,12 @@ class _Scalarizer:
         assert dim is not None
         return sizes[dim] if isinstance(dim, str) else b.size(self.value(dim) if isinstance(dim, Value) else dim)
 
-    def _alias(self, name: Value, of: Value) -> None:
-        self.values[name] = self.value(of)
-        if of in self.scalars:
-            self.scalars[name] = self.scalars[of]
+    def _alias(self, names: Sequence[Value], of: _Scalarizer, values: Sequence[Value]) -> None:
+        """Let names stand for what values stand for in another rewriter."""
+        for name, value in zip(names, values, strict=True):
+            self.values[name] = of.value(value)
+            if value in of.scalars:
+                self.scalars[name] = of.scalars[value]
 
 
 def _kept(root: Graph) -> Set[Graph]:
