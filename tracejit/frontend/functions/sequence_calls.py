@@ -108,10 +108,9 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
     keys = _key(c, kwargs, items, node)
     if all(isinstance(k, Static) and not c.objects.has_operator(k) for k in keys):
-        order = c.call_now(
-            lambda *k: sorted(range(len(k)), key=lambda i: k[i], reverse=descending), keys, {}, node
-        ).value  # type: ignore[union-attr]
-        return c.lists.made([items[i] for i in order], node)
+        order = c.call_now(lambda *k: sorted(range(len(k)), key=lambda i: k[i], reverse=descending), keys, {}, node)
+        assert isinstance(order, Static)
+        return c.lists.made([items[i] for i in order.value], node)
     if len(items) > 16:
         return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
     for end in range(len(items) - 1, 0, -1):

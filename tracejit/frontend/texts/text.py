@@ -460,7 +460,9 @@ def method(
     if isinstance(receiver, Static) and all(isinstance(a, Static | TupleValue) for a in [*args, *kwargs.values()]):
         values: list[FrontValue] = [Static(c.static(a, node, "an argument")) for a in args]
         made = c.call_now(getattr(receiver.value, name), values, kwargs, node)
-        return c.lists.made([Static(v) for v in made.value], node) if _is_list(made) else made
+        if isinstance(made, Static) and isinstance(made.value, list):
+            return c.lists.made([Static(v) for v in made.value], node)
+        return made
     if isinstance(receiver, MessageValue) and (bits := _bits(receiver)) and (name, args) == ("count", [Static("1")]):
         return c.method(bits, "bit_count", [], {}, node)
     made = None if kwargs else open_texts.by_method(receiver, name, args)
@@ -472,7 +474,3 @@ def method(
 def _bits(text: MessageValue) -> Number | None:
     """The number of which a text has the bits: `bin(n)`, `f"{n:b}"`."""
     return Number(text.values[0], weak=True) if text.template in ("{0:#b}", "{0:b}") else None
-
-
-def _is_list(made: FrontValue) -> bool:
-    return isinstance(made, Static) and isinstance(made.value, list)
