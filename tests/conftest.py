@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether to rewrite golden files instead of comparing with them."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def lowerings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The lowerings of functions from now on: lowering begins anew with what was found out."""
+    from tracejit.frontend.function import Lowering
+
+    found: list[Any] = []
+    run = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: found.append(self) or run(self, *args))
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ import pytest
 
 import tracejit as tj
 from tracejit import script
-from tracejit.frontend.function import Lowering
 
 
 def test_names_of_a_module_that_come_and_go():
@@ -213,14 +212,11 @@ def count_all(cells, a):
 
 @pytest.mark.compiled
 @pytest.mark.parametrize(("fn", "times"), [(set_all, 1), (count_all, 7)])
-def test_attributes_that_are_set_before_they_are_read_are_inputs_at_once(fn, times, monkeypatch):
+def test_attributes_that_are_set_before_they_are_read_are_inputs_at_once(fn, times, lowerings):
     """Numbers that were read first are compiled in until they are found set: then all is lowered again."""
-    lowered = []
-    run = Lowering.run
-    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowered.append(self) or run(self, *args))
     plain, cells = ([Cell(i) for i in range(6)] for _ in range(2))
     scripted = script(fn)
     for a in (2.0, 3.0):
         assert scripted(cells, a) == fn(plain, a)
         assert [(c.n, c.x) for c in cells] == [(c.n, c.x) for c in plain]
-    assert len(lowered) == times
+    assert len(lowerings) == times

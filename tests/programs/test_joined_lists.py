@@ -9,7 +9,6 @@ import pytest
 
 import tracejit as tj
 from tests.programs.compare import check
-from tracejit.frontend.function import Lowering
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -106,9 +105,7 @@ def test_a_tensor_of_rank_0_that_elements_are_added_to():
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("rounds", [2, 5])
-def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(
-    rounds: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(rounds: int, lowerings: list[Any]) -> None:
     def once(x):
         rows = []
         for i in range(x.shape[0]):
@@ -120,9 +117,6 @@ def test_lists_that_are_stacked_one_after_another_are_found_in_one_lowering(
             x = once(x + y)
         return x
 
-    lowerings: list[Lowering] = []
-    run = Lowering.run
-    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
     x = np.arange(6.0).reshape(3, 2)
     ys = [x] * rounds
     assert np.array_equal(tj.script(several)(x, ys), several(x, ys))
@@ -155,12 +149,7 @@ def one_that_never_grows(x, n, more=None):
 
 
 @pytest.mark.parametrize(("program", "most"), [(several_lists, 3), (one_that_never_grows, 7)])
-def test_lists_that_grow_in_one_loop_are_found_together(
-    program: Any, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lowerings: list[Lowering] = []
-    run = Lowering.run
-    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
+def test_lists_that_grow_in_one_loop_are_found_together(program: Any, most: int, lowerings: list[Any]) -> None:
     made = tj.script(program)(X, 3)
     for have, want in zip(made, program(X, 3), strict=True):
         assert np.array_equal(have, want)
@@ -226,11 +215,6 @@ def rows_that_never_grow(edges, n, more=None):
     ("program", "most"),
     [(both_directions, 3), (filled_by_another, 3), (one_row_is_anothers, 4), (rows_that_never_grow, 3)],
 )
-def test_lists_whose_items_grow_in_one_loop_are_found_together(
-    program: Any, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lowerings: list[Lowering] = []
-    run = Lowering.run
-    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowerings.append(self) or run(self, *args))
+def test_lists_whose_items_grow_in_one_loop_are_found_together(program: Any, most: int, lowerings: list[Any]) -> None:
     assert tj.script(program)(EDGES, 4) == program(EDGES, 4)
     assert len(lowerings) <= most

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON
 from tracejit.codegen.products.few import GROUPS, groups_text
-from tracejit.codegen.products.pieces import TYPES, Fields, mask_text
+from tracejit.codegen.products.pieces import TYPES, Fields, strip_text
 
 #: Vectors of the many in the least part for a thread: a multiple of those that go together.
 PART = 16
@@ -92,30 +92,15 @@ declare {self.vector} {self.load}(ptr, i32, {self.mask}, {self.vector})
                 f"  store {type} %f{at}, ptr %c{at}, align {size}",
             ]
         part = f"i32 {size}, {self.mask} %mask, {vector} zeroinitializer"
+        whole = lambda place: f"load {vector}, ptr {place}, align {size}"  # noqa: E731
+        rest = lambda place: f"call {vector} {self.load}(ptr {place}, {part})"  # noqa: E731
+        sums = [f"%s{i}.{j} = phi {vector} [ zeroinitializer, %entry ], [ %t{i}.{j}.w, %loop ]" for i, j in pairs]
         return f"""
 define internal void @tj_dots_{few}_{self.name}(
     i64 %k, ptr %a, i64 %as, ptr %b, i64 %bs, ptr %c, i64 %cm, i64 %cf) noinline nounwind {{
 entry:
 {lines(entry)}
-  br label %head
-head:
-  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
-{lines(f"  %s{i}.{j} = phi {vector} [ zeroinitializer, %entry ], [ %t{i}.{j}.w, %loop ]" for i, j in pairs)}
-  %p1 = add i64 %p, {self.lanes}
-  %more = icmp sle i64 %p1, %k
-  br i1 %more, label %loop, label %ended
-loop:
-{step(".w", lambda place: f"load {vector}, ptr {place}, align {size}")}
-  br label %head
-ended:
-  %left = sub i64 %k, %p
-  %none = icmp eq i64 %left, 0
-  br i1 %none, label %done, label %rest
-rest:
-{mask_text(self.lanes, "%left")}
-{step(".r", lambda place: f"call {vector} {self.load}(ptr {place}, {part})")}
-  br label %done
-done:
+{strip_text(self.lanes, "%p", "%k", step(".w", whole), step(".r", rest), sums)}
 {lines(f"  %u{i}.{j} = phi {vector} [ %s{i}.{j}, %ended ], [ %t{i}.{j}.r, %rest ]" for i, j in pairs)}
 {lines(ends)}
   ret void

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS
 from tracejit.codegen.products.panels import DEPTH
-from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text, splat_text
+from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, put_text, splat_text, steps_text, strip_text
 
 #: The most rows, where B has more bytes than caches that threads share hold, and where it has not; how many of them go
 #: together.
@@ -24,7 +24,7 @@ MOST, FAR_BYTES, MOST_NEAR, GROUPS = 16, 1 << 25, 7, (2, 3, 4)
 BAND_BYTES, CHUNK, PART = 1 << 10, 8, 64
 
 _FIELDS = Fields.of(PARAMS)
-_GROUP = "i64 %deep, i64 %n, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %x"
+_GROUP = "i64 %k, i64 %n, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %x"
 
 
 def few_text(name: str, options: LlvmOptions) -> str:
@@ -70,7 +70,16 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
         steps = [self._step(rows, lines) for rows in GROUPS for lines in (self._lines(rows), 1)]
         groups = [self._group(rows) for rows in GROUPS]
-        return "\n".join((declarations, *steps, *groups, self._put(), self._part(), self._whole()))
+        return "\n".join(
+            (
+                declarations,
+                *steps,
+                *groups,
+                put_text(f"@tj_few_put_{self.name}", self.name, self.lanes, self.band),
+                self._part(),
+                self._whole(),
+            )
+        )
 
     def _lines(self, rows: int) -> int:
         """How many rows of B are added to so many rows of C at a time: a power of two."""
@@ -123,29 +132,13 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
             return "\n".join(found)
 
         newline = "\n"
+        whole = lambda place: f"load {vector}, ptr {place}, align {size}"  # noqa: E731
         return f"""
 define internal void @tj_few_{rows}_{lines}_{self.name}(
     i64 %n, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %x) noinline nounwind {{
 entry:
 {newline.join(entry)}
-  br label %head
-head:
-  %j = phi i64 [ 0, %entry ], [ %j1, %loop ]
-  %j1 = add i64 %j, {self.lanes}
-  %more = icmp sle i64 %j1, %n
-  br i1 %more, label %loop, label %ended
-loop:
-{sums(".w", lambda place: f"load {vector}, ptr {place}, align {size}")}
-  br label %head
-ended:
-  %left = sub i64 %n, %j
-  %none = icmp eq i64 %left, 0
-  br i1 %none, label %done, label %rest
-rest:
-{mask_text(self.lanes, "%left")}
-{sums(".r", self._part_load)}
-  br label %done
-done:
+{strip_text(self.lanes, "%j", "%n", sums(".w", whole), sums(".r", self._part_load))}
   ret void
 }}"""
 
@@ -154,7 +147,7 @@ done:
         return f"call {self.vector} {self.load}(ptr {place}, i32 {self.size}, {mask}, {self.vector} zeroinitializer)"
 
     def _group(self, rows: int) -> str:
-        """x[0:rows, 0:n] += a[0:rows, 0:deep] b[0:deep, 0:n]."""
+        """x[0:rows, 0:n] += a[0:rows, 0:k] b[0:k, 0:n]."""
         lines = self._lines(rows)
 
         def call(count: int, at: str) -> str:
@@ -167,67 +160,7 @@ done:
 
         return f"""
 define internal void @tj_few_{rows}_{self.name}({_GROUP}) nounwind {{
-start:
-  br label %several
-several:
-  %p = phi i64 [ 0, %start ], [ %p1, %lines ]
-  %p1 = add i64 %p, {lines}
-  %is.several = icmp sle i64 %p1, %deep
-  br i1 %is.several, label %lines, label %single
-lines:
-{call(lines, "%p")}
-  br label %several
-single:
-  %q = phi i64 [ %p, %several ], [ %q1, %line ]
-  %is.single = icmp slt i64 %q, %deep
-  br i1 %is.single, label %line, label %done
-line:
-{call(1, "%q")}
-  %q1 = add i64 %q, 1
-  br label %single
-done:
-  ret void
-}}"""
-
-    def _put(self) -> str:
-        """c[0:m, 0:n] = x[0:m, 0:n], added to what is there where `add` says so."""
-        type, size, vector = self.type, self.size, self.vector
-        masked = f"i32 {size}, {self.mask} %mask"
-        return f"""
-define internal void @tj_few_put_{self.name}(i64 %m, i64 %n, ptr %x, ptr %c, i64 %cr, i1 %add) noinline nounwind {{
-start:
-  br label %row
-row:
-  %r = phi i64 [ 0, %start ], [ %r1, %ended ]
-  %from = mul i64 %r, {self.band}
-  %x.row = getelementptr {type}, ptr %x, i64 %from
-  %to = mul i64 %r, %cr
-  %c.row = getelementptr {type}, ptr %c, i64 %to
-  br label %some
-some:
-  %j = phi i64 [ 0, %row ], [ %j1, %write ]
-  %here = sub i64 %n, %j
-{mask_text(self.lanes, "%here")}
-  %x.at = getelementptr {type}, ptr %x.row, i64 %j
-  %new = load {vector}, ptr %x.at, align {size}
-  %c.at = getelementptr {type}, ptr %c.row, i64 %j
-  br i1 %add, label %sum, label %write
-sum:
-  %old = call {vector} {self.load}(ptr %c.at, {masked}, {vector} zeroinitializer)
-  %both = fadd {vector} %old, %new
-  br label %write
-write:
-  %value = phi {vector} [ %new, %some ], [ %both, %sum ]
-  call void {self.store}({vector} %value, ptr %c.at, {masked})
-  %j1 = add i64 %j, {self.lanes}
-  %more = icmp slt i64 %j1, %n
-  br i1 %more, label %some, label %ended
-ended:
-  %r1 = add i64 %r, 1
-  %again = icmp slt i64 %r1, %m
-  br i1 %again, label %row, label %done
-done:
-  ret void
+{steps_text(lines, call)}
 }}"""
 
     def _part(self) -> str:
@@ -290,7 +223,7 @@ chunk.next:
 piece.next:
   %c.at = getelementptr {type}, ptr %c, i64 %j
   %later = icmp sgt i64 %d, 0
-  call void @tj_few_put_{self.name}(i64 %m, i64 %w, ptr %beside, ptr %c.at, i64 %cr, i1 %later)
+  call void @tj_few_put_{self.name}(ptr %beside, ptr %c.at, i64 %cr, i64 %m, i64 %w, i1 %later)
   %piece.more = icmp slt i64 %bottom, %k
   br i1 %piece.more, label %piece, label %band.next
 band.next:

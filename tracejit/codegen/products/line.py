@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import CACHED_BYTES
-from tracejit.codegen.products.pieces import TYPES, Fields, mask_text, splat_text
+from tracejit.codegen.products.pieces import TYPES, Fields, mask_text, splat_text, steps_text, strip_text
 
 #: How many rows of the matrix, or elements of the result, go together.
 TILE = 8
@@ -102,31 +102,16 @@ declare void {self.store}({vector}, ptr, i32, {mask})
                 ]
             return lines(found)
 
+        whole = f"""{step(".w", self._whole_load)}
+  store {vector} %s.w.{rows}, ptr %pc.w, align {self.size}"""
+        part = f"""{step(".r", self._part_load)}
+  call void {self.store}({vector} %s.r.{rows}, ptr %pc.r, i32 {self.size}, <{self.lanes} x i1> %mask)"""
         return f"""
 define internal void @tj_line_{rows}_{self.name}(
     i64 %n, ptr %a, i64 %as, ptr %b, i64 %br, ptr %c, i1 %first) noinline nounwind {{
 entry:
 {lines(entry)}
-  br label %head
-head:
-  %j = phi i64 [ 0, %entry ], [ %j1, %loop ]
-  %j1 = add i64 %j, {self.lanes}
-  %more = icmp sle i64 %j1, %n
-  br i1 %more, label %loop, label %ended
-loop:
-{step(".w", self._whole_load)}
-  store {vector} %s.w.{rows}, ptr %pc.w, align {self.size}
-  br label %head
-ended:
-  %left = sub i64 %n, %j
-  %none = icmp eq i64 %left, 0
-  br i1 %none, label %done, label %rest
-rest:
-{mask_text(self.lanes, "%left")}
-{step(".r", self._part_load)}
-  call void {self.store}({vector} %s.r.{rows}, ptr %pc.r, i32 {self.size}, <{self.lanes} x i1> %mask)
-  br label %done
-done:
+{strip_text(self.lanes, "%j", "%n", whole, part)}
   ret void
 }}"""
 
@@ -144,26 +129,7 @@ done:
 
         return f"""
 define internal void @tj_line_rows_{self.name}(i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, ptr %c) nounwind {{
-start:
-  br label %tiles
-tiles:
-  %p = phi i64 [ 0, %start ], [ %p1, %tile ]
-  %p1 = add i64 %p, {TILE}
-  %is.tile = icmp sle i64 %p1, %k
-  br i1 %is.tile, label %tile, label %singles
-tile:
-{call(TILE, "%p")}
-  br label %tiles
-singles:
-  %q = phi i64 [ %p, %tiles ], [ %q1, %single ]
-  %is.single = icmp slt i64 %q, %k
-  br i1 %is.single, label %single, label %done
-single:
-{call(1, "%q")}
-  %q1 = add i64 %q, 1
-  br label %singles
-done:
-  ret void
+{steps_text(TILE, call)}
 }}"""
 
     def _dots(self) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS, FAR, Shape, spread_text, tile_call, tile_text
-from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text, plain_text
+from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text, plain_text, put_text
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
 DEPTH, PANELS_BYTES, TOGETHER = 512, 1 << 20, 8
@@ -74,7 +74,7 @@ declare void {self.store}({self.vector}, ptr, i32, {self.mask})
             self._copied(),
             self._blocks(),
             self._panels(),
-            self._put(),
+            put_text(f"@tj_panels_put_{self.name}", self.name, self.lanes, self.width),
             self._part(),
             self._slice(),
             self._whole(),
@@ -284,48 +284,6 @@ done:
 }}"""
 
     # -- tiles --------------------------------------------------------------------------------------------------
-
-    def _put(self) -> str:
-        """Rows and columns of a tile from `x` to `c`, added to what is there where `add` says so."""
-        type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
-        masked = f"i32 {size}, {self.mask} %mask"
-        return f"""
-define internal void @tj_panels_put_{self.name}(
-    ptr %x, ptr %c, i64 %cr, i64 %rows, i64 %columns, i1 %add) noinline nounwind {{
-start:
-  br label %row
-row:
-  %r = phi i64 [ 0, %start ], [ %r1, %ended ]
-  %from = mul i64 %r, {self.width}
-  %x.row = getelementptr {type}, ptr %x, i64 %from
-  %to = mul i64 %r, %cr
-  %c.row = getelementptr {type}, ptr %c, i64 %to
-  br label %some
-some:
-  %j = phi i64 [ 0, %row ], [ %j1, %write ]
-  %here = sub i64 %columns, %j
-{mask_text(lanes, "%here")}
-  %x.at = getelementptr {type}, ptr %x.row, i64 %j
-  %new = load {vector}, ptr %x.at, align {size}
-  %c.at = getelementptr {type}, ptr %c.row, i64 %j
-  br i1 %add, label %sum, label %write
-sum:
-  %old = call {vector} {self.load}(ptr %c.at, {masked}, {vector} zeroinitializer)
-  %both = fadd {vector} %old, %new
-  br label %write
-write:
-  %value = phi {vector} [ %new, %some ], [ %both, %sum ]
-  call void {self.store}({vector} %value, ptr %c.at, {masked})
-  %j1 = add i64 %j, {lanes}
-  %more = icmp slt i64 %j1, %columns
-  br i1 %more, label %some, label %ended
-ended:
-  %r1 = add i64 %r, 1
-  %again = icmp slt i64 %r1, %rows
-  br i1 %again, label %row, label %done
-done:
-  ret void
-}}"""
 
     def _part(self) -> str:
         """Tiles `begin` to `end`, panel by panel: the tiles of a panel share it while it is in the cache."""

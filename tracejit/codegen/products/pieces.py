@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from tracejit.records import record
 
 #: LLVM types and bytes of the dtypes that have products.
@@ -65,6 +67,100 @@ def mask_text(lanes: int, left: str) -> str:
     iota = ", ".join(f"i64 {i}" for i in range(lanes))
     return f"""{splat_text("i64", lanes, left, f"{left}.one", f"{left}.all")}
   %mask = icmp slt <{lanes} x i64> <{iota}>, {left}.all"""
+
+
+def strip_text(lanes: int, at: str, end: str, whole: str, part: str, carried: Iterable[str] = ()) -> str:
+    """From block `entry` on, `whole` for each full vector of elements `at` before `end`, then `part` for what is left,
+    of which `%mask` has the lanes; block `done` begins. `carried`: further phis of the blocks `entry` and `loop`."""
+    phis = "".join(f"  {phi}\n" for phi in carried)
+    return f"""  br label %head
+head:
+  {at} = phi i64 [ 0, %entry ], [ {at}1, %loop ]
+{phis}  {at}1 = add i64 {at}, {lanes}
+  %more = icmp sle i64 {at}1, {end}
+  br i1 %more, label %loop, label %ended
+loop:
+{whole}
+  br label %head
+ended:
+  %left = sub i64 {end}, {at}
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %done, label %rest
+rest:
+{mask_text(lanes, "%left")}
+{part}
+  br label %done
+done:"""
+
+
+def steps_text(step: int, call: Callable[[int, str], str]) -> str:
+    """The blocks of a function of `%k` lines: `call(step, at)` for as many lines at a time as there are so many, then
+    `call(1, at)` for each that is left."""
+    return f"""start:
+  br label %tiles
+tiles:
+  %p = phi i64 [ 0, %start ], [ %p1, %tile ]
+  %p1 = add i64 %p, {step}
+  %is.tile = icmp sle i64 %p1, %k
+  br i1 %is.tile, label %tile, label %singles
+tile:
+{call(step, "%p")}
+  br label %tiles
+singles:
+  %q = phi i64 [ %p, %tiles ], [ %q1, %single ]
+  %is.single = icmp slt i64 %q, %k
+  br i1 %is.single, label %single, label %done
+single:
+{call(1, "%q")}
+  %q1 = add i64 %q, 1
+  br label %singles
+done:
+  ret void"""
+
+
+def put_text(function: str, name: str, lanes: int, step: int) -> str:
+    """`function(x, c, cr, rows, columns, add)`: rows and columns from `x`, whose rows are `step` apart, to `c`, added
+    to what is there where `add` says so. Masked loads and stores must be declared."""
+    type, size = TYPES[name]
+    vector, suffix = f"<{lanes} x {type}>", f"v{lanes}{name}.p0"
+    masked = f"i32 {size}, <{lanes} x i1> %mask"
+    return f"""
+define internal void {function}(
+    ptr %x, ptr %c, i64 %cr, i64 %rows, i64 %columns, i1 %add) noinline nounwind {{
+start:
+  br label %row
+row:
+  %r = phi i64 [ 0, %start ], [ %r1, %ended ]
+  %from = mul i64 %r, {step}
+  %x.row = getelementptr {type}, ptr %x, i64 %from
+  %to = mul i64 %r, %cr
+  %c.row = getelementptr {type}, ptr %c, i64 %to
+  br label %some
+some:
+  %j = phi i64 [ 0, %row ], [ %j1, %write ]
+  %here = sub i64 %columns, %j
+{mask_text(lanes, "%here")}
+  %x.at = getelementptr {type}, ptr %x.row, i64 %j
+  %new = load {vector}, ptr %x.at, align {size}
+  %c.at = getelementptr {type}, ptr %c.row, i64 %j
+  br i1 %add, label %sum, label %write
+sum:
+  %old = call {vector} @llvm.masked.load.{suffix}(ptr %c.at, {masked}, {vector} zeroinitializer)
+  %both = fadd {vector} %old, %new
+  br label %write
+write:
+  %value = phi {vector} [ %new, %some ], [ %both, %sum ]
+  call void @llvm.masked.store.{suffix}({vector} %value, ptr %c.at, {masked})
+  %j1 = add i64 %j, {lanes}
+  %more = icmp slt i64 %j1, %columns
+  br i1 %more, label %some, label %ended
+ended:
+  %r1 = add i64 %r, 1
+  %again = icmp slt i64 %r1, %rows
+  br i1 %again, label %row, label %done
+done:
+  ret void
+}}"""
 
 
 def plain_text(name: str) -> str:

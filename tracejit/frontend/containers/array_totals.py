@@ -10,6 +10,7 @@ from tracejit.frontend.arith import BINARY
 from tracejit.frontend.containers.iterators import arguments
 from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.kinds import ArrayKind, number_type
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.tensors.index_items import is_view_index
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Static
 
@@ -74,7 +75,7 @@ def _total_in(value: ast.expr) -> ast.Call | None:
 
 def _calls_nothing(value: ast.expr) -> bool:
     """Whether it does not matter when, and how often, an expression is evaluated."""
-    return not any(isinstance(n, ast.Call | ast.NamedExpr | ast.Await | ast.comprehension) for n in ast.walk(value))
+    return not any(isinstance(n, ast.Call | ast.NamedExpr | ast.Await | ast.comprehension) for n in nodes_in(value))
 
 
 def _chosen(

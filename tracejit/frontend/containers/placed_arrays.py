@@ -21,6 +21,7 @@ from tracejit.frontend.context import Again
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
 from tracejit.frontend.kinds import ArrayKind, Kind, OptionalKind, TupleKind
+from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.tensors import elements
 from tracejit.frontend.tensors.storage import Storage
 from tracejit.frontend.values import (
@@ -81,7 +82,7 @@ def takes_items(ctx: Context, fn: FrontValue, nodes: Sequence[ast.expr]) -> bool
 
 
 def _binds(node: ast.expr) -> bool:
-    return any(isinstance(n, ast.NamedExpr) for n in ast.walk(node))
+    return any(isinstance(n, ast.NamedExpr) for n in nodes_in(node))
 
 
 def release(ctx: Context, nodes: Sequence[ast.expr], values: Sequence[FrontValue], before: Set[int]) -> None:
