@@ -201,9 +201,9 @@ class Expressions:
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y`, containers included."""
-        if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
-            return optionals.compared(self, op, x, y, node)
         self.ctx.at(node)
+        if OptionalValue in (type(x), type(y)) and (made := optionals.operated(self, op, x, y, node)) is not None:
+            return made
         if isinstance(x, DictView) or isinstance(y, DictView):
             return comparisons.views(self, op, x, y, node)
         if (made := made_texts.operated(self.calls, op, x, y, node)) is not None:
@@ -446,7 +446,7 @@ class Expressions:
         if isinstance(base, DictView):
             return self.arith.mismatch(TypeError(f"'{base.kind}' object is not subscriptable"), node)
         kind = "tuple" if isinstance(base, TupleValue) else "list"
-        at = place_in_sequence(self.calls, at, node)
+        at = place_in_sequence(self.calls, optionals.as_index(self.ctx, at, kind), node)
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)

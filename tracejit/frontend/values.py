@@ -321,8 +321,8 @@ class MaybeUnbound:
 
 @record
 class OptionalValue:
-    """A value, or None where `some` does not hold. Used without a condition, it is refused; where `checked`, it is an
-    error where it is None."""
+    """A value, or None where `some` does not hold. Used without a condition, it is an error where it is None; as an
+    argument of NumPy and the like it is refused, unless `checked`."""
 
     some: Value
     value: FrontValue

@@ -197,6 +197,8 @@ class LoopLowering:
                 return ChoiceValue(zero, options)
             case MessageValue(template, values, ()):
                 return MessageValue(template, tuple(unread(self.outer, v.type) for v in values))
+            case MessageValue():
+                return Static("")
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.nothing(i) for i in items), cls)
             case ListValue(items, _, keys):
