@@ -191,8 +191,7 @@ VALUES = (
     ),
     Construct(
         "values that may be None",
-        "refined by `is None`, `is not None`, `isinstance` and truth, by `and`, `or`, `not`, and by `assert`; numbers, "
-        "texts, containers and objects in operators, indices and builtins are a TypeError where they are None",
+        "refined by `is None`, `is not None`, `isinstance` and truth, by `and`, `or`, `not`, and by `assert`",
         "y = None\nif x > 0:\n    y = x\nif y is not None and y > 1:\n    return y\nreturn 0.0",
     ),
     Construct(
@@ -240,10 +239,7 @@ REFUSED = (
         "two names",
     ),
     Construct(
-        "arrays that may be None, in operators without a condition",
-        "",
-        "import numpy as np\ny = None\nif x > 0:\n    y = np.ones(n)\nreturn y + 1",
-        "refine it",
+        "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
     Construct("keys, parts, order and length of text that shows floats", "", "return len(f'{x}')", "numbers"),
     Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),
