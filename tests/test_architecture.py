@@ -52,6 +52,11 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "detach": "what a segment hands on",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
+    "transforms/derivatives/summed.py": {
+        "detach": "what is added up has no derivative",
+        **dict.fromkeys(("real", "conj", "sum"), "the sum that stands for weighted arrays"),
+        **dict.fromkeys(("eq", "logical_not"), "whether a check is known to hold, or has been asked"),
+    },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
     "transforms/carry_elements.py": dict.fromkeys(("lt", "logical_and"), "whether a loop makes a trip"),
     "transforms/last_trips.py": {"logical_not": "whether a loop goes on"},

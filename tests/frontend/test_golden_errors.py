@@ -14,6 +14,8 @@ import pytest
 
 from tracejit.errors import ScriptError
 
+pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning")  # Python 3.14 warns of jumps out of `finally`
+
 GALLERY = sorted((Path(__file__).parent / "golden_errors").glob("*.py"))
 
 

@@ -394,3 +394,18 @@ def test_nodes_are_those_of_ast_walk_without_contexts():
     assert nodes_in(tree) == [n for n in ast.walk(tree) if not isinstance(n, ast.expr_context)]
     for node in nodes_in(tree):
         assert parts_of(node) == [n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr_context)]
+
+
+def test_what_python_warns_of_in_a_text_is_not_said_again(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    text = '''
+        def f(x):
+            """A text with \\d in it."""
+            return x + 1
+        g = lambda: 7
+        '''
+    with pytest.warns(Warning, match="escape"):
+        made = module(tmp_path, "warned_of", text)
+    assert body(made.f) == "return x + 1"
+    assert body(made.g) == "7"
+    assert script(made.f)(1.0) == 2.0
+    assert not recwarn.list

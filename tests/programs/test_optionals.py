@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, T, run
-from tests.programs.compare import check
+from tests.programs.compare import check, observe
 from tracejit import Tensor, script
 
 case = Cases()
@@ -211,6 +212,70 @@ def opt_print(n):
     return m
 
 
+@case(([3, 1, 2], 2), ([], 0), ([5], 9))
+def operators_on_what_may_be_none(xs, k):
+    best = None
+    for x in xs:
+        if x > k:
+            best = x
+    return best + 1, best * 2, -best, best < 5, 1 - best, +best, ~best, abs(best), min(best, 3)
+
+
+@case(([3, 1, 2], 2), ([], 0), ([5], 9), ([5], 1))
+def two_that_may_be_none(xs, k):
+    a = b = None
+    for x in xs:
+        if x > k:
+            a = x
+        if x < k:
+            b = float(x)
+    return a - b
+
+
+@case(([3, 1, 2], 2), ([], 0))
+def changed_where_it_may_be_none(xs, k):
+    best = None
+    for x in xs:
+        if x > k:
+            best = x
+    try:
+        best += 1
+    except TypeError as e:
+        return len(str(e))
+    return best
+
+
+@case(([3, 1, 2], 2), ([], 0))
+def items_at_what_may_be_none(xs, k):
+    rows, kept, at = [[0] * 3 for _ in range(k + 1)], [], None
+    for j, x in enumerate(xs):
+        kept.append(x)
+        if x == k:
+            at = j
+    rows[at][at] = kept[at] + xs[at] + (4, 5, 6)[at]
+    return rows, list(range(at)), xs[:at]
+
+
+@case(([3.0, 1.0, 2.0], 2), ([], 0))
+def builtins_of_what_may_be_none(xs, k):
+    a = np.array(xs)
+    items, root, last = None, None, None
+    if k:
+        items, root = xs, float(k)
+    for v in a:
+        if v >= k:
+            last = v
+    return str(root), len(items), sum(items), math.sqrt(root), math.atan2(1.0, root), int(root), sorted(items), last * 2
+
+
+@case((2,), (0,))
+def parts_and_calls_of_what_may_be_none(k):
+    f, pair, word = None, None, None
+    if k:
+        f, pair, word = (lambda x: x + 1), [k, 1], "ab"
+    return f"{word}", f(k), pair[0], word + "c", word.upper()
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
@@ -255,3 +320,18 @@ def test_lists_that_may_hold_none_as_arrays() -> None:
 def test_none_beside_numbers_makes_no_array() -> None:
     with pytest.raises(TypeError, match="an array of objects, which is outside the language"):
         script(as_arrays)(4, 1)
+
+
+def plus_none(x: Any, k: int) -> Any:
+    y = None
+    if k > 0:
+        y = x
+    y += x
+    return y
+
+
+@pytest.mark.parametrize("x", [3, 2.5, "a", (1,)])
+def test_the_operator_and_both_types_are_named(x: Any) -> None:
+    for k in (1, 0):
+        plain, compiled = observe(plus_none, (x, k)), observe(script(plus_none), (x, k))
+        assert (plain.result, repr(plain.error)) == (compiled.result, repr(compiled.error))

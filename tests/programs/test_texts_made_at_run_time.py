@@ -187,6 +187,30 @@ def texts_that_meet(n):
     return name, found, names, numeral
 
 
+@case(("This is an example of text.", 10), ("", 5), ("a", 3))
+def texts_as_conditions(text, width):
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    shown = f"{len(lines)}"
+    return lines, line or "none", bool(shown), not f"{line}"
+
+
+@case(("<a><b></b></a>",), ("<a>",), ("",))
+def found_in_a_loop(text):
+    at = 0
+    while (at := text.find("<", at)) != -1:
+        rest = text[at + 1 :]
+        if rest.startswith("/"):
+            return f"mismatch: {rest}"
+        at += 1
+    return text[1:]
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_texts_made_at_run_time(fn, calls):
     run(fn, calls)

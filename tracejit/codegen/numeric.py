@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tracejit.ir.types import BF16, DType
 Array = NDArray[Any]
 
 
+@cache
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     """The NumPy dtype of an element type; bfloat16 comes from ml_dtypes."""
     if dtype == BF16:
@@ -169,13 +171,20 @@ class Evaluation:
         self.load = load
         self.read_input = read_input
         self.expand = expand
+        from tracejit.codegen.scalars import SCALARS  # whose rows are made of the functions above
+
+        self.rows = SCALARS
 
     def __call__(self, expr: Expr) -> Any:
         with np.errstate(all="ignore"):
-            return self._visit(expr, {})
+            return self.value(expr)
+
+    def value(self, expr: Expr) -> Any:
+        """The same for who has silenced the warnings: a program does once for all its expressions."""
+        return self._visit(expr, {})
 
     def _visit(self, expr: Expr, seen: dict[int, Any]) -> Any:
-        if isinstance(expr, Var):
+        if type(expr) is Var:
             return self.values[expr]
         if id(expr) not in seen:
             seen[id(expr)] = self._compute(expr, seen)
@@ -183,18 +192,18 @@ class Evaluation:
 
     def _compute(self, expr: Expr, seen: dict[int, Any]) -> Any:
         match expr:
-            case Const(value, dtype):
-                return np.asarray(value, numpy_dtype(dtype))
             case Scalar():
                 return self._scalar(expr, [self._visit(a, seen) for a in expr.args])
+            case Const(value, dtype):
+                return np.asarray(value, numpy_dtype(dtype))
+            case Load(buffer, index):
+                assert self.load is not None, "no buffers are bound"
+                return self.load(buffer, self._visit(index, seen))
             case Cast(x, dtype):
-                return convert(self._visit(x, seen), dtype)
+                return np.asarray(self._visit(x, seen)).astype(numpy_dtype(dtype))
             case Bitcast(x, dtype):
-                return (
-                    np.ascontiguousarray(self._visit(x, seen))
-                    .view(numpy_dtype(dtype))
-                    .reshape(np.shape(self._visit(x, seen)))
-                )
+                bits = np.asarray(self._visit(x, seen))
+                return np.ascontiguousarray(bits).view(numpy_dtype(dtype)).reshape(bits.shape)
             case Select(cond, a, b, dtype):
                 chosen = np.where(self._visit(cond, seen), self._visit(a, seen), self._visit(b, seen))
                 return chosen.astype(numpy_dtype(dtype), copy=False)
@@ -202,9 +211,6 @@ class Evaluation:
                 usual = self._visit(value, seen)
                 library = RARE_FUNCTIONS[op](*(self._visit(a, seen) for a in args))
                 return np.where(self._visit(cond, seen), library, usual).astype(np.asarray(usual).dtype)
-            case Load(buffer, index):
-                assert self.load is not None, "no buffers are bound"
-                return self.load(buffer, self._visit(index, seen))
             case Input():
                 assert self.read_input is not None, "no inputs are bound"
                 return self.read_input(expr)
@@ -214,10 +220,10 @@ class Evaluation:
                 raise AssertionError("pointers are evaluated by programs, not by expressions")
 
     def _scalar(self, expr: Scalar, args: list[Any]) -> Any:
-        from tracejit.codegen.scalars import SCALARS, expansion
-
         if expr.op not in self.expand:
-            return SCALARS[expr.op].evaluate(*(np.asarray(a) for a in args))
+            return self.rows[expr.op].evaluate(*[a if type(a) is np.ndarray else np.asarray(a) for a in args])
+        from tracejit.codegen.scalars import expansion
+
         body = expansion(expr.op, expr.args[0].type)
         inner = Evaluation(dict(zip(body.params, args, strict=True)), expand=self.expand)
         for let in body.lets:

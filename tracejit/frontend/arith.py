@@ -17,7 +17,6 @@ from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend.context import Context
 from tracejit.frontend.control import optionals
 from tracejit.frontend.control.choices import each
-from tracejit.frontend.functions.builtin_arguments import wrong_operands
 from tracejit.frontend.tensors.turned_operands import by_rows, common_axes, laid_out
 from tracejit.frontend.values import (
     ArrayView,
@@ -74,11 +73,7 @@ COMPARE: dict[type[ast.cmpop], str] = {
     ast.Gt: "gt",
     ast.GtE: "ge",
 }
-SYMBOL = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
-    "bitand": "&", "bitor": "|", "bitxor": "^", "shl": "<<", "shr": ">>",
-    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
-}  # fmt: skip
+_SIGNS = {"neg": "-", "pos": "+", "bitnot": "~"}
 PYTHON: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
@@ -233,8 +228,7 @@ class Arithmetic:
 
     def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:
         """The TypeError of an operator that is not defined between two types."""
-        kinds = ("Tensor" if self.ctx.tensors and isinstance(v, ArrayView) else type_name(v) for v in (x, y))
-        return self.mismatch(TypeError(wrong_operands(SYMBOL[name], name in COMPARISONS, *kinds)), node)
+        return self.mismatch(TypeError(optionals.undefined(self.ctx, name, x, y, node)), node)
 
     # -- operators ------------------------------------------------------------------------------------------
 
@@ -273,6 +267,9 @@ class Arithmetic:
     def unary(self, name: str, x: FrontValue, node: ast.AST) -> FrontValue:
         """`-x`, `+x`, `~x`, `abs(x)`."""
         self.ctx.at(node)
+        if isinstance(x, OptionalValue):
+            text = f"bad operand type for unary {_SIGNS.get(name, name)}: 'NoneType'"
+            x = optionals.require_value(self.ctx, x, message=text)
         if isinstance(x, Static) and is_python_number(x):
             try:
                 return Static(PYTHON[name](x.value))
@@ -288,7 +285,7 @@ class Arithmetic:
             checked = f"checked_{name}" if dtype == I64 else name
             return Number(self.ctx.b.emit(checked, (value,))[0], weak=True)
         if not self.is_operand(x):
-            sign = {"neg": "-", "pos": "+", "bitnot": "~"}.get(name)
+            sign = _SIGNS.get(name)
             text = f"bad operand type for {'abs()' if sign is None else f'unary {sign}'}: '{type_name(x)}'"
             return self.mismatch(TypeError(text), node)
         if name != "pos":

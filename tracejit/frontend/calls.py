@@ -31,7 +31,7 @@ from tracejit.frontend.containers.tables import OUTLINED, container_class, set_m
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.control.choices import as_number, each, letter
 from tracejit.frontend.control.dependence import compiled_in, decided_by
-from tracejit.frontend.control.optionals import require_value
+from tracejit.frontend.control.optionals import given_alone, require_value
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.derivatives import autograd_calls as autograd_calls  # registers what it defines
 from tracejit.frontend.derivatives.custom import lower_custom_vjp, lower_function
@@ -278,7 +278,8 @@ class Calls:
             case BoundFunction(inner, first, named):
                 return self.call_value(inner, [*first, *args], {**dict(named), **kwargs}, node)
             case OptionalValue():
-                return self.call_value(require_value(self.ctx, fn), args, kwargs, node)
+                absent = "'NoneType' object is not callable"
+                return self.call_value(require_value(self.ctx, fn, message=absent), args, kwargs, node)
             case ChoiceValue():
                 return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
             case ObjectValue() | SharedObject() | TupleValue():
@@ -310,6 +311,7 @@ class Calls:
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """Call a compile-time Python object."""
         fn, args = generators.passed(self, fn, args, kwargs, node)
+        args = given_alone(self.ctx, fn, args)
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)

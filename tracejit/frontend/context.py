@@ -20,6 +20,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend.containers import array_memory
 from tracejit.frontend.containers.merged_lists import MergedLists
 from tracejit.frontend.control.choices import as_number
+from tracejit.frontend.control.optionals import as_integer
 from tracejit.frontend.control.trips import Growing, Unrolling
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.instances.heap import Contents, Heap, place_key, reachable
@@ -393,7 +394,7 @@ class Context:
 
     def as_size(self, value: FrontValue, node: ast.AST) -> Size:
         """An integer as a size or index."""
-        value = as_number(self.b, value)
+        value = as_number(self.b, as_integer(self, value))
         match value:
             case Static(int() | np.integer() as n):
                 return int(n)

@@ -168,7 +168,7 @@ class Expressions:
         if isinstance(found, MaybeUnbound):
             self.ctx.at(node)
             text = f"cannot access local variable {name.rpartition('.')[2]!r} where it is not associated with a value"
-            optionals.require_bound(self.ctx, found, "UnboundLocalError", text)
+            self.ctx.check(found.bound, "UnboundLocalError", text)
             self.ctx.frame.env[name] = found.value
             return found.value
         if found is not None:
@@ -187,7 +187,7 @@ class Expressions:
             text = f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope"
             if isinstance(found, MaybeUnbound):
                 self.ctx.at(node)
-                optionals.require_bound(self.ctx, found, "NameError", text)
+                self.ctx.check(found.bound, "NameError", text)
                 return found.value
             if found is not None:
                 return found
@@ -201,9 +201,9 @@ class Expressions:
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y`, containers included."""
-        if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
-            return optionals.compared(self, op, x, y, node)
         self.ctx.at(node)
+        if OptionalValue in (type(x), type(y)) and (made := optionals.operated(self, op, x, y, node)) is not None:
+            return made
         if isinstance(x, DictView) or isinstance(y, DictView):
             return comparisons.views(self, op, x, y, node)
         if (made := made_texts.operated(self.calls, op, x, y, node)) is not None:
@@ -446,7 +446,7 @@ class Expressions:
         if isinstance(base, DictView):
             return self.arith.mismatch(TypeError(f"'{base.kind}' object is not subscriptable"), node)
         kind = "tuple" if isinstance(base, TupleValue) else "list"
-        at = place_in_sequence(self.calls, at, node)
+        at = place_in_sequence(self.calls, optionals.as_index(self.ctx, at, kind), node)
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)

@@ -191,7 +191,8 @@ VALUES = (
     ),
     Construct(
         "values that may be None",
-        "refined by `is None`, `is not None`, `isinstance` and truth, by `and`, `or`, `not`, and by `assert`",
+        "refined by `is None`, `is not None`, `isinstance` and truth, by `and`, `or`, `not`, and by `assert`; numbers, "
+        "texts, containers and objects in operators, indices and builtins are a TypeError where they are None",
         "y = None\nif x > 0:\n    y = x\nif y is not None and y > 1:\n    return y\nreturn 0.0",
     ),
     Construct(
@@ -239,7 +240,10 @@ REFUSED = (
         "two names",
     ),
     Construct(
-        "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
+        "arrays that may be None, in operators without a condition",
+        "",
+        "import numpy as np\ny = None\nif x > 0:\n    y = np.ones(n)\nreturn y + 1",
+        "refine it",
     ),
     Construct("keys, parts, order and length of text that shows floats", "", "return len(f'{x}')", "numbers"),
     Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),

@@ -25,6 +25,7 @@ from tracejit.transforms.derivatives.residuals import Draft
 from tracejit.transforms.derivatives.rewritten import without_intact, without_rewritten
 from tracejit.transforms.derivatives.spent import telling_spent, without_unspent
 from tracejit.transforms.derivatives.spent_items import telling_items
+from tracejit.transforms.derivatives.summed import summed
 from tracejit.transforms.derivatives.truncated import truncated
 from tracejit.transforms.derivatives.vjp import reverse
 from tracejit.transforms.pipeline import transform
@@ -39,6 +40,8 @@ def expand_gradient(graph: Graph) -> Graph:
     graph = truncated(replace(graph, body=telling_spent(graph.body)))
     graph = without_unspent(replace(graph, body=telling_items(graph.body)))
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
+    carried_on_the_way(graph)  # refuses
+    graph = replace(graph, body=summed(graph.body))
     body = _Expansion(graph.params, carried_on_the_way(graph)).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 

@@ -3,6 +3,8 @@
 Where sizes are only known to be equal or 1, `A[1:-1] += B[1:] - B[:-1]` stretches the sum to the size of the slice. An
 elementwise value with one reader is then computed from stretched operands instead, so that the whole statement has
 one shape and can be one kernel. A size that is known to be 1 stays where it is: there computing first is cheaper.
+A block's result that only takes another name of its size (`exact`) stays as well: it is computed beside what it shares
+the first name with, and the other is a view of it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ def sink_broadcasts(graph: Graph) -> Graph:
     makers = {r: op for op in walk(graph.body) for r in op.results}
     if not any(_may_sink(op, makers) for op in makers.values()):
         return graph
-    sinking = _Sinking(makers, uses(graph.body))
+    blocks = (graph.body, *(block for op in walk(graph.body) for block in op.blocks))
+    sinking = _Sinking(makers, uses(graph.body), {v for block in blocks for v in block.results})
     return rebuild(graph, sinking.visit)
 
 
@@ -36,16 +39,19 @@ def _may_sink(op: Op, makers: dict[Value, Op]) -> bool:
 
 
 class _Sinking:
-    """Moves broadcasts down; `makers` and `counts` are about the old graph."""
+    """Moves broadcasts down; `makers`, `counts` and `yielded` (results of blocks) are about the old graph."""
 
-    def __init__(self, makers: dict[Value, Op], counts: dict[Value, int]) -> None:
+    def __init__(self, makers: dict[Value, Op], counts: dict[Value, int], yielded: set[Value]) -> None:
         self.makers = makers
         self.counts = counts
+        self.yielded = yielded
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if not _may_sink(op, self.makers) or self.elementwise(op.operands[0]) is None:
             return None
         exact = bool(op.attrs.get("exact", False))
+        if exact and op.results[0] in self.yielded:
+            return None
         return (self.stretched(b, op.operands[0], operands[1:], exact),)
 
     def elementwise(self, value: Value) -> Op | None:

@@ -26,7 +26,7 @@ from tracejit.frontend.containers.tables import is_table
 from tracejit.frontend.context import Context
 from tracejit.frontend.control.choices import option_index
 from tracejit.frontend.control.joined_numbers import meeting
-from tracejit.frontend.control.optionals import is_none
+from tracejit.frontend.control.optionals import as_index, is_none
 from tracejit.frontend.instances import variants
 from tracejit.frontend.instances.pooled_objects import grow_tuples, pool_instances
 from tracejit.frontend.kinds import (
@@ -486,6 +486,7 @@ class Lists:
 
     def place(self, lst: GrowingList, at: FrontValue, node: ast.AST, message: str = "list index out of range") -> Size:
         """A checked, non-negative index."""
+        at = as_index(self.ctx, at, "list")
         is_number = isinstance(at, Number) and (at.dtype.is_integer or at.dtype == BOOL)
         if not is_number and not (isinstance(at, Static) and hasattr(at.value, "__index__")):
             self.arith.mismatch(TypeError(f"list indices must be integers or slices, not {type_name(at)}"), node)

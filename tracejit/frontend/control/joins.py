@@ -42,7 +42,6 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
-    MaybeNumber,
     MaybeUnbound,
     Mutable,
     Number,
@@ -169,12 +168,7 @@ class Join:
         a_bound, a_value = parts(self.then, a)
         b_bound, b_value = parts(self.orelse, b)
         bound = self.yield_pair(a_bound, b_bound, ScalarType(BOOL), "bound")
-        value = self.both(name, a_value, b_value)
-        if any(x is None or type(x) is MaybeUnbound for x in (a, b)):
-            return MaybeUnbound(bound, value)
-        then, orelse = (x.number if isinstance(x, MaybeNumber) else None for x in (a, b))
-        made = next(x for x in (a, b) if isinstance(x, MaybeNumber))
-        return MaybeNumber(bound, value, self.both(name, then, orelse), made.node)
+        return MaybeUnbound(bound, self.both(name, a_value, b_value))
 
     def both(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         """Join two values; None stands for an unspecified one."""
@@ -205,7 +199,7 @@ class Join:
             if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
                 return a
             joined = join_number_types(types[0], types[-1])
-            self.ctx.types_met |= types[0][0] != types[-1][0]
+            self.ctx.types_met |= types[0] != types[-1]
             return self.numbers(name, a, b, *joined)
         if isinstance(known, DictValue | ObjectValue):
             return self.object(name, known, a, b)

@@ -12,14 +12,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracejit.errors import ScriptError
+from tracejit.errors import ScriptError, error_kind
+from tracejit.frontend.functions.builtin_arguments import wrong_operands
+from tracejit.frontend.functions.pure import is_pure_builtin
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
-    MaybeNumber,
-    MaybeUnbound,
+    MessageValue,
     Number,
     ObjectValue,
     OptionalValue,
@@ -27,6 +28,7 @@ from tracejit.frontend.values import (
     SharedVariant,
     Static,
     describe,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, DType, ScalarType
@@ -47,6 +49,10 @@ class Fact:
     cls: ast.expr | None = None
 
 
+#: Where it is not said what plain Python does with None.
+_UNNAMED = "unsupported operand: this is None here"
+#: What Python calls the kinds of numbers.
+_PYTHONS = {"b": "bool", "i": "int", "u": "int", "f": "float", "c": "complex"}
 #: What an expression that only names a place is made of.
 _PLACES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.expr_context)
 
@@ -85,7 +91,7 @@ def require_value(
     ctx: Context,
     value: OptionalValue,
     error: str = "TypeError",
-    message: str = "unsupported operand: this is None here",
+    message: str = _UNNAMED,
 ) -> FrontValue:
     """What may be None is used as if it were not: the value, where that is checked when it runs."""
     if value.checked or isinstance(value.value, SharedObject | SharedVariant):
@@ -94,6 +100,9 @@ def require_value(
     from tracejit.frontend.instances.pooled_objects import pool_if_possible
 
     pool_if_possible(ctx, [value.value])
+    if message != _UNNAMED:
+        ctx.check(value.some, error, message)
+        return value.value
     raise ScriptError(
         f"this is {describe(value)}: it may be None here",
         ctx.b.span,
@@ -101,26 +110,39 @@ def require_value(
     )
 
 
-#: What is raised where the sum of a list of arrays is read that has none.
-EMPTY_TOTAL = "sum() of an empty list of arrays is a number in Python, which a script cannot return in its place"
-
-
-def require_bound(ctx: Context, found: MaybeUnbound, error: str, text: str) -> None:
-    """A name is read that is bound on some paths only, or an array on some."""
-    error, text = ("TypeError", EMPTY_TOTAL) if isinstance(found, MaybeNumber) else (error, text)
-    ctx.check(found.bound, error, text)
-
-
-def bound_array(ctx: Context, found: MaybeNumber) -> FrontValue:
-    """The array that a name stands for; a TypeError where it is a number."""
-    ctx.at(found.node)
-    require_bound(ctx, found, "", "")
-    return found.value
-
-
 def there_to_run_over(ctx: Context, value: FrontValue) -> FrontValue:
     """What a loop is to run over: a TypeError where it is None."""
     absent = "'NoneType' object is not iterable"
+    return require_value(ctx, value, message=absent) if isinstance(value, OptionalValue) else value
+
+
+def given_alone(ctx: Context, fn: Any, args: list[FrontValue]) -> list[FrontValue]:
+    """The only argument of a builtin, or of a function of `math` or NumPy, which raises Python's error where it is
+    None; others unchanged, and those of functions that take None."""
+    if len(args) != 1 or not isinstance(args[0], OptionalValue) or fn is print or not is_pure_builtin(fn):
+        return args
+    try:
+        fn(None)
+    except Exception as error:
+        return [require_value(ctx, args[0], error_kind(type(error)), str(error))]
+    return args
+
+
+def as_index(ctx: Context, value: FrontValue, kind: str) -> FrontValue:
+    """The index of a list or tuple, as `kind` says, which is a TypeError where it is None; others unchanged."""
+    absent = f"{kind} indices must be integers or slices, not NoneType"
+    return require_value(ctx, value, message=absent) if isinstance(value, OptionalValue) else value
+
+
+def as_real(ctx: Context, value: FrontValue) -> FrontValue:
+    """An argument of a function of `math`, which is a TypeError where it is None; others unchanged."""
+    absent = "must be real number, not NoneType"
+    return require_value(ctx, value, message=absent) if isinstance(value, OptionalValue) else value
+
+
+def as_integer(ctx: Context, value: FrontValue) -> FrontValue:
+    """What a size or index is made of, which is a TypeError where it is None; others unchanged."""
+    absent = "'NoneType' object cannot be interpreted as an integer"
     return require_value(ctx, value, message=absent) if isinstance(value, OptionalValue) else value
 
 
@@ -270,6 +292,42 @@ def as_bool(expressions: Expressions, x: FrontValue, node: ast.AST) -> FrontValu
     """A truth as a front-end value."""
     found = expressions.arith.truth(x, node)
     return Static(found) if isinstance(found, bool) else Number(found, weak=True)
+
+
+def undefined(ctx: Context, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> str:
+    """What Python says of an operator that is not defined between two types; beside None, NumPy turns its scalars into
+    Python's first."""
+    names = ["Tensor" if ctx.tensors and isinstance(v, ArrayView) else type_name(v) for v in (x, y)]
+    for i, (one, other) in enumerate(((x, y), (y, x))):
+        if isinstance(one, Number) and not one.weak and is_none(other):
+            names[i] = _PYTHONS[one.dtype.kind]
+    return wrong_operands(op, *names, in_place=isinstance(node, ast.AugAssign) and not isinstance(x, ArrayView))
+
+
+def operated(expressions: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue | None:
+    """`x op y` where one side may be None, for which most operators are a TypeError; None where it is an array or a
+    template of text."""
+    if op in ("eq", "ne"):
+        return compared(expressions, op, x, y, node)
+    a, b = (v.value if isinstance(v, OptionalValue) else v for v in (x, y))
+    if isinstance(a, ArrayView) or isinstance(b, ArrayView) or (op == "mod" and isinstance(a, Static | MessageValue)):
+        return None
+    if any(expressions.calls.objects.has_operator(v, op) for v in (a, b)):
+        value = x if isinstance(x, OptionalValue) else y
+        assert isinstance(value, OptionalValue)
+        there, absent = (
+            partial(expressions.binary, op, *((v, y) if value is x else (x, v)), node)
+            for v in (value.value, Static(None))
+        )
+        return expressions.choose(node, value.some, there, absent)
+    both = [v.some for v in (x, y) if isinstance(v, OptionalValue)]
+    if len(both) == 2:
+        either = expressions.ctx.b.emit("logical_or", tuple(both))[0]
+        expressions.ctx.check(either, "TypeError", undefined(expressions.ctx, op, Static(None), Static(None), node))
+    for value, pair in ((x, (Static(None), b)), (y, (a, Static(None)))):
+        if isinstance(value, OptionalValue):
+            expressions.ctx.check(value.some, "TypeError", undefined(expressions.ctx, op, *pair, node))
+    return expressions.binary(op, a, b, node)
 
 
 def compared(expressions: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:

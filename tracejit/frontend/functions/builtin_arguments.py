@@ -17,6 +17,12 @@ import numpy as np
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
+#: How operators are written.
+SYMBOL = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "bitand": "&", "bitor": "|", "bitxor": "^", "shl": "<<", "shr": ">>",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+}  # fmt: skip
 _SEQUENCES = ("str", "list", "tuple")
 
 _NATIVE = (BuiltinFunctionType, MethodDescriptorType)
@@ -126,8 +132,9 @@ def require_arguments(
 def _refusal(fn: Any, count: int, keywords: tuple[str, ...]) -> str | None:
     """What `inspect` says of so many positional arguments and these keywords; None where they fit."""
     signature = cast(inspect.Signature, _signature(fn))
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     try:
-        signature.bind(*(None,) * count, **dict.fromkeys(keywords))
+        signature.bind(*(None,) * count, **({} if takes_any else dict.fromkeys(keywords)))
     except TypeError as error:
         return str(error)
     return None
@@ -150,15 +157,16 @@ def too_many_arguments(least: int, most: int, given: int | str, named: int = 0) 
     return f"takes {taken} positional argument{plural} but {given} {both} were given"
 
 
-def wrong_operands(symbol: str, is_comparison: bool, first: str, second: str) -> str:
+def wrong_operands(op: str, first: str, second: str, in_place: bool = False) -> str:
     """What Python says of an operator between two types that it is not defined for."""
-    if is_comparison:
+    symbol = SYMBOL[op]
+    if op in ("eq", "ne", "lt", "le", "gt", "ge"):
         return f"'{symbol}' not supported between instances of '{first}' and '{second}'"
     if symbol == "+" and first in _SEQUENCES:
         return f'can only concatenate {first} (not "{second}") to {first}'
     if symbol == "*" and (first in _SEQUENCES or second in _SEQUENCES):
         return f"can't multiply sequence by non-int of type '{second if first in _SEQUENCES else first}'"
-    shown = "** or pow()" if symbol == "**" else symbol
+    shown = f"{symbol}=" if in_place else "** or pow()" if symbol == "**" else symbol
     return f"unsupported operand type(s) for {shown}: '{first}' and '{second}'"
 
 

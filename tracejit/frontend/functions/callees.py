@@ -41,8 +41,9 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
-from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import ListType, TensorType, Type
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.printer import called_graphs
+from tracejit.ir.types import ListType, ScalarType, TensorType, Type
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -120,6 +121,20 @@ class Instance:
             inout = tuple(len(self.numbers) + i for i in sorted(self.interface.written))
             self.stub = Graph(self.name, Block((), (), ()), inout=inout)
         return self.stub
+
+    @property
+    def raises_nothing(self) -> bool:
+        """Whether it is settled that calls raise no error of plain Python: Python ints that leave 64 bits are none."""
+        if self.linked is None:
+            return False
+        for graph in called_graphs(self.linked):
+            for op in walk(graph.body):
+                if op.name == "call" and graph not in called_graphs(op.attrs["callee"]):
+                    continue  # it does not call itself, which may go too deep
+                is_of_arrays = any(not isinstance(v.type, ScalarType) for v in op.operands)
+                if op.defn.effect == "order" or (op.defn.effect and is_of_arrays):
+                    return False
+        return True
 
     @property
     def is_stale(self) -> bool:

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.control.choices import as_number
+from tracejit.frontend.control.optionals import as_real
 from tracejit.frontend.syntax.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
 from tracejit.frontend.written import extension
@@ -50,7 +51,7 @@ def math_call(
     definition = extension(f"math.{name}")
     if definition is not None and not (name in _BINARY and len(args) == 2):
         return calls.inline(function_source(definition), args, kwargs, node, None)
-    args = [as_number(calls.ctx.b, a) for a in args]
+    args = [as_number(calls.ctx.b, as_real(calls.ctx, a)) for a in args]
     for a in args:
         is_number = calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)
         if not is_number or (isinstance(a, Number) and a.weak and a.dtype == C128):

@@ -382,7 +382,7 @@ class _Call:
         results = (*numbers, *(v for group in fresh for v in group), *finals)
         if ctx.tries is not None:
             ctx.tries.before(ctx.b, REGISTRY["call"], operands, {})
-        if ctx.before_errors is not None:
+        if ctx.before_errors is not None and not self.instance.raises_nothing:
             ctx.before_errors(ctx.b, REGISTRY["call"], operands)
         ctx.b.ops.append(Op(REGISTRY["call"], operands, {"callee": self.instance.callee}, results, (), span))
         self.change(ctx, [classes[i] for i in written], finals)

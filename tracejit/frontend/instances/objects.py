@@ -18,13 +18,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
-from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.boundary.signature import MISSING, constant_access
 from tracejit.frontend.containers import pooled_tables
 from tracejit.frontend.containers.shared_lists import in_pool, shared_class
 from tracejit.frontend.containers.tables import is_iterator
 from tracejit.frontend.control import choices
-from tracejit.frontend.control.optionals import as_bool, there_to_run_over
+from tracejit.frontend.control.optionals import as_bool, as_index, there_to_run_over
 from tracejit.frontend.functions.binding import bound_fields
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances import lengths, pooled_objects, variants
@@ -39,6 +38,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Number,
     ObjectValue,
     OptionalValue,
@@ -412,6 +412,8 @@ class Objects:
         member = MISSING if cls is None else self.find(cls, name)
         if not is_users(member):
             return None
+        if isinstance(value, SharedList) and name in ("__getitem__", "__setitem__"):
+            args = [as_index(self.ctx, args[0], "list"), *args[1:]]
         made = self.c.call_object(member, [value, *(made_texts.kept(self.c, a, node) for a in args)], {}, node)
         return lengths.checked(self.c, made, node) if name == "__len__" and shown_class(cls) is cls else made  # type: ignore[arg-type]
 
@@ -460,12 +462,7 @@ class Objects:
             return self.equal(op, x, y, node)
         if _is_ordered(class_of(x)) and class_of(x) is class_of(y):
             return self.by_fields(op, x, y, node)
-        kinds = f"'{type_name(x)}' and '{type_name(y)}'"
-        if op in ("lt", "le", "gt", "ge"):
-            text = f"'{SYMBOL[op]}' not supported between instances of {kinds}"
-        else:
-            text = f"unsupported operand type(s) for {SYMBOL[op]}: {kinds}"
-        return self.c.arith.mismatch(TypeError(text), node)
+        return self.c.arith.unsupported(op, x, y, node)
 
     def tried(self, op: str, x: FrontValue, y: FrontValue) -> list[tuple[FrontValue, str, FrontValue]]:
         """The methods that an operator asks, in Python's order: the right side first where its class is a subclass of
@@ -529,6 +526,9 @@ class Objects:
         """`bool(o)` as a value."""
         if isinstance(o, SharedVariant):
             return variants.each(self.c, o, lambda one: as_bool(self.c.expressions, self.truth(one, node), node), node)
+        if isinstance(o, MessageValue) and made_texts.is_never_empty(o):
+            return Static(True)
+        o = made_texts.kept(self.c, o, node)
         for name in ("__bool__", "__len__"):
             if (made := self.special(o, name, [], node)) is not None:
                 if name == "__bool__" and (kind := type_name(made)) != "bool":
@@ -537,9 +537,11 @@ class Objects:
         return Static(True)
 
     def says_truth(self, value: FrontValue) -> bool:
-        """Whether the class of an object from outside, or of a NamedTuple, says what it is as a condition."""
+        """Whether the class of an object from outside, or of a NamedTuple, says what it is as a condition; of text made
+        at run time."""
         cls = class_of(value)
-        return cls is not None and any(is_users(self.find(cls, n)) for n in ("__bool__", "__len__"))
+        says = cls is not None and any(is_users(self.find(cls, n)) for n in ("__bool__", "__len__"))
+        return says or isinstance(value, MessageValue)
 
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""

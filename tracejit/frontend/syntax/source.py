@@ -17,6 +17,7 @@ import re
 import sys
 import sysconfig
 import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -160,6 +161,18 @@ class _Part:
         return _by_place(n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda))
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What Python has to say about a user's text it said when it compiled it: not again, and never as an error.
+
+    (Filters belong to all threads: no more is silenced than what parsing gives.)
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.filterwarnings("ignore", "invalid ", DeprecationWarning)  # escapes and numbers, before Python 3.12
+        yield
+
+
 class _File:
     """A file, of which no more is parsed than is asked for."""
 
@@ -173,7 +186,8 @@ class _File:
     @functools.cached_property
     def whole(self) -> _Part:
         """All of it. Raises SyntaxError."""
-        return _Part(self._parse(self.text), self._compile(self.text))
+        with _without_warnings():
+            return _Part(self._parse(self.text), self._compile(self.text))
 
     def statement(self, line: int) -> _Part | None:
         """The statement of the module that a line is in, judging by what begins at the left margin: whoever asks
@@ -186,7 +200,7 @@ class _File:
         first, ends = _extent_of(self._lines, line)
         if first not in self._statements:
             self._statements[first] = None
-            with suppress(SyntaxError):
+            with suppress(SyntaxError), _without_warnings():
                 tree = self._parsed(first, ends)
                 module = ast.Module([*self._imports, *tree.body], [])
                 self._statements[first] = _Part(tree, self._compile(module))
@@ -388,7 +402,8 @@ def _gives(node: _Node, code: types.CodeType) -> bool:
     """Whether a lambda has that code, which has no place: it returns a constant (Python 3.12)."""
     if not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Constant):
         return False
-    made = compile(ast.Expression(node), code.co_filename, "eval")
+    with _without_warnings():
+        made = compile(ast.Expression(node), code.co_filename, "eval")
     return any(_same_code(const, code) for const in made.co_consts if isinstance(const, types.CodeType))
 
 

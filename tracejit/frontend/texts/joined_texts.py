@@ -157,10 +157,10 @@ def head(loop: LoopLowering, path: Path, value: FrontValue) -> FrontValue:
 
 def end(loop: LoopLowering, path: Path, before: FrontValue, after: FrontValue) -> bool:
     """Hand on a text at the end of an iteration; whether both are texts."""
-    kinds, found = kinds_of(before, after, most=_MOST_IN_LOOPS), _alternatives(after)
-    if found is None or _alternatives(before) is None:
+    if after is before or not made_texts.are_texts(before, after):
         return False
-    if kinds is None:
+    kinds, found = kinds_of(before, after, most=_MOST_IN_LOOPS), _alternatives(after)
+    if kinds is None or found is None:
         made_texts.behind_trip(loop, path, before, after)
         return True
     if kinds != loop.plan.texts.get(path):

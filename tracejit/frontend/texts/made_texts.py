@@ -123,6 +123,14 @@ def is_text(value: FrontValue) -> bool:
     return isinstance(value, MessageValue | SharedText) or type_name(value) == "str"
 
 
+def is_never_empty(text: MessageValue) -> bool:
+    """Whether a text has letters, or shows what has."""
+    from tracejit.frontend.texts.text import pieces_of
+
+    pieces = pieces_of(text)
+    return any(p if isinstance(p, str) else not p.name.startswith(("letters(", "one_of(")) for p in pieces)
+
+
 def stored(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """A text in the memory; parts of a tuple as well, if they are made of run-time values. Others unchanged."""
     if isinstance(value, TupleValue):

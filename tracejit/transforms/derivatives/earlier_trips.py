@@ -100,10 +100,10 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
         on_the_way = carried[op.results[0]][around.block("body").params[0]]
         if not on_the_way:
             continue
-        needed, ops = _slice(op, around, on_the_way)
+        needed, ops = slice_of(op, around, on_the_way)
         b = Rebuilder(without_effects, dict(stand_in), op.span)
         inits = _starts(b, around, needed, edits[: depth + 1])
-        new = dict(zip(needed, _repeated(b, around, inits, ops), strict=True))
+        new = dict(zip(needed, repeated(b, around, inits, ops), strict=True))
         for inner in edits[depth + 1 :]:
             inner.reset([substitute(o, new) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
@@ -115,7 +115,7 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
     return Op(op.defn, operands, op.attrs, op.results, op.blocks, op.span)
 
 
-def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
+def slice_of(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
     """What a loop must carry to give `carried`, and the ops of its body for that."""
     body = around.block("body")
     following = dict(zip(body.params[1:], body.results[1:], strict=True))
@@ -157,7 +157,7 @@ def _starts(b: Rebuilder, around: Op, needed: Sequence[Value], edits: Sequence[E
     return {p: b.value(first[p]) for p in needed}
 
 
-def _repeated(b: Rebuilder, around: Op, inits: Mapping[Value, Value], ops: Sequence[Op]) -> tuple[Value, ...]:
+def repeated(b: Rebuilder, around: Op, inits: Mapping[Value, Value], ops: Sequence[Op]) -> tuple[Value, ...]:
     """Emit the trips before the present one; gives what they leave."""
     body, needed = around.block("body"), list(inits)
     following = dict(zip(body.params[1:], body.results[1:], strict=True))

@@ -69,7 +69,7 @@ def made_for(op: Op, definitions: Mapping[Value, Op], edits: Sequence[Edit]) -> 
     """An op with those of the blocks around that make the lists which it takes apart; None if one is not made there."""
     making, queue = {op: None}, [op]
     while queue:
-        for items in _taken_apart(queue.pop()):
+        for items in taken_apart(queue.pop()):
             maker = definitions.get(items)
             if maker is None or not any(maker in edit.ops for edit in edits):
                 return None
@@ -79,7 +79,7 @@ def made_for(op: Op, definitions: Mapping[Value, Op], edits: Sequence[Edit]) -> 
     return making
 
 
-def _taken_apart(op: Op) -> set[Value]:
+def taken_apart(op: Op) -> set[Value]:
     """The lists from outside that an op, or what is in it, changes or passes on."""
     made, taken = set[Value](), set[Value]()
     for inner in walk(Block((), (op,), ())):
