@@ -46,6 +46,17 @@ def of_rank_3(b: Any) -> Any:
     return b.transpose(1, 2, 0).astype("f4"), np.copy(b.transpose(2, 0, 1)), b.copy(order="F"), np.asfortranarray(b)
 
 
+def by_its_flags(a: Any) -> Any:
+    """The flags of arguments, of arrays made inside and of views."""
+    given = a.flags.c_contiguous, a.flags.f_contiguous, a.flags.writeable, a.flags["F_CONTIGUOUS"], a.flags.forc
+    if not a.flags["C_CONTIGUOUS"]:
+        a = np.ascontiguousarray(a)
+    made = (np.zeros((4, 5), order="F"), a[::2], a[1:], a[:, 1:], a[:, :1], a.T, a.reshape(-1), a[0].copy())
+    lies = [(x.flags.c_contiguous, x.flags.f_contiguous, x.flags.fnc) for x in made]
+    others = np.diagonal(a).flags.writeable, np.broadcast_to(a, (2, *a.shape)).flags.carray, a.sum().flags.c_contiguous
+    return given, lies, others
+
+
 def turned(a: Any) -> Any:
     b = a * 2
     c = a + 1
@@ -156,6 +167,40 @@ def test_exported_programs_give_rows(tmp_path: Path) -> None:
     path = tmp_path / "weighted.tj"
     tj.export(weighted, (A,), str(path))
     assert np.array_equal(tj.load(str(path))(A), weighted(A))
+
+
+@pytest.mark.parametrize("x", [A, np.asfortranarray(A), A[:1].copy(), np.zeros((0, 3)), np.ones((1, 1))])
+def test_flags(x: Any) -> None:
+    check(by_its_flags, x)
+
+
+def test_flags_of_arguments_in_no_order() -> None:
+    assert tj.script(by_its_flags)(A[:, ::2]) == by_its_flags(A[:, ::2])
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (lambda x: (x.T + 1).T.flags.owndata, "whose memory"),
+        (lambda x: x[1:].flags.f_contiguous, "strides of this argument"),
+    ],
+)
+def test_flags_that_are_not_known_are_refused(program: Callable[..., Any], reason: str) -> None:
+    with pytest.raises(tj.ScriptError, match=reason):
+        tj.script(program)(A[:, ::2])
+
+
+def test_flags_that_are_set_are_refused() -> None:
+    def locked(x: Any) -> Any:
+        x.flags.writeable = False
+
+    def computed(x: Any) -> Any:
+        y = x.T + 1
+        return y.flags.c_contiguous
+
+    for program in (locked, computed):
+        with pytest.raises(tj.ScriptError):
+            tj.script(program)(A)
 
 
 def test_a_wrong_order_is_an_error() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.programs.compare import check
+from tracejit import script
 
 
 def orthonormal(rows):
@@ -86,6 +87,51 @@ def put_into_others(y, n):
     return y
 
 
+def named_stages(y, h, A, b, c):
+    k = []
+    for i in range(len(b)):
+        dy = sum(h * a * rate for a, rate in zip(A[i], k))
+        k.append(decay(c[i] * h, y + dy))
+    total = sum(k)
+    half = h * total / 2
+    return y + half, k[-1] - half, y - -half * 2
+
+
+def by_path(y, n):
+    parts = [y * i for i in range(n)]
+    if y[0] > 0.5:
+        dy = sum(parts)
+    else:
+        dy = np.ones(3)
+    if n > 1:
+        e = sum(parts)
+    else:
+        e = 2 * sum(parts)
+    x = np.ones(3)
+    x[:] = e
+    x += dy
+    return y + dy, y - e, x
+
+
+def in_closures_and_tries(y, n):
+    parts = [y * i for i in range(n)]
+    dy = sum(parts)
+    try:
+        z = y + dy
+        if z[0] > 0.1:
+            raise ValueError(z[0])
+    except ValueError:
+        z = y - dy
+    while np.max(z + dy) < 9:
+        z = z + dy + 1
+    return z
+
+
+def times_an_array(y, n):
+    scaled = y * sum([y * i for i in range(n)])
+    return y + scaled
+
+
 TABLE = np.tril(np.arange(16.0).reshape(4, 4) / 20, -1)
 METHOD = (np.array([1.0, 0.5]), 0.1, TABLE, np.ones(4) / 4, TABLE.sum(1))
 
@@ -105,6 +151,13 @@ CASES = [
     (by_forward_and_back_substitution, *METHOD),
     (by_forward_and_back_substitution, METHOD[0], 3.0, *METHOD[2:]),
     (of_an_own_sum, *METHOD),
+    (named_stages, *METHOD),
+    *(
+        (fn, x, n)
+        for fn in (by_path, in_closures_and_tries, times_an_array)
+        for x in (X[0], X[1] / 9)
+        for n in (0, 1, 3)
+    ),
     (put_into_others, np.ones(3), 0),
     (put_into_others, np.ones(3), 2),
     (put_into_others, np.ones(3, np.float32), 0),
@@ -115,3 +168,24 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].__name__)
 def test_programs(case):
     check(*case)
+
+
+@pytest.mark.compiled
+def test_a_number_in_the_place_of_an_array_is_an_error_at_its_line():
+    def returned(y, n):
+        dy = sum([y * i for i in range(n)])
+        y = y + dy
+        return dy
+
+    def carried(y, n):
+        dy = y
+        for i in range(n):
+            y = y + dy
+            dy = sum([y * j for j in range(i)])
+        return y + dy
+
+    assert script(returned)(X[0], 2).tolist() == X[0].tolist()
+    for fn, line in ((returned, 3), (carried, 4)):
+        with pytest.raises(TypeError, match="sum\\(\\) of an empty list") as caught:
+            script(fn)(X[0], 0 if fn is returned else 2)
+        assert caught.traceback[-1].lineno + 1 == fn.__code__.co_firstlineno + line

@@ -51,6 +51,31 @@ def the_first_element_is_asked_twice(x):
     return np.vectorize(checked)(x)
 
 
+@case((A(6),), (A(2, 3),), (2.5,), (0.25,))
+def floats_of_python_and_of_numpy_meet(x):
+    def clipped(v):
+        if v > 0.5:
+            return v * v
+        return 0.0
+
+    return np.vectorize(clipped)(x)
+
+
+@case((A(6), 2.0), (A(2, 3), A(3)), (np.arange(3), 2))
+def several_results(x, k):
+    low, high = np.vectorize(lambda v, w: (min(v, w), v > w))(x, k)
+    return low, high, np.vectorize(lambda v: (v, v * 2), otypes=[float, np.float32])(x)
+
+
+powers = np.vectorize(lambda x, n, shift=0: x**n + shift, excluded={"shift"})
+
+
+@case((A(6),), (A(2, 3),))
+def by_name_and_excluded(x):
+    horner = np.vectorize(lambda p, x, scale: (p[0] * x + p[1]) * scale, excluded=["p", 0])
+    return horner([1.0, 2.0], x, scale=3), powers(x, n=2, shift=1), powers(x, 2), np.vectorize(powers.pyfunc)(x, n=x)
+
+
 @case((np.arange(4),), (np.arange(4) + 3,))
 def elements_are_numbers_of_python(x):
     return np.vectorize(lambda v: 1 / (v - 2))(x)
@@ -66,7 +91,7 @@ def test_against_numpy(fn: Program, calls: tuple[tuple[object, ...], ...]) -> No
     ("fn", "message"),
     [
         (lambda v: 0 if v < 1 else v * 0.5, "depends on the first element"),
-        (lambda v: (v, v), "several values"),
+        (lambda v: v * 0.5 if v > 1 else v > 0, "depends on the first element"),
     ],
 )
 def test_results_of_no_one_dtype_are_refused(fn, message) -> None:

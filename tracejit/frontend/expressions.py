@@ -168,7 +168,7 @@ class Expressions:
         if isinstance(found, MaybeUnbound):
             self.ctx.at(node)
             text = f"cannot access local variable {name.rpartition('.')[2]!r} where it is not associated with a value"
-            self.ctx.check(found.bound, "UnboundLocalError", text)
+            optionals.require_bound(self.ctx, found, "UnboundLocalError", text)
             self.ctx.frame.env[name] = found.value
             return found.value
         if found is not None:
@@ -187,7 +187,7 @@ class Expressions:
             text = f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope"
             if isinstance(found, MaybeUnbound):
                 self.ctx.at(node)
-                self.ctx.check(found.bound, "NameError", text)
+                optionals.require_bound(self.ctx, found, "NameError", text)
                 return found.value
             if found is not None:
                 return found

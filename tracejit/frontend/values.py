@@ -320,6 +320,15 @@ class MaybeUnbound:
 
 
 @record
+class MaybeNumber(MaybeUnbound):
+    """A name that is an array where `bound` holds and a number elsewhere: reading it where an array stands beside it
+    takes either, elsewhere the array. `node` is what made it."""
+
+    number: FrontValue
+    node: ast.AST
+
+
+@record
 class OptionalValue:
     """A value, or None where `some` does not hold. Used without a condition, it is an error where it is None; as an
     argument of NumPy and the like it is refused, unless `checked`."""

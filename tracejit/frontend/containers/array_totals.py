@@ -12,7 +12,10 @@ from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.kinds import ArrayKind, number_type
 from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.tensors.index_items import is_view_index
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Static
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, MaybeNumber, Static
+from tracejit.ir.core import Value
+from tracejit.ir.types import F64, DType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -25,10 +28,10 @@ def beside_sum(c: Calls, op: str, left: ast.expr, right: ast.expr, node: ast.AST
     """`left op right`, where one of them is such a sum; None for others, of which nothing was evaluated."""
     if op not in ("add", "sub", "mul"):
         return None
-    if (call := _total_in(right)) is not None:
+    if (call := _total_in(c, right)) is not None:
         x = c.expressions.value(left)
         return _chosen(c, right, call, x, lambda total: c.expressions.binary(op, x, total, node), node)
-    if (call := _total_in(left)) is not None and _calls_nothing(right):
+    if (call := _total_in(c, left)) is not None and _calls_nothing(right):
         x = c.expressions.value(right)
         return _chosen(c, left, call, x, lambda total: c.expressions.binary(op, total, x, node), node)
     return None
@@ -36,18 +39,20 @@ def beside_sum(c: Calls, op: str, left: ast.expr, right: ast.expr, node: ast.AST
 
 def updating(c: Calls, target: FrontValue, value: ast.expr) -> FrontValue:
     """The value of `target op= value`; that of such a sum has the shape of the target where it is a number."""
-    call = _total_in(value)
+    call = _total_in(c, value)
     if call is None:
         return c.expressions.value(value)
     return _chosen(c, value, call, target, lambda total: _as_array(c, total, target), value)
 
 
 def stored(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontValue | None:
-    """The value of `x[index] = value` where that is such a sum, as above; None for others, of which nothing was
-    evaluated."""
+    """The value of `x[index] = value` where that is such a sum, as above, and of `name = value` where that name stands
+    beside others; None for others, of which nothing was evaluated."""
     match targets:
+        case [ast.Name(name)] if (call := _total_in(c, value)) is not None and name in _names_beside_others(c):
+            return _named(c, value, call)
         case [ast.Subscript(base, index)] if _calls_nothing(base) and _calls_nothing(index):
-            if (call := _total_in(value)) is None:
+            if (call := _total_in(c, value)) is None:
                 return None
             x = c.expressions.value(base)
             items = c.expressions.index_items(index) if isinstance(x, ArrayView) else []
@@ -58,17 +63,49 @@ def stored(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontValue
             return None
 
 
-def _total_in(value: ast.expr) -> ast.Call | None:
-    """The call of `sum` that an expression multiplies, divides or changes the sign of; None for others."""
+def _names_beside_others(c: Calls) -> set[str]:
+    """The names that a function adds to others, or subtracts."""
+    node = c.ctx.frame.source.node
+    found: set[str] | None = node.__dict__.get("_tracejit_beside_others")
+    if found is None:
+        parts = [n for n in nodes_in(node) if isinstance(n, ast.BinOp | ast.AugAssign | ast.Assign)]
+        names: list[str | None] = []
+        for n in parts:
+            if isinstance(n, ast.BinOp):
+                names += [_name_in(n.left), _name_in(n.right)] if isinstance(n.op, ast.Add | ast.Sub) else []
+            else:
+                names.append(_name_in(n.value))
+        found = node.__dict__["_tracejit_beside_others"] = {name for name in names if name is not None}
+    return found
+
+
+def _name_in(value: ast.expr) -> str | None:
+    """The name that an expression multiplies, divides or changes the sign of."""
+    match value:
+        case ast.Name(name):
+            return name
+        case ast.UnaryOp(ast.USub() | ast.UAdd(), operand):
+            return _name_in(operand)
+        case ast.BinOp(left, ast.Mult() | ast.Div(), right):
+            return _name_in(left) or _name_in(right)
+        case _:
+            return None
+
+
+def _total_in(c: Calls, value: ast.expr) -> ast.Call | ast.Name | None:
+    """The call of `sum`, or the name of what one gave, that an expression multiplies, divides or changes the sign of;
+    None for others."""
     match value:
         case ast.Call(ast.Name("sum"), [items], []) if not isinstance(items, ast.Starred):
             return value
+        case ast.Name(name) if isinstance(c.ctx.frame.env.get(name), MaybeNumber):
+            return value
         case ast.UnaryOp(ast.USub() | ast.UAdd(), operand):
-            return _total_in(operand)
+            return _total_in(c, operand)
         case ast.BinOp(left, ast.Mult() | ast.Div() as op, right):
-            if _calls_nothing(right):
-                return _total_in(left)
-            return _total_in(right) if isinstance(op, ast.Mult) and _calls_nothing(left) else None
+            if _calls_nothing(right) and (found := _total_in(c, left)) is not None:
+                return found
+            return _total_in(c, right) if isinstance(op, ast.Mult) and _calls_nothing(left) else None
         case _:
             return None
 
@@ -78,42 +115,102 @@ def _calls_nothing(value: ast.expr) -> bool:
     return not any(isinstance(n, ast.Call | ast.NamedExpr | ast.Await | ast.comprehension) for n in nodes_in(value))
 
 
+@record
+class _Total:
+    """What gives such a sum: the array where `is_some` holds (None: always), made when it is asked for, elsewhere the
+    number `none`; `dtype` and `rank` are those of the arrays."""
+
+    make: Callable[[], FrontValue]
+    is_some: Value | None = None
+    none: FrontValue = Static(0)
+    dtype: DType = F64
+    rank: int = 0
+    done: Callable[[], None] | None = None
+
+
+def _total(c: Calls, call: ast.Call | ast.Name) -> _Total | None:
+    """The sum that was found in an expression, with its arguments evaluated; None where another function is called."""
+    if isinstance(call, ast.Name):
+        found = c.ctx.frame.env[call.id]
+        assert isinstance(found, MaybeNumber) and isinstance(found.value, ArrayView)
+        return _Total(lambda: found.value, found.bound, found.number, found.value.dtype, found.value.rank)
+    fn = c.expressions.value(call.func)
+    if not (isinstance(fn, Static) and fn.value is sum):
+        return None
+    held = set(c.ctx.storage.held)
+    given = arguments(c, fn, call.args)
+
+    def make() -> FrontValue:
+        return c.call_value(fn, given, {}, call)
+
+    lst = given[0]
+    if not isinstance(lst, GrowingList) or not isinstance(lst.kind, ArrayKind):
+        return _Total(make)
+    zero = c.ctx.size_value(0)
+    is_some = c.ctx.b.emit("gt", (c.ctx.size_value(c.ctx.list_length(lst)), zero))[0]
+
+    def done() -> None:
+        if takes_items(c.ctx, fn, call.args):
+            release(c.ctx, call.args, given, held)
+
+    return _Total(make, is_some, Static(0), lst.kind.dtype, len(lst.kind.sizes), done)
+
+
 def _chosen(
     c: Calls,
     value: ast.expr,
-    call: ast.Call,
+    call: ast.Call | ast.Name,
     beside: FrontValue,
     finish: Callable[[FrontValue], FrontValue],
     node: ast.AST,
 ) -> FrontValue:
     """What `finish` makes of a value with such a sum in it, both where there are arrays and where there are none."""
-    fn = c.expressions.value(call.func)
-    if not (isinstance(beside, ArrayView) and beside.rank > 0 and isinstance(fn, Static) and fn.value is sum):
+    total = _total(c, call) if isinstance(beside, ArrayView) and beside.rank > 0 else None
+    if total is None:
         return finish(c.expressions.value(value))
-    held = set(c.ctx.storage.held)
-    given = arguments(c, fn, call.args)
 
     def some() -> FrontValue:
-        return finish(_with(c, value, call, c.call_value(fn, given, {}, call)))
+        return finish(_with(c, value, call, total.make()))
 
-    lst = given[0]
-    if not isinstance(lst, GrowingList) or not isinstance(lst.kind, ArrayKind):
+    if total.is_some is None:
         return some()
-    zero = c.ctx.size_value(0)
-    is_some = c.ctx.b.emit("gt", (c.ctx.size_value(c.ctx.list_length(lst)), zero))[0]
-    made = c.expressions.choose(node, is_some, some, lambda: finish(_with(c, value, call, Static(0))))
-    if takes_items(c.ctx, fn, call.args):
-        release(c.ctx, call.args, given, held)
+    made = c.expressions.choose(node, total.is_some, some, lambda: finish(_with(c, value, call, total.none)))
+    if total.done is not None:
+        total.done()
     return made
 
 
-def _with(c: Calls, value: ast.expr, call: ast.Call, total: FrontValue) -> FrontValue:
+def _named(c: Calls, value: ast.expr, call: ast.Call | ast.Name) -> FrontValue | None:
+    """A value with such a sum in it that gets a name: the array or the number."""
+    total = _total(c, call)
+    if total is None:
+        return None
+
+    def some() -> FrontValue:
+        return _with(c, value, call, total.make())
+
+    if total.is_some is None:
+        return some()
+    number = _with(c, value, call, total.none)
+    none = [c.ctx.size_value(0)] * total.rank
+    is_number = not isinstance(number, ArrayView)
+    made = c.expressions.choose(
+        value, total.is_some, some, lambda: c.lists.any_array(total.dtype, none) if is_number else number
+    )
+    if total.done is not None:
+        total.done()
+    return MaybeNumber(total.is_some, made, number, value) if is_number else made
+
+
+def _with(c: Calls, value: ast.expr, call: ast.Call | ast.Name, total: FrontValue) -> FrontValue:
     """An expression with a value in the place of its call of `sum`."""
     match value:
         case ast.UnaryOp(op, operand):
             return c.expressions.unary(op, _with(c, operand, call, total), value)
         case ast.BinOp(left, op, right):
-            x, y = (_with(c, e, call, total) if _total_in(e) is call else c.expressions.value(e) for e in (left, right))
+            x, y = (
+                _with(c, e, call, total) if _total_in(c, e) is call else c.expressions.value(e) for e in (left, right)
+            )
             return c.expressions.binary(BINARY[type(op)], x, y, value)
         case _:
             return total

@@ -11,7 +11,7 @@ from tracejit.frontend.containers import tables
 from tracejit.frontend.containers.generators import all_items
 from tracejit.frontend.containers.list_arrays import columns, stacked
 from tracejit.frontend.containers.merged_lists import may_change, require_own
-from tracejit.frontend.control.optionals import there_to_run_over
+from tracejit.frontend.control.optionals import EMPTY_TOTAL, there_to_run_over
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.tensors.slices import slice_bounds
 from tracejit.frontend.values import (
@@ -422,8 +422,7 @@ def total(c: Calls, value: FrontValue, start: FrontValue, node: ast.AST) -> Fron
     sequence = c.expressions.iterable(value, node)
     if isinstance(value, GrowingList) and isinstance(value.kind, ArrayKind) and c.arith.is_number(start):
         # the sum of none would be the number, that of some is an array
-        message = "sum() of an empty list of arrays is a number in Python, which a script cannot return in its place"
-        c.lists.require_filled(value, "TypeError", message)
+        c.lists.require_filled(value, "TypeError", EMPTY_TOTAL)
         start = c.expressions.binary("add", start, sequence.item(0), node)
         rest = c.ctx.sizes.sub(c.ctx.b, sequence.length, 1)
         sequence = SequenceValue(

@@ -42,6 +42,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MaybeNumber,
     MaybeUnbound,
     Mutable,
     Number,
@@ -168,7 +169,12 @@ class Join:
         a_bound, a_value = parts(self.then, a)
         b_bound, b_value = parts(self.orelse, b)
         bound = self.yield_pair(a_bound, b_bound, ScalarType(BOOL), "bound")
-        return MaybeUnbound(bound, self.both(name, a_value, b_value))
+        value = self.both(name, a_value, b_value)
+        if any(x is None or type(x) is MaybeUnbound for x in (a, b)):
+            return MaybeUnbound(bound, value)
+        then, orelse = (x.number if isinstance(x, MaybeNumber) else None for x in (a, b))
+        made = next(x for x in (a, b) if isinstance(x, MaybeNumber))
+        return MaybeNumber(bound, value, self.both(name, then, orelse), made.node)
 
     def both(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         """Join two values; None stands for an unspecified one."""
@@ -199,7 +205,7 @@ class Join:
             if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
                 return a
             joined = join_number_types(types[0], types[-1])
-            self.ctx.types_met |= types[0] != types[-1]
+            self.ctx.types_met |= types[0][0] != types[-1][0]
             return self.numbers(name, a, b, *joined)
         if isinstance(known, DictValue | ObjectValue):
             return self.object(name, known, a, b)

@@ -25,7 +25,7 @@ from tracejit.frontend.control.loop_aliases import alias_pairs
 from tracejit.frontend.control.loop_objects import LoopObjects
 from tracejit.frontend.control.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.control.loop_views import LoopViews
-from tracejit.frontend.control.optionals import is_none
+from tracejit.frontend.control.optionals import bound_array, is_none
 from tracejit.frontend.control.rotation import Rotation, candidates, put_back
 from tracejit.frontend.instances import variants
 from tracejit.frontend.kinds import join_number_types, number_type, slots
@@ -42,6 +42,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MaybeNumber,
     MaybeUnbound,
     MessageValue,
     Number,
@@ -252,7 +253,7 @@ class LoopLowering:
             if self.elements.is_fixed(path, value):
                 return value
             dtype, weak = self.plan.types.setdefault(path, found)
-            self.ctx.types_met |= found != (dtype, weak)
+            self.ctx.types_met |= found[0] != dtype
             init = self.outside(lambda: meeting(self.arith, value, dtype, shown(label(path)), self.node))
             made = self.number_carry[path] = self.carry(init, ScalarType(dtype), label(path))
             return self.elements.head(path, value, Number(made.param, weak))
@@ -267,6 +268,8 @@ class LoopLowering:
                 return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], level, keys)
             case DictValue() | ObjectValue():
                 return self.objects.head_object(path, value)
+            case MaybeNumber():
+                return self.head(path, self.outside(lambda: bound_array(self.ctx, value)))
             case MaybeUnbound(bound, inner):
                 flag = self.bound_carry[path] = self.carry(bound, ScalarType(BOOL), f"{label(path)}.bound")
                 return MaybeUnbound(flag.param, self.head(path, inner))
@@ -399,6 +402,8 @@ class LoopLowering:
             self.ctx.refuse(
                 self.node, f"{label(path)!r} is deleted inside a loop that reads it again", "do not delete it"
             )
+        if isinstance(end, MaybeNumber):
+            end = bound_array(self.ctx, end)
         if isinstance(head, MaybeUnbound):
             bound = end.bound if isinstance(end, MaybeUnbound) else self.ctx.b.constant(True, ScalarType(BOOL))
             self.bound_carry[path].next = bound

@@ -20,6 +20,8 @@ from tracejit.frontend.functions.pure import is_pure_builtin
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
+    MaybeNumber,
+    MaybeUnbound,
     MessageValue,
     Number,
     ObjectValue,
@@ -108,6 +110,23 @@ def require_value(
         ctx.b.span,
         instead="refine it first: if x is not None: ...",
     )
+
+
+#: What is raised where the sum of a list of arrays is read that has none.
+EMPTY_TOTAL = "sum() of an empty list of arrays is a number in Python, which a script cannot return in its place"
+
+
+def require_bound(ctx: Context, found: MaybeUnbound, error: str, text: str) -> None:
+    """A name is read that is bound on some paths only, or an array on some."""
+    error, text = ("TypeError", EMPTY_TOTAL) if isinstance(found, MaybeNumber) else (error, text)
+    ctx.check(found.bound, error, text)
+
+
+def bound_array(ctx: Context, found: MaybeNumber) -> FrontValue:
+    """The array that a name stands for; a TypeError where it is a number."""
+    ctx.at(found.node)
+    require_bound(ctx, found, "", "")
+    return found.value
 
 
 def there_to_run_over(ctx: Context, value: FrontValue) -> FrontValue:

@@ -132,9 +132,8 @@ def require_arguments(
 def _refusal(fn: Any, count: int, keywords: tuple[str, ...]) -> str | None:
     """What `inspect` says of so many positional arguments and these keywords; None where they fit."""
     signature = cast(inspect.Signature, _signature(fn))
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     try:
-        signature.bind(*(None,) * count, **({} if takes_any else dict.fromkeys(keywords)))
+        signature.bind(*(None,) * count, **dict.fromkeys(keywords))
     except TypeError as error:
         return str(error)
     return None

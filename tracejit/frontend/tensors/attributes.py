@@ -15,10 +15,11 @@ from tracejit.frontend.derivatives.made_leaves import ask
 from tracejit.frontend.functions.arguments import Arguments
 from tracejit.frontend.instances.objects import is_users
 from tracejit.frontend.tensors import arrays
+from tracejit.frontend.tensors.array_flags import steps
 from tracejit.frontend.tensors.array_parts import part_of
 from tracejit.frontend.tensors.reshaping import reshaped, total_size
 from tracejit.frontend.tensors.slices import permuted, restrided
-from tracejit.frontend.tensors.tensor_facts import requires_grad, steps
+from tracejit.frontend.tensors.tensor_facts import requires_grad
 from tracejit.frontend.tensors.tensor_spellings import conjugate_transpose
 from tracejit.frontend.values import (
     ArrayView,
@@ -75,6 +76,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "strides":
             found = (ctx.sizes.mul(ctx.b, s, base.dtype.itemsize) for s in steps(calls, base, node))
             return TupleValue(tuple(map(ctx.size_number, found)))
+        case "flags" if not ctx.tensors:
+            return _flags(calls, base, node)
         case "device":
             return Static(Device(ctx.device) if ctx.tensors else ctx.device)
         case "T":
@@ -138,7 +141,15 @@ def _number_attribute(calls: Calls, base: Number, name: str, node: ast.AST) -> F
         "T": base,
         "strides": TupleValue(()),
     }
+    if name == "flags" and not calls.ctx.tensors:
+        return _flags(calls, base, node)
     return known.get(name)
+
+
+def _flags(calls: Calls, base: ArrayView | Number, node: ast.AST) -> FrontValue:
+    from tracejit.frontend.written.array_flags import ArrayFlags
+
+    return calls.call_object(ArrayFlags, [base], {}, node)
 
 
 # -- other shapes of the same memory ----------------------------------------------------------------------------------

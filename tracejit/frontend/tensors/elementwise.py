@@ -78,7 +78,7 @@ def elementwise(
     if rule != "unsafe":
         require_same_kind(calls, op, made, out, node)
     if where is not None:
-        made = calls.arith.typed("select", node, where, made, out)
+        made = calls.arith.typed("select", node, calls.operand_array(where, node), made, out)
     calls.indexing.assign(out, made, node)
     return out
 

@@ -14,10 +14,9 @@ from tracejit.frontend.derivatives.made_leaves import ask
 from tracejit.frontend.functions.arguments import Arguments, as_array
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.instances.heap import led_to
-from tracejit.frontend.tensors.array_facts import LAYOUT, note_asked
+from tracejit.frontend.tensors.array_flags import as_truth, is_contiguous, steps
 from tracejit.frontend.tensors.arrays import METHODS, define
 from tracejit.frontend.tensors.reshaping import total_size
-from tracejit.frontend.tensors.slices import lies_by_rows
 from tracejit.frontend.tensors.tensor_views import Method, method
 from tracejit.frontend.texts.shown_arrays import asks
 from tracejit.frontend.values import (
@@ -29,8 +28,6 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
-from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth
 from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
@@ -159,15 +156,6 @@ def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fron
     return Static(x.rank if isinstance(x, ArrayView) else 0)
 
 
-def steps(c: Calls, x: ArrayView, node: ast.AST) -> tuple[Size, ...]:
-    """The steps in elements along each axis, where the memory is one that a script lays out or an argument in C
-    order."""
-    note_asked(LAYOUT)
-    if x.storage in c.ctx.strided:
-        c.ctx.refuse(node, "the strides of this argument are not known in a script", "pass x.contiguous()")
-    return x.strides
-
-
 @method("stride")
 def _stride(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -185,20 +173,10 @@ def _numbers(c: Calls, sizes: tuple[Size, ...]) -> TupleValue:
 def _is_contiguous(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    """An argument that is not in C order was compiled for as such; its parts are not known."""
-    note_asked(LAYOUT)
-    if isinstance(x, ArrayView) and x.storage in c.ctx.strided and x.is_whole:
-        return Static(False)
-    view = as_array(c, x, node)
-    steps(c, view, node)
-    return _truth(lies_by_rows(c.ctx, view))
+    return is_contiguous(c, x, node)
 
 
 def requires_grad(c: Calls, x: ArrayView | Number, node: ast.AST) -> FrontValue:
     """Whether a derivative of x leads to an argument that asks for one."""
     content = c.ctx.load(x) if isinstance(x, ArrayView) else x.value
-    return _truth(asks(c, x, content))
-
-
-def _truth(found: Truth) -> FrontValue:
-    return Number(found, weak=True) if isinstance(found, Value) else Static(found)
+    return as_truth(asks(c, x, content))

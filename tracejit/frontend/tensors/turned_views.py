@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import string
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.functions.arguments import Arguments
@@ -74,6 +75,8 @@ def _real(c: Calls, a: Arguments) -> FrontValue:
 def _einsum(c: Calls, a: Arguments) -> FrontValue:
     """Index letters of one array that are all kept select diagonals and order axes: a view, as in NumPy."""
     spec = a["spec"]
+    if not (isinstance(spec, Static) and isinstance(spec.value, str)):
+        spec, a.rest = _with_letters(c, a, [spec, *a.rest])
     if len(a.rest) == 1 and a.is_none("out") and isinstance(spec, Static) and isinstance(spec.value, str):
         x = c.as_operand(a.rest[0])
         view = _lettered(c, a, x, spec.value) if isinstance(x, ArrayView) else None
@@ -83,6 +86,25 @@ def _einsum(c: Calls, a: Arguments) -> FrontValue:
     assert library is not None
     kwargs: dict[str, FrontValue] = {} if a.is_none("out") else {"out": a["out"]}
     return library_call(c, library, [spec, *a.rest], kwargs, a.node)
+
+
+def _with_letters(c: Calls, a: Arguments, given: list[FrontValue]) -> tuple[FrontValue, list[FrontValue]]:
+    """A call in the form `einsum(x, [0, 1], y, [1, 2], [0, 2])` as letters and operands."""
+
+    def letters(listed: FrontValue) -> str:
+        places = c.static(listed, a.node, "a list of axes")
+        if not isinstance(places, list | tuple) or not all(
+            k is ... or k in range(len(string.ascii_letters)) for k in places
+        ):
+            text = "einsum: axes are ints from 0 to 51, or an ellipsis"
+            return c.arith.mismatch(ValueError(text), a.node)
+        return "".join("..." if k is ... else string.ascii_letters[k] for k in places)
+
+    operands, listed = given[: len(given) // 2 * 2 : 2], given[1::2]
+    spec = ",".join(map(letters, listed))
+    if len(given) % 2:
+        spec += f"->{letters(given[-1])}"
+    return Static(spec), operands
 
 
 def _lettered(c: Calls, a: Arguments, x: ArrayView, spec: str) -> ArrayView | None:

@@ -293,14 +293,14 @@ def fromiter(iter: Any, dtype: Any, count: Any = -1) -> Any:
 
 
 @written(np.apply_along_axis)
-def apply_along_axis(func1d: Any, axis: Any, arr: Any) -> Any:
+def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """A function of vectors applied to every line along an axis."""
     arr = np.asarray(arr)
     if arr.ndim == 1:
-        return np.asarray(func1d(arr))
+        return np.asarray(func1d(arr, *args, **kwargs))
     lines = np.moveaxis(arr, axis, -1)
     rows = lines.reshape(-1, lines.shape[-1])
-    results = np.array([func1d(row) for row in rows])
+    results = np.array([func1d(row, *args, **kwargs) for row in rows])
     made = results.reshape(lines.shape[:-1] + results.shape[1:])
     return made if results.ndim == 1 else np.moveaxis(made, -1, axis)
 
