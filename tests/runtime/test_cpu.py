@@ -399,6 +399,9 @@ SHAPES = [
     ),  # packed panels: several chains of sums, B read where it lies, more panels than are packed at once
     (60, 400, 700),
     (70, 900, 600),
+    (131, 464, 130),  # panels of a B that would fit the caches: line by line, some lines at a time, in several lots
+    (141, 330, 300),
+    (150, 1000, 260),
     (260, 10, 4200),
     (9, 12, 5700),  # slices of long sums: B packed, read where it lies, and both
     (70, 30, 5465),

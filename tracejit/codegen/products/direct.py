@@ -1,10 +1,10 @@
 """Matrix products that need no packing, as LLVM text: tiles of C in registers, A and B read where they lie.
 
-A library packs its operands before it multiplies. Where B fits the caches and its rows are contiguous that buys
-nothing, and costs a tenth to a third of the product. A tile is `rows` x `width` elements of C; `k` runs over one load
-per vector of B's row and one broadcast per row of A. The last tile of a row or column reaches back over the one before
-it and computes some elements twice, to the same bits: an element is always one chain of multiply-adds over k, so
-a result does not depend on tiles, threads or the other sizes.
+A library packs its operands before it multiplies. Where B fits the caches, its rows are contiguous and few tiles share
+a panel of it, that buys nothing, and costs a tenth to a third of the product. A tile is `rows` x `width` elements of C;
+`k` runs over one load per vector of B's row and one broadcast per row of A. The last tile of a row or column reaches
+back over the one before it and computes some elements twice, to the same bits: an element is always one chain of
+multiply-adds over k, so a result does not depend on tiles, threads or the other sizes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
+#: From so many rows of A and of B on, and so many bytes of B, panels of B are packed first: a tile that reads them
+#: where they lie meets a page of memory for each row, lines of the cache that others need, and halves of lines.
+PACKED_ROWS, PACKED_BYTES = 128, 1 << 17
 #: At most one row in so many is computed twice.
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
@@ -293,8 +296,8 @@ run:
     def _fits(self) -> str:
         """Whether a product is one for these tiles.
 
-        B's rows are contiguous and all of it stays cached, C is at least one tile and little of it is computed
-        twice, and a column of A does not fall on a few sets of the cache.
+        B's rows are contiguous and all of it stays cached, it is too small or used too rarely to be packed, C is at
+        least one tile and little of it is computed twice, and a column of A does not fall on a few sets of the cache.
         """
         return f"""
 define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
@@ -303,7 +306,13 @@ define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) 
   %wide = icmp sge i64 %n, {self.lanes}
   %deep = icmp sge i64 %k, 1
   %count = mul i64 %n, %k
-  %small = icmp sle i64 %count, {CACHED_BYTES // self.size}
+  %cached = icmp sle i64 %count, {CACHED_BYTES // self.size}
+  %some = icmp sge i64 %count, {PACKED_BYTES // self.size}
+  %fewer = call i64 @llvm.smin.i64(i64 %m, i64 %k)
+  %often = icmp sge i64 %fewer, {PACKED_ROWS}
+  %packed = and i1 %some, %often
+  %lies = xor i1 %packed, true
+  %small = and i1 %cached, %lies
   %up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %up, {self.rows}
   %covered = mul i64 %tiles, {self.rows}

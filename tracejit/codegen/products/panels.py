@@ -17,8 +17,9 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS, FAR, Shape, spread_text, tile_call, tile_text
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text, plain_text, put_text
 
-#: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
-DEPTH, PANELS_BYTES, TOGETHER = 512, 1 << 20, 8
+#: The longest chain of multiply-adds; bytes of panels that are packed at a time, which stay in a core's own cache while
+#: all rows of A pass; blocks that are copied together.
+DEPTH, PANELS_BYTES, TOGETHER = 512, 1 << 19, 8
 #: Where a panel has more bytes than may be packed at a time, the product is made of slices of so many terms; of DEPTH
 #: terms where panels of a B that is read where it lies have more bytes than are sure to stay in a core's own cache.
 SLICE, CLOSE_BYTES = 4 * DEPTH, 1 << 18
@@ -29,10 +30,14 @@ LONG_BYTES = 1 << 17
 #: Copying an element takes as long as so many multiplications.
 COPY_WORK = 4
 
-#: Beside the arguments: packed A, packed B, the tiles of a panel; the first panel to work on, the first that is in
-#: `panels`, how many are read from B itself, and how many terms C has the sums of.
+#: Tiles in a column that a panel of at most so many bytes, which fits the nearest cache, serves one after the other.
+BESIDE, NEAREST_BYTES = 4, 1 << 15
+#: Beside the arguments: packed A, packed B, the tiles of a panel, and how many of them are worked on before the next
+#: panel; the first panel to work on, how many, the first that is in `panels`, how many are read from B itself, and how
+#: many terms C has the sums of.
 _FIELDS = Fields.of(
-    f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %first, i64 %origin, i64 %inside, i64 %summed"
+    f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %tall, i64 %first, i64 %abreast, i64 %origin, i64 %inside, "
+    "i64 %summed"
 )
 _ARGUMENTS = len(Fields.of(PARAMS).items)
 
@@ -194,8 +199,15 @@ done:
 
     def _panels(self) -> str:
         """Pieces `begin` to `end` of the panels from `first` on, DEPTH rows each: panel[p][column], vector by vector of
-        columns."""
-        type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
+        columns, but whole rows where they lie together."""
+        type, size, lanes, vector, vectors = self.type, self.size, self.lanes, self.vector, self.width // self.lanes
+        wide = "\n".join(
+            f"""  %w.from{v} = getelementptr {type}, ptr %w.from, i64 {v * lanes}
+  %w.x{v} = load {vector}, ptr %w.from{v}, align {size}
+  %w.to{v} = getelementptr {type}, ptr %w.to, i64 {v * lanes}
+  store {vector} %w.x{v}, ptr %w.to{v}, align {size}"""
+            for v in range(vectors)
+        )
         return f"""
 define internal void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -203,8 +215,8 @@ start:
   %along = icmp eq i64 %bc, 1
   %down = icmp eq i64 %br, 1
   %square = icmp sge i64 %k, {lanes}
-  %begin.v = mul i64 %begin, {self.width // lanes}
-  %end.v = mul i64 %end, {self.width // lanes}
+  %begin.v = mul i64 %begin, {vectors}
+  %end.v = mul i64 %end, {vectors}
   %first.column = mul i64 %first, {self.width}
   %final = sub i64 %k, {lanes}
   %k.up = add i64 %k, {DEPTH - 1}
@@ -215,8 +227,8 @@ check:
   %more = icmp slt i64 %t, %end.v
   br i1 %more, label %strip, label %done
 strip:
-  %piece = sdiv i64 %t, {self.width // lanes}
-  %strips = mul i64 %piece, {self.width // lanes}
+  %piece = sdiv i64 %t, {vectors}
+  %strips = mul i64 %piece, {vectors}
   %strip.index = sub i64 %t, %strips
   %offset = mul i64 %strip.index, {lanes}
   %panel = sdiv i64 %piece, %pieces
@@ -237,6 +249,22 @@ strip:
 kind:
   %skip = mul i64 %left, %bc
   %from = getelementptr {type}, ptr %b, i64 %skip
+  %is.first = icmp eq i64 %strip.index, 0
+  %is.wide = icmp sge i64 %here, {self.width}
+  %is.whole = and i1 %is.first, %is.wide
+  %whole.lines = and i1 %along, %is.whole
+  br i1 %whole.lines, label %whole, label %part
+whole:
+  %w = phi i64 [ %top, %kind ], [ %w1, %whole ]
+  %w.step = mul i64 %w, %br
+  %w.from = getelementptr {type}, ptr %from, i64 %w.step
+  %w.put = mul i64 %w, {self.width}
+  %w.to = getelementptr {type}, ptr %to, i64 %w.put
+{wide}
+  %w1 = add i64 %w, 1
+  %w.again = icmp slt i64 %w1, %bottom
+  br i1 %w.again, label %whole, label %next
+part:
   br i1 %along, label %lines, label %other
 other:
   %turned = and i1 %down, %square
@@ -277,7 +305,8 @@ elements:
     ptr %e.from, i64 %br, i64 %bc, i64 %e.lines, i64 %columns, i64 {lanes}, ptr %e.to, i64 {self.width})
   br label %next
 next:
-  %t1 = add i64 %t, 1
+  %strips.done = phi i64 [ {vectors}, %whole ], [ 1, %strip ], [ 1, %line ], [ 1, %squares ], [ 1, %elements ]
+  %t1 = add i64 %t, %strips.done
   br label %check
 done:
   ret void
@@ -286,7 +315,8 @@ done:
     # -- tiles --------------------------------------------------------------------------------------------------
 
     def _part(self) -> str:
-        """Tiles `begin` to `end`, panel by panel: the tiles of a panel share it while it is in the cache."""
+        """Tiles `begin` to `end`: of all panels those in `tall` lines, then those in the next ones. With few lines A is
+        read once and C from one end to the other, with all of them B."""
         type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
         of_a = "%deep", "%a.deep", "%t.row", "%t.step"
         whole = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr")
@@ -301,15 +331,23 @@ start:
   %t.row = select i1 %packed, i64 1, i64 %ar
   %t.step = select i1 %packed, i64 {rows}, i64 %ac
   %first.column = mul i64 %first, {width}
+  %period = mul i64 %tall, %abreast
   br label %check
 check:
   %t = phi i64 [ %begin, %start ], [ %t1, %next ]
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tile, label %done
 tile:
-  %panel = sdiv i64 %t, %tiles
-  %before = mul i64 %panel, %tiles
-  %block = sub i64 %t, %before
+  %outer = sdiv i64 %t, %period
+  %before = mul i64 %outer, %period
+  %among = sub i64 %t, %before
+  %line = mul i64 %outer, %tall
+  %lines.left = sub i64 %tiles, %line
+  %lines = call i64 @llvm.smin.i64(i64 %lines.left, i64 %tall)
+  %panel = sdiv i64 %among, %lines
+  %passed = mul i64 %panel, %lines
+  %below = sub i64 %among, %passed
+  %block = add i64 %line, %below
   %i = mul i64 %block, {rows}
   %left.m = sub i64 %m, %i
   %high = call i64 @llvm.smin.i64(i64 %left.m, i64 {rows})
@@ -340,9 +378,10 @@ tile:
   %c.at = add i64 %c.skip, %j
   %c.tile = getelementptr {type}, ptr %c, i64 %c.at
   %is.high = icmp eq i64 %high, {rows}
-  %is.wide = icmp eq i64 %wide, {width}
-  %is.whole = and i1 %is.high, %is.wide
   %is.narrow = icmp sle i64 %wide, {width - lanes}
+  %over.vectors = srem i64 %wide, {lanes}
+  %is.even = icmp eq i64 %over.vectors, 0
+  %is.whole = and i1 %is.high, %is.even
   br label %deeper
 deeper:
   %p = phi i64 [ 0, %tile ], [ %p1, %deeper.end ]
@@ -423,6 +462,12 @@ start:
   %inside = select i1 %stays, i64 %full, i64 0
   %inside.place = {_FIELDS.place("inside")}
   store i64 %inside, ptr %inside.place
+  %is.nearest = icmp sle i64 %panel.bytes, {NEAREST_BYTES}
+  %beside = select i1 %is.nearest, i64 {BESIDE}, i64 1
+  %reads.b = icmp sgt i64 %inside, 0
+  %tall.tiles = select i1 %reads.b, i64 %tiles, i64 %beside
+  %tall.place = {_FIELDS.place("tall")}
+  store i64 %tall.tiles, ptr %tall.place
   %partial = sub i64 %count, %inside
   %room = sdiv i64 {PANELS_BYTES}, %panel.bytes
   %least = call i64 @llvm.smax.i64(i64 %room, i64 1)
@@ -494,6 +539,8 @@ panel:
   %wanted = sub i64 %next, %begin
   %most = sub i64 %count, %begin
   %these = call i64 @llvm.smin.i64(i64 %wanted, i64 %most)
+  %abreast.place = {_FIELDS.place("abreast")}
+  store i64 %these, ptr %abreast.place
   %items = mul i64 %these, %tiles
   {run.format("part", "%items", "%tile.work")}
   %more = icmp slt i64 %next, %count
