@@ -35,6 +35,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
     "transforms/derivatives/batch.py": {"lt": "whether a trip is the first"},
+    "transforms/derivatives/numbered_nodes.py": {"lt": "whether a number is that of a node"},
     "transforms/derivatives/rewritten.py": {"all": "whether nothing was written"},
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(

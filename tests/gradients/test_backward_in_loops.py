@@ -537,27 +537,10 @@ def test_a_second_backward_through_earlier_trips_is_an_error(fn: Callable[..., A
     np.testing.assert_allclose(*left, rtol=1e-12)
 
 
-def of_an_item_in_each_trip(w, n):
-    ys = [(w * w).sum()]
-    for i in range(n):
-        ys[i % len(ys)].backward()
-        ys.append((w * i).sum())
-
-
-def of_an_item_that_is_put_back(w, n):
-    ys = [(w * w).sum()]
-    for _ in range(n):
-        y = ys.pop()
-        y.backward()
-        ys.append(y)
-
-
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
         (of_what_derivatives_changed, "derivatives taken in earlier trips"),
-        (of_an_item_in_each_trip, "several trips"),
-        (of_an_item_that_is_put_back, "several trips"),
     ],
 )
 def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:

@@ -108,9 +108,10 @@ _structural(
     "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`. With "
     "`more`, so many further ys, and then as many seeds, stand before the xs, which get the sum over all ys. With "
     "`groups`, so many of the xs each are versions of one array, which has the sum. `site` numbers `backward()`s. "
-    "`retain`: what it goes through is not freed. `rare`: it is on a path that raises. `unused` says for each of xs "
-    "why there is no derivative if y does not depend on it; without it such a derivative is zero.",
-    infer=lambda y, seed, xs, more=0, groups=(), site=-1, retain=False, rare=False, unused=(): tuple(
+    "`retain`: what it goes through is not freed. `whole`: the xs are all leaves that y leads to. `rare`: it is on a "
+    "path that raises. `unused` says for each of xs why there is no derivative if y does not depend on it; without it "
+    "such a derivative is zero.",
+    infer=lambda y, seed, xs, more=0, groups=(), site=-1, retain=False, whole=False, rare=False, unused=(): tuple(
         _cotangent_type(x[0]) for x in grouped(xs[2 * more :], groups)
     ),
 )

@@ -18,12 +18,19 @@ from tracejit.ir.reached import told
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.control import gradient_parts, grouped
 from tracejit.transforms.derivatives.activity import active
-from tracejit.transforms.derivatives.earlier_trips import Carried, carried_on_the_way, through_earlier_trips
+from tracejit.transforms.derivatives.earlier_trips import (
+    Carried,
+    carried_on_the_way,
+    require_taken_once,
+    through_earlier_trips,
+)
 from tracejit.transforms.derivatives.frames import Edit, Frame, Region, substitute
+from tracejit.transforms.derivatives.just_added import items_just_added
 from tracejit.transforms.derivatives.jvp import Forward
+from tracejit.transforms.derivatives.numbered_nodes import with_numbers
 from tracejit.transforms.derivatives.residuals import Draft
 from tracejit.transforms.derivatives.rewritten import without_intact, without_rewritten
-from tracejit.transforms.derivatives.spent import telling_spent, without_unspent
+from tracejit.transforms.derivatives.spent import UnsureError, telling_spent, without_unspent
 from tracejit.transforms.derivatives.spent_items import telling_items
 from tracejit.transforms.derivatives.summed import summed
 from tracejit.transforms.derivatives.truncated import truncated
@@ -36,14 +43,27 @@ def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
     if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
         return graph
-    graph = told(graph)
-    graph = truncated(replace(graph, body=telling_spent(graph.body)))
-    graph = without_unspent(replace(graph, body=telling_items(graph.body)))
+    graph = items_just_added(told(graph))
+    graph = _telling_spent(graph)
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
-    carried_on_the_way(graph)  # refuses
     graph = replace(graph, body=summed(graph.body))
     body = _Expansion(graph.params, carried_on_the_way(graph)).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
+
+
+def _telling_spent(graph: Graph) -> Graph:
+    """The graph with answers in the place of `unspent` ops: truths that branches and loops give where these suffice,
+    else by numbers for all that eager code's tape holds."""
+    try:
+        told = truncated(replace(graph, body=telling_spent(graph.body)))
+        told = without_unspent(replace(told, body=telling_items(told.body)))
+        require_taken_once(told)
+        return told
+    except UnsureError as error:
+        try:
+            return without_unspent(truncated(replace(graph, body=with_numbers(graph.body))))
+        except UnsureError:
+            raise NotDifferentiable(error.op, error.reason, error.span) from None
 
 
 def value_and_grad_graph(graph: Graph, wanted: Sequence[int]) -> Graph:

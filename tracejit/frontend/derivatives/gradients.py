@@ -217,7 +217,7 @@ class Gradients:
         retains = self.flag(given, "retain_graph", creates, node)
         classes, versions, truths = self.reached(ys)
         site = self.tape.begin(node)
-        attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains}
+        attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains, "whole": True}
         names = [f"d{xs[0].name}" for xs in versions]
         found = emit_gradient(ctx.b, ys, seeds, [x for xs in versions for x in xs], attrs, names)
         for c, g, truth in zip(classes, found, truths, strict=True):

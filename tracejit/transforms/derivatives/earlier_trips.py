@@ -21,6 +21,7 @@ from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.frames import Edit, substitute
 from tracejit.transforms.derivatives.once_more import NOT_MADE_AGAIN, made_for
+from tracejit.transforms.derivatives.spent import UNSURE, UnsureError
 
 #: The ops around a place, outermost first, each with the block that holds it.
 Enclosing = Sequence[tuple[Op, Edit]]
@@ -30,23 +31,24 @@ Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
 
 
 def carried_on_the_way(graph: Graph) -> Carried:
-    """What all derivatives of a graph go through of earlier trips. Raises `NotDifferentiable` where it is not known
-    whether that was freed."""
-    found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
+    """What all derivatives of a graph go through of earlier trips."""
+    return {
+        op.results[0]: {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
+        for root, op, loops in _derivatives(graph.body, graph.body, ())
+        if op.results
+    }
+
+
+def require_taken_once(graph: Graph) -> None:
+    """Raises `UnsureError` where a derivative frees items of a list that several trips of a loop around may read: it is
+    not known whether one of them did before. Items that are taken off a list, and not put back, are read once."""
     for root, op, loops in _derivatives(graph.body, graph.body, ()):
-        if not op.results:
-            continue
-        carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
-        if not op.attrs.get("retain", False) and op.attrs.get("site", -1) >= 0:
+        if op.results and not op.attrs.get("retain", False) and op.attrs.get("site", -1) >= 0:
             for loop in loops:
-                _require_taken_once(op, loop, carried[loop.block("body").params[0]])
-        found[op.results[0]] = carried
-    return found
+                _require_taken_once(op, loop, carried_to(root, loop, op))
 
 
 def _require_taken_once(op: Op, loop: Op, carried: Sequence[Value]) -> None:
-    """Refuse a derivative that frees what it goes through if that is an item of a list which several trips may read: it
-    is not known whether one of them did before. Items that are taken off a list, and not put back, are read once."""
     if not any(isinstance(p.type, ListType) for p in carried):
         return
     ops = [*walk(loop.block("body"))]
@@ -55,11 +57,7 @@ def _require_taken_once(op: Op, loop: Op, carried: Sequence[Value]) -> None:
     for o in ops:
         is_lent = o.name in LENDING and o.results[0] in matter
         if is_lent or (o.name == "list_push" and o.operands[1] in taken & matter):
-            reason = (
-                "it goes through items of a list that several trips of the loop may read: take them off the list "
-                "(pop), or pass retain_graph=True"
-            )
-            raise NotDifferentiable(op.name, reason, op.span)
+            raise UnsureError(op.name, UNSURE, op.span)
 
 
 def carried_to(root: Block, loop: Op, derivative: Op) -> list[Value]:

@@ -28,6 +28,10 @@ from tracejit.ops.control import gradient_parts
 from tracejit.transforms.derivatives.truths import ALWAYS, NEVER, Facts, Network
 
 
+class UnsureError(NotDifferentiable):
+    """It is not known which items of lists a derivative goes through, or what these have in common."""
+
+
 def without_unspent(graph: Graph) -> Graph:
     """The graph with the answers in the place of its `unspent` ops."""
 
@@ -45,14 +49,14 @@ def telling_spent(body: Block) -> Block:
     """The block with the answers as operands of its `unspent` ops."""
     if not any(op.name == "unspent" for op in walk(body)):
         return body
-    ops = tuple(map(_inside, body.ops))
+    ops = tuple(map(told_inside, body.ops))
     body = Block(body.params, ops, body.results, body.label)
     spending = Spending(body)
     asked = {place.op: spending.answer(place) for place in _questions(body)}
     spending.network.settle()
     for place in _questions(body):
         if not spending.network.is_sure(asked[place.op]):
-            raise NotDifferentiable("gradient", UNSURE, gradient_of(place.op, place.block.ops[place.at :]).span)
+            raise UnsureError("gradient", UNSURE, gradient_of(place.op, place.block.ops[place.at :]).span)
     return Block(body.params, spending.network.rebuilt(ops, asked), body.results, body.label)
 
 
@@ -170,7 +174,7 @@ class _Made:
             elif op.name == "list_pop":
                 self.define(op.results[:1], made)
                 self.sure[op.results[0]] = self.sure_of(op.operands[0])
-            if made and _is_node(op):
+            if made and is_node(op):
                 if op.name in ("list_get", "list_pop"):
                     self.reads[self.count] = op
                 self.below[self.count] = made
@@ -497,13 +501,13 @@ def gradient_of(asked: Op, ops: Sequence[Op]) -> Op:
     return next(op for op in walk(Block((), tuple(ops), ())) if op.name == "gradient" and op.attrs["site"] == site)
 
 
-def _inside(op: Op) -> Op:
+def told_inside(op: Op) -> Op:
     """The op with the answers in blocks that stand for themselves."""
     if not any(inner.name == "unspent" for block in op.blocks for inner in walk(block)):
         return op
     is_ours = op.name in ("if", "loop")
     blocks = tuple(
-        Block(block.params, tuple(map(_inside, block.ops)), block.results, block.label)
+        Block(block.params, tuple(map(told_inside, block.ops)), block.results, block.label)
         if is_ours
         else telling_spent(block)
         for block in op.blocks
@@ -527,7 +531,7 @@ def _adds(op: Op) -> bool:
     )
 
 
-def _is_node(op: Op) -> bool:
+def is_node(op: Op) -> bool:
     """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""

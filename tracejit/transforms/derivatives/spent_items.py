@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType
-from tracejit.transforms.derivatives.spent import UNSURE, Spending, gradient_of
+from tracejit.transforms.derivatives.spent import UNSURE, Spending, UnsureError, gradient_of
 
 _FLAG, _SIZE = ScalarType(BOOL), ScalarType(I64)
 _ROW = ListType(_FLAG)
@@ -76,7 +75,7 @@ class _Items:
             row = rows.get(lst)
             others = any(lst is not other and self.spending.are_related(lst, other) for other in rows)
             if others or (lst in rows and (row is None or indices is None or self.spending.may_share(lst))):
-                raise NotDifferentiable("gradient", UNSURE, gradient.span)
+                raise UnsureError("gradient", UNSURE, gradient.span)
             if row is not None and indices is not None:
                 found += [b.emit("list_get", (row, index), names=("spent",))[0] for index in indices]
         return found
