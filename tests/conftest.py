@@ -13,6 +13,8 @@ from tracejit import config
 
 # Compiled code goes from one run of the tests to the next by a folder of theirs, beside the user's.
 os.environ.setdefault("TRACEJIT_CACHE_DIR", str(config.get("cache_dir").with_name("tracejit-tests")))
+# What tests call once is to be the code that users call often.
+os.environ.setdefault("TRACEJIT_BASELINE", "0")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -79,6 +79,9 @@ SETTINGS: dict[str, Setting] = {
     "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
     "cache_dir": Setting("TRACEJIT_CACHE_DIR", _folder, _cache_directory, "where compiled objects are kept"),
     "verify": Setting("TRACEJIT_VERIFY", _flag, lambda: False, "verify the graph after every transform"),
+    "baseline": Setting(
+        "TRACEJIT_BASELINE", _flag, lambda: True, "give first results by code that is compiled quickly"
+    ),
     "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
 }
 

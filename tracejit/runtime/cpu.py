@@ -8,8 +8,9 @@ from __future__ import annotations
 import ctypes
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import Structure, addressof, c_int32, c_int64, c_void_p
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 
 from tracejit import config
 from tracejit.codegen import text as loop_text
-from tracejit.codegen.llvm.entry import INTERRUPTED, NO_MEMORY
+from tracejit.codegen.llvm.baseline import baseline_module, baseline_options, may_have_baseline
+from tracejit.codegen.llvm.entry import INTERRUPTED, NO_MEMORY, TOO_LONG
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.llvm.printer import LlvmText, gains_by_passes, print_modules, print_program, products_of
+from tracejit.codegen.llvm.printer import LlvmText, Module, gains_by_passes, print_modules, print_program, products_of
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support.lapack import lapack_module
@@ -85,6 +87,10 @@ class NativeFailure(Exception):
         return filled(self.site.message, self.payload)
 
 
+class TooLong(Exception):
+    """A call of baseline code was given up: it takes longer than better code would."""
+
+
 class NativeFunction:
     """A compiled program. `address` is its entry; the code lives as long as this object."""
 
@@ -120,17 +126,25 @@ class NativeFunction:
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
 
-        Raises `NativeFailure` where the program does, and MemoryError.
+        Raises `NativeFailure` where the program does, MemoryError, and `TooLong` (baseline code only).
         """
         specs = self.program.inputs
-        prepared = [_Prepared(x, spec) for x, spec in zip(inputs, specs, strict=True)]
+        waits = self.options.budget > 0  #: nothing that the caller sees is done before the call has succeeded
+        prepared = [_Prepared(x, spec, apart=waits) for x, spec in zip(inputs, specs, strict=True)]
         records = (TensorRecord * max(len(prepared), 1))(*(p.record for p in prepared))
         wanted = [_Wanted(spec) for spec in self.program.outputs]
         outputs = (TensorRecord * max(len(wanted), 1))(*(w.record for w in wanted))
-        context = NativeContext(poll_hook=poll_hook())
-        hook = self.print_hook()
+        context = NativeContext(poll_hook=poll_hook(), budget=self.options.budget)
+        said: list[Callable[[], object]] = []
+        hook = (
+            PRINT_HOOK(lambda _, site, payload: said.append(self._said(site, payload))) if waits else self.print_hook()
+        )
         context.print_hook = ctypes.cast(hook, c_void_p).value
         status = self._entry(addressof(records), addressof(outputs), addressof(context))
+        if status == TOO_LONG:
+            raise TooLong
+        for say in said:
+            say()
         for p in prepared:
             p.write_back()
         if status == NO_MEMORY:
@@ -147,12 +161,16 @@ class NativeFunction:
         return PRINT_HOOK(self._print)
 
     def _print(self, context: int, site: int, payload: int) -> None:
+        self._said(site, payload)()
+
+    def _said(self, site: int, payload: int) -> Callable[[], object]:
+        """What prints the values of a site, or notes them."""
         row = self.program.prints[site]
         if isinstance(row, ReportSite):
-            REPORTED.note(row.plan, _values_at(payload, row.types), more=row.more)
-            return
+            return partial(REPORTED.note, row.plan, _values_at(payload, row.types), more=row.more)
         words = (c_int64 * len(row.payload)).from_address(payload)
-        sys.stdout.write(filled(row.template, payload_values(list(words), row.payload)))
+        text = filled(row.template, payload_values(list(words), row.payload))
+        return lambda: sys.stdout.write(text)
 
 
 def _values_at(words: int, types: Sequence[ScalarType | TensorType]) -> list[Any]:
@@ -172,9 +190,9 @@ def _values_at(words: int, types: Sequence[ScalarType | TensorType]) -> list[Any
 
 
 class _Prepared:
-    """An input as its record; what it points to is kept here."""
+    """An input as its record; what it points to is kept here. `apart`: an array that is written is a copy."""
 
-    def __init__(self, x: Any, spec: InputSpec) -> None:
+    def __init__(self, x: Any, spec: InputSpec, *, apart: bool = False) -> None:
         dtype = numpy_dtype(spec.type.dtype)
         given = np.asarray(x, dtype) if isinstance(spec.type, ScalarType) or not isinstance(x, np.ndarray) else x
         if given.dtype.newbyteorder("=") != dtype or given.ndim != spec.type.rank:
@@ -182,7 +200,7 @@ class _Prepared:
         fits = all(s % given.itemsize == 0 for s in given.strides)
         if spec.order != "any":
             fits = given.flags.c_contiguous if spec.order == "C" else given.flags.f_contiguous
-        own = fits and given.flags.aligned and given.dtype.isnative
+        own = fits and given.flags.aligned and given.dtype.isnative and not (apart and spec.inout)
         self.array: Array = given if own else given.astype(dtype, order="F" if spec.order == "F" else "C")
         self.given: Array | None = given if self.array is not given and spec.inout else None
         self.shape = (c_int64 * max(given.ndim, 1))(*given.shape)
@@ -237,8 +255,7 @@ def compile_program(
     more than the interface is needed where `whole` gives all of it.
     """
     options = options or host_options()
-    content = loop_text.print_program(program) if key is None else key
-    entry = disk.digest("objects", content, str(program.fastmath), repr(options), disk.stamp("codegen/"), *identity())
+    entry = _entry(loop_text.print_program(program) if key is None else key, program, options)
     data = disk.load(entry) if keep else None
     title = f"@{program.name}"
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
@@ -246,8 +263,7 @@ def compile_program(
         code = program if whole is None else whole()
         modules = print_modules(code, options)
         first = next(modules)  # printed while another thread may still be making the engine
-        loops = gains_by_passes(code)
-        objects = prepared(engine().objects(options, chain((first,), modules), products_of(code), loops=loops))
+        objects = _objects(code, options, chain((first,), modules))
         if keep:
             disk.store(entry, disk.packed(objects))
     else:
@@ -256,6 +272,42 @@ def compile_program(
     config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
     config.log("asm", f"{title} as assembly", lambda: made.asm)
     return made
+
+
+def _objects(code: Program, options: LlvmOptions, modules: Iterable[Module]) -> list[bytes]:
+    """The object code of a program's modules."""
+    products = products_of(code)
+    if not (code.kernels or products) and options == host_options():
+        return [engine().alone(module) for module in modules]
+    return prepared(engine().objects(options, modules, products, loops=gains_by_passes(code)))
+
+
+def compile_baseline(
+    program: Program, *, key: str, keep: bool = True, whole: Callable[[], Program]
+) -> NativeFunction | None:
+    """The baseline code of a program, from the disk cache or made quickly; None where it has none, and where better
+    code lies in the disk cache. Arguments as of `compile_program`."""
+    if keep and disk.has(_entry(key, program, host_options())):
+        return None
+    options = baseline_options(host_options())
+    entry = _entry(key, program, options)
+    data = disk.load(entry) if keep else None
+    if data is None:
+        code = whole()
+        module = baseline_module(code, host_options()) if may_have_baseline(code) else None
+        if module is None:
+            return None
+        objects = [engine().alone(module)]
+        if keep and config.get("num_threads") == 1:  # else another thread makes better code
+            disk.store(entry, disk.packed(objects))
+    else:
+        objects = disk.unpacked(data)
+    return NativeFunction(program, options, objects, whole)
+
+
+def _entry(content: str, program: Program, options: LlvmOptions) -> str:
+    """The key of a program's object code in the disk cache."""
+    return disk.digest("objects", content, str(program.fastmath), repr(options), disk.stamp("codegen/"), *identity())
 
 
 def emit_object(

@@ -34,14 +34,15 @@ class NativeTensor(Structure):
 
 class NativeContext(Structure):
     """`tj_context`: what a native entry tells about a failure, the hook `print` goes through, the hook that is asked
-    whether to go on, and the exception (a reference) that ended the call."""
+    whether to go on, the exception (a reference) that ended the call, and what baseline code has left to spend."""
 
     _fields_ = (
         ("payload", c_int64 * MAX_PAYLOAD),
         ("print_hook", c_void_p),
         ("poll_hook", c_void_p),
         ("interruption", c_void_p),
-        ("reserved", c_void_p * 5),
+        ("budget", c_int64),
+        ("reserved", c_void_p * 4),
     )
 
 

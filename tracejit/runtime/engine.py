@@ -336,6 +336,10 @@ class Engine:
                     self._stock.put(key, *prepared([data]))
             return made[len(keys) :]
 
+    def alone(self, module: Module) -> bytes:
+        """The object code of a module for the CPU of this process, whatever other threads compile meanwhile."""
+        return self._stock.made_of(module)
+
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
         """The assembly of modules for a CPU."""
         modules = tuple(modules)

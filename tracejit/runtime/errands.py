@@ -11,6 +11,9 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+
+from tracejit import config
 
 
 class Errand:
@@ -31,6 +34,11 @@ class Errand:
             finally:
                 self._ended = True
                 _errands.discard(self)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is still to be done, or being done."""
+        return self in _errands
 
     def wait(self) -> None:
         """Until it is done, if it was begun. What a signal handler raises leaves this."""
@@ -55,6 +63,16 @@ def begin(work: Callable[[], object]) -> Errand | None:
         _errands.discard(errand)
         return None
     return errand
+
+
+def meanwhile(work: Callable[[], object]) -> Errand | None:
+    """The same for what compiles, where threads may be used. What it raises is met again by who needs it."""
+
+    def run() -> None:
+        with suppress(Exception):
+            work()
+
+    return begin(run) if config.get("num_threads") > 1 else None
 
 
 def wait_for_all() -> None:

@@ -121,6 +121,10 @@ class Stock:
             self._changed.notify_all()
 
     def _emitted(self, module: Module) -> bytes:
+        return self.made_of(module)
+
+    def made_of(self, module: Module) -> bytes:
+        """The object code of any module; it is not kept."""
         try:
             machines = self._free.pop()
         except IndexError:

@@ -9,10 +9,13 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tracejit import config
+from tracejit.codegen.llvm.baseline import BUDGET
 from tracejit.codegen.llvm.printer import loops
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lowering.entry import lower
@@ -25,6 +28,7 @@ from tracejit.ir.types import Dim, Order, TensorType, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
+from tracejit.runtime.errands import Errand, meanwhile
 from tracejit.transforms import pipeline
 
 if TYPE_CHECKING:
@@ -87,6 +91,8 @@ class Compiled:
     final: Graph
     program: Program
     layouts: tuple[Order, ...]
+    _was_called: bool = field(default=False, init=False)  #: by its baseline code
+    _better: Errand | None = field(default=None, init=False)  #: a thread's work, which makes `native`
 
     @property
     def interface(self) -> Program:
@@ -116,6 +122,41 @@ class Compiled:
         with compiling(lambda: _place(self.graph)):
             return compile_program(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
 
+    @cached_property
+    def baseline(self) -> NativeFunction | None:
+        """Native code that is there at once, if there is to be some: for calls until `native` is."""
+        from tracejit.runtime.cpu import compile_baseline
+
+        if "native" in self.__dict__ or self.device == "cuda" or not config.get("baseline"):
+            return None
+        with compiling(lambda: _place(self.graph)):
+            return compile_baseline(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
+
+    def runs_baseline(self, inputs: Sequence[Any]) -> bool:
+        """Whether a call goes to the baseline code: the first one, and others while a thread makes `native`; not where
+        loops over the arrays among the inputs would take too long."""
+        if "native" in self.__dict__:
+            return False
+        if self._was_called:
+            return self._better is not None and self._better.is_ahead
+        size = sum(x.size for x in inputs if isinstance(x, np.ndarray))
+        return size < BUDGET and self.baseline is not None
+
+    def _by_baseline(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """The results of such a call; None where it takes too long."""
+        from tracejit.runtime.cpu import TooLong
+
+        assert self.baseline is not None
+        is_first, self._was_called = not self._was_called, True
+        try:
+            made = self.baseline.call(inputs)
+        except TooLong:
+            self._better = None
+            return None
+        if is_first:
+            self._better = meanwhile(lambda: self.native)
+        return made
+
     @property
     def _is_kept(self) -> bool:
         return bool(self.graph.policy.get("cache", True))
@@ -135,7 +176,8 @@ class Compiled:
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises as the program does."""
         try:
-            return list(self._run(*inputs))
+            made = self._by_baseline(inputs) if self.runs_baseline(inputs) else None
+            return list(self._run(*inputs)) if made is None else made
         except Exception as error:
             failed = _raised(error)
             if failed is None:

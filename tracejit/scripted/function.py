@@ -57,6 +57,7 @@ from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.kept import Kept, checked_place, entry, with_live_values
 from tracejit.scripted.node import (
     DifferentiableGraph,
+    raw_value,
 )
 from tracejit.scripted.options import Options
 from tracejit.scripted.overlap import require_disjoint, same_arrays
@@ -132,6 +133,12 @@ class Specialisation:
         return {
             a for a, before, now in guards if isinstance(before, float) and type(now) is type(before) and before != now
         }
+
+    def runs_baseline(self, arguments: Sequence[Any]) -> bool:
+        """Whether a call goes to code that better one is made for."""
+        if self.wanted:
+            return False
+        return self.compiled.runs_baseline([raw_value(x) for x in inputs_of(self, arguments)])
 
     def with_gradients(self, wanted: tuple[int, ...]) -> DifferentiableGraph:
         """The graph that is recorded when these inputs ask for gradients."""
@@ -255,7 +262,8 @@ class ScriptedFunction(FastCallable):
         if found.lowered.graph.device != "cpu":
             self._remember(found, arguments)
             return self.run_chosen(found, arguments)
-        if found.was_called or is_decided():  # a first result does not wait for the native path of later ones
+        if (found.was_called or is_decided()) and not found.runs_baseline(arguments):
+            # a first result waits neither for the native path of later ones nor for their code
             self._install(found, CallPattern(len(args), tuple(kwargs)))
         found.was_called = True
         result = self.run_chosen(found, arguments)

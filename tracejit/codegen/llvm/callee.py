@@ -122,6 +122,9 @@ def invoke(p: EntryPrinter, stmt: Invoke) -> None:
 
 
 def _leave_too_deep(p: EntryPrinter, stmt: Invoke) -> list[Value]:
+    if p.options.budget:  # better code takes less of the stack
+        p.leave_too_long()
+        return []
     p.body(stmt.failed)
     p.fail(stmt.too_deep, ())
     return []

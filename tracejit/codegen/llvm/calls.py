@@ -162,6 +162,8 @@ def _clear(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) ->
 
 
 def _list_copy(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    if p.options.budget:
+        p.move(p.binary("mul", _length(p, args[0]), Value("8", I64)))
     p.declare("declare noalias ptr @tj_list_copy(ptr)")
     handle = p.define(f"call ptr @tj_list_copy(ptr {args[0].text})", results[0].type)
     p.leave_if_null(handle)
@@ -195,20 +197,24 @@ def _copy(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> 
     to, source, count = args
     p.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     size = _bytes(p, to, count)
+    p.move(size)
     p.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {to.text}, ptr {source.text}, i64 {size.text}, i1 false)")
 
 
 def _zero(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     p.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     size = _bytes(p, args[0], args[1])
+    p.move(size)
     p.line(f"call void @llvm.memset.p0.i64(ptr {args[0].text}, i8 0, i64 {size.text}, i1 false)")
 
 
 def _zero_shared(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     if args[1].is_literal:
         return _zero(p, args, results)
+    size = _bytes(p, args[0], args[1])
+    p.move(size)
     p.declare("declare void @tj_zero(ptr, i64)")
-    p.line(f"call void @tj_zero(ptr {args[0].text}, i64 {_bytes(p, args[0], args[1]).text})")
+    p.line(f"call void @tj_zero(ptr {args[0].text}, i64 {size.text})")
 
 
 # -- library and host ---------------------------------------------------------------------------------------------
@@ -240,7 +246,12 @@ def payload_bits(p: FunctionPrinter, value: Value) -> Value:
     return bitcast(p, wide, I64)
 
 
+#: Bytes that could be moved while something is printed.
+_PRINTED = 1 << 15
+
+
 def _print(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    p.move(Value(str(_PRINTED), I64))
     record = p.alloca(f"[{max(len(args) - 1, 1)} x i64]")
     for i, value in enumerate(args[1:]):
         cell = p.define(f"getelementptr i64, ptr {record.text}, i64 {i}", Pointer(I64))
@@ -274,3 +285,5 @@ _CALLS: dict[str, Row] = {
 }
 _CALLS.update({call: _lapack(name) for call, name in CALLS.items()})
 SUPPORTED = frozenset(_CALLS)
+#: Those that take time with the size of what they copy or fill.
+MOVES = frozenset(("copy", "zero", "zero_shared", "list_copy", "list_read", "list_write"))

@@ -2,7 +2,7 @@
 
 Inputs and outputs are arrays of `{ ptr data, i64 ndim, ptr shape, ptr strides, i32 dtype }`; strides count elements,
 a null pointer means C order. The context starts with `[MAX_PAYLOAD x i64]` for the payload of an error. The result is
-0, `error + 1`, NO_MEMORY or INTERRUPTED.
+0, `error + 1`, NO_MEMORY, INTERRUPTED or (of baseline code only) TOO_LONG.
 
 A program that may leave early while it owns memory keeps a list of it (`@tj_adopt`, `@tj_disown`: the newest entry is
 looked at first, which is nearly always the one), and releases all of it on the way out.
@@ -32,10 +32,16 @@ TENSOR_BYTES = 40
 NO_MEMORY = -1
 #: Status of a call that the context's poll hook ended.
 INTERRUPTED = -2
+#: Status of a call of baseline code that has spent its budget, or would need more of the stack than better code.
+TOO_LONG = -3
 #: Byte offset of the context's poll hook: `i32 hook(ptr context)`, not 0 to end the call.
 POLL_HOOK = 8 * MAX_PAYLOAD + 8
+#: Byte offset of what baseline code has left to spend.
+_LEFT = POLL_HOOK + 16
 #: What a call owns: `{ length, capacity, entries, first entries }`.
 OWNED = "{ i64, i64, ptr, [16 x i64] }"
+#: 2 to this power bytes cost baseline code as much as a trip of a loop.
+_MOVED = 7
 #: The code a `tj_tensor` names a dtype by.
 DTYPE_CODES: dict[DType, int] = {dtype: code + 1 for code, dtype in enumerate(DTYPES)}
 
@@ -244,7 +250,9 @@ class EntryPrinter(FunctionPrinter):
 
     def start_of_trip(self, loop: For) -> None:
         """Ask now and then whether to go on: a loop may run for hours, or for ever."""
-        if self._may_poll() and polls(loop, self._bounded):
+        if self.options.budget:
+            self._spend(ONE)
+        elif self._may_poll() and polls(loop, self._bounded):
             self._poll(Value(str(cost(loop)), I64))
 
     @cached_property
@@ -272,6 +280,30 @@ class EntryPrinter(FunctionPrinter):
         self.begin(leave)
         self.leave(str(INTERRUPTED))
         self.begin(going)
+
+    def move(self, size: Value) -> None:
+        """Pay for so many bytes that are taken, copied or filled."""
+        if self.options.budget:
+            amount = str(int(size.text) >> _MOVED) if size.is_literal else ""
+            if amount != "0":
+                self._spend(Value(amount, I64) if amount else self.define(f"lshr i64 {size.text}, {_MOVED}", I64))
+
+    def _spend(self, amount: Value) -> None:
+        """Pay; leave baseline code when all is spent."""
+        place = self.define(f"getelementptr i8, ptr %context, i64 {_LEFT}", Pointer(I64))
+        left = self.binary("sub", self.define(f"load i64, ptr {place.text}", I64), amount)
+        self.line(f"store i64 {left.text}, ptr {place.text}")
+        spent = self.define(f"icmp slt i64 {left.text}, 0", BOOL)
+        leave, going = self.new_label("long"), self.new_label("going")
+        self.line(f"br i1 {spent.text}, label %{leave}, label %{going}, !prof !0")
+        self.begin(leave)
+        self.leave(str(TOO_LONG))
+        self.begin(going)
+
+    def leave_too_long(self) -> None:
+        """Give the call of baseline code up."""
+        self.leave(str(TOO_LONG))
+        self.terminated = True
 
     def _paid(self, had: Value, amount: Value) -> tuple[Value, Value]:
         """What is left, and whether that is nothing."""
@@ -376,6 +408,8 @@ class EntryPrinter(FunctionPrinter):
             params.append(f"{type_text(param.type)} %p{i}")
         for param in function.moved:
             self.adopt(self.value(param), True)
+        if self.options.budget:
+            self._spend(ONE)
         self.body(function.body)
         type = llvm_callee.result_text(function)
         if not self.terminated:

@@ -215,6 +215,7 @@ class FunctionPrinter(ExpressionPrinter):
             self.env[stmt.var] = self.alloca(f"[{count.text} x {memory_type_text(element)}]", 64)
             return
         size = llvm_memory.byte_count(self, stmt.count, element.itemsize)
+        self.move(size)
         self.env[stmt.var] = self.allocate(size).viewed(stmt.var.type)
 
     def _launch(self, kernel: str, args: Sequence[Value]) -> None:
@@ -261,6 +262,9 @@ class FunctionPrinter(ExpressionPrinter):
     def leave_if_null(self, pointer: Value) -> None:
         """End the call if memory could not be had."""
         self.leave_unless(self.define(f"icmp ne ptr {pointer.text}, null", BOOL))
+
+    def move(self, size: Value) -> None:
+        """What is done before so many bytes are taken, copied or filled."""
 
     @property
     def call_site(self) -> str:

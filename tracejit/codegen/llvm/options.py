@@ -16,6 +16,7 @@ class LlvmOptions:
     has_f16c:    f16 conversions are instructions.
     polls:       loops of host code ask the context's `poll_hook` now and then whether to go on.
     has_library: the functions of the C library's mathematics can be called.
+    budget:      baseline code, whose calls end with status `TOO_LONG` when loops have made about so many trips.
     """
 
     cpu: str
@@ -26,6 +27,7 @@ class LlvmOptions:
     entry_name: str = "tj_entry"
     polls: bool = False
     has_library: bool = True
+    budget: int = 0
 
     def for_scalar_code(self, *, masks: bool = False) -> LlvmOptions:
         """The same machine without AVX-512, whose selections by mask registers are slow in scalar code.
