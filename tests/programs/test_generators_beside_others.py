@@ -10,8 +10,9 @@ import pytest
 
 from tests.programs import other_generators
 from tests.programs.cases import A, Cases, Program, run
+from tests.programs.compare import check
 from tests.programs.other_generators import scaled, triples
-from tracejit import ScriptError, script
+from tracejit import script
 
 case = Cases()
 
@@ -157,22 +158,20 @@ def test_an_error_has_the_place_in_the_generator() -> None:
     assert last.line == 'raise ValueError("negative %d" % i)'
 
 
-def test_two_generators_beside_each_other_are_refused() -> None:
-    def two(n):
-        return [a + b for a, b in zip(counted(n, []), counted(n, []))]
+def test_two_generators_that_change_what_they_are_given() -> None:
+    def two(n, log):
+        return [a + b for a, b in zip(counted(n, log), counted(n, log))]
 
-    with pytest.raises(ScriptError, match=r"instead: list\(generator\) first"):
-        script(two)(3)
+    check(two, 3, [])
 
 
-def test_a_generator_in_a_loop_around_is_refused() -> None:
-    def again(n):
-        items = counted(n, [])
+def test_a_generator_in_a_loop_around() -> None:
+    def again(n, log):
+        items = counted(n, log)
         total = 0
         for _ in range(n):
             for v in items:
                 total += v
         return total
 
-    with pytest.raises(ScriptError, match="in the loop where it is made"):
-        script(again)(3)
+    check(again, 3, [])

@@ -24,6 +24,7 @@ from tracejit.frontend.containers import (
     methods,
     pooled_tables,
     ranges,
+    resumable,
     shared_lists,
 )
 from tracejit.frontend.containers.placed_arrays import release, takes_items
@@ -217,6 +218,8 @@ class Calls:
             case SequenceValue(range=(_, _, _)) if name in ranges.PARTS:
                 return ranges.bounds(self.ctx, base)[ranges.PARTS.index(name)]
             case _:
+                if isinstance(base, GeneratorValue):
+                    resumable.ask(self.ctx, base)
                 self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} in a script", "leave it out")
 
     def set_attribute(self, base: FrontValue, name: str, value: FrontValue, node: ast.AST) -> None:
@@ -479,7 +482,8 @@ class Calls:
         recursion.look_for(source, args, callers)
         env = bound(self, source, args, kwargs, node, closure)
         if generators.is_generator(source.node):
-            return GeneratorValue(source, env, closure, self.ctx.loops)
+            generator = GeneratorValue(source, env, closure, self.ctx.loops)
+            return resumable.made(self, generator, node) if source.node in recursion.known.resumable else generator
         outer, path = self.ctx.frame, self.ctx.path
         site = None if source.is_users else outer.span(node)
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)

@@ -324,7 +324,7 @@ class Expressions:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             return self.negated(self.tested(node.operand), node)
         made = self.value(node)
-        if isinstance(made, Number | Static):
+        if isinstance(made, Number):
             return made
         truth = self.arith.truth(made, node)
         return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)

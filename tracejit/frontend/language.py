@@ -48,9 +48,10 @@ STATEMENTS = (
     Construct(
         "generator functions: `for` over them, comprehensions, "
         "`list`, `[*items]`, `sum`, `zip`, `map`, `next`, `itertools`, unpacking and the like",
-        "a loop's body runs where the generator yields; one runs once, in the loop that made it, and is sent nothing; "
-        "one of the arguments of `zip` may be one; "
-        "one that calls itself, and does nothing but to yield, gives all its items at once",
+        "a loop's body runs where the generator yields; one of which items are taken in other ways (`next` again, "
+        "`send`, several in one `zip`) waits in between, where it yields in statements (`got = yield x`) outside of "
+        "`try`, `with` and `match` and has no functions in it; others run once, in the loop that made them; one that "
+        "calls itself, and does nothing but to yield, gives all its items at once",
         "def g(k):\n    a, b = 0, 1\n    while a < k:\n        yield a\n        a, b = b, a + b\n"
         "    yield from range(k)\ns = 0\nfor i, v in enumerate(g(n)):\n    if i > 5:\n        break\n    s += v\n"
         "return s, list(g(n)), [v * 2 for v in g(n)]",

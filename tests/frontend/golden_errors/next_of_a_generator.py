@@ -3,7 +3,7 @@ from tracejit import script
 
 def squares(n):
     for i in range(n):
-        yield i * i
+        print((yield i * i))
 
 
 @script

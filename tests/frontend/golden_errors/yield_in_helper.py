@@ -1,11 +1,8 @@
-import numpy as np
-
 from tracejit import script
 
 
 def helper(x):
-    got = yield x
-    yield got
+    yield 1 + (yield x)
 
 
 @script

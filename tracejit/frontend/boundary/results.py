@@ -38,6 +38,7 @@ from tracejit.frontend.boundary.signature import Access
 from tracejit.frontend.containers import list_arrays, pooled_tables, tables
 from tracejit.frontend.containers.merged_lists import owners_of
 from tracejit.frontend.containers.ranges import bounds
+from tracejit.frontend.containers.resumable import is_resumable
 from tracejit.frontend.instances import pooled_objects
 from tracejit.frontend.instances.heap import describe_part
 from tracejit.frontend.kinds import (
@@ -267,6 +268,8 @@ class Results:
         """How the caller makes a dict or an object; its own ones are returned themselves."""
         if value in self.returned:
             self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
+        if is_resumable(value):
+            self.ctx.refuse(node, "a generator that waits is part of the script", "return list(...) of it")
         odd = next((k for k, v in value.contents.items() if isinstance(v, MaybeUnbound)), None)
         if odd is not None:
             self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")

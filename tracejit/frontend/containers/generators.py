@@ -14,9 +14,10 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.containers import collected_generators
+from tracejit.frontend.containers import collected_generators, resumable
 from tracejit.frontend.containers.pooled_tables import is_record
-from tracejit.frontend.containers.tables import is_table
+from tracejit.frontend.containers.resumable import has_yield
+from tracejit.frontend.containers.tables import is_iterator, is_table
 from tracejit.frontend.context import OF_GENERATOR, Context, Frame, of_standard
 from tracejit.frontend.control.optionals import there_to_run_over
 from tracejit.frontend.instances.cells import Renaming, fresh, names_of, own_nodes
@@ -41,7 +42,6 @@ from tracejit.frontend.syntax.desugar import (
 )
 from tracejit.frontend.syntax.scopes import annotate_within, names_read
 from tracejit.frontend.syntax.source import FunctionNode, FunctionSource
-from tracejit.frontend.syntax.trees import nodes_in
 from tracejit.frontend.values import (
     FrontValue,
     GeneratorValue,
@@ -99,8 +99,11 @@ def is_generator(node: FunctionNode) -> bool:
     return known
 
 
-def _has_yield(node: ast.AST) -> bool:
-    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in nodes_in(node))
+def _is_sent(node: FunctionNode) -> bool:
+    """Whether a generator looks at what it is sent, or at what others return that it hands on to."""
+    nodes = list(own_nodes(node))
+    plain = {id(n.value) for n in nodes if isinstance(n, ast.Expr)}
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) and id(n) not in plain for n in nodes)
 
 
 def is_endless(value: GeneratorValue) -> bool:
@@ -116,16 +119,20 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
     the errors of."""
     ctx = st.ctx
     node = value.source.node
+    if not manages and (value.used or value.loops != ctx.loops or _is_sent(node)):
+        resumable.ask(ctx, value)
     tries = () if manages else (n for n in own_nodes(node) if isinstance(n, ast.Try) or suppresses(n))
     for guarded in tries:
-        if _has_yield(guarded):
+        if has_yield(guarded):
             text = "'yield' inside a 'try', or where errors are suppressed, is outside the language"
             if value.source.is_standard:
                 ctx.refuse(s.iter, *of_standard(value.source, text))
             raise ScriptError(text, value.source.span(guarded), instead="yield outside of it")
     if value.used or value.loops != ctx.loops:
         ctx.refuse(
-            s.iter, "a generator runs once, in the loop where it is made, in a script", "call the function again"
+            s.iter,
+            "a generator with a 'yield' in a 'try' or an expression, or a function in it, runs once, where it is made",
+            "call the function again",
         )
     is_own = getattr(s.iter, OF_GENERATOR, (None,))[0] is value.source and collected_generators.is_possible(value)
     if ctx.generators.count(node) == (_DEEPEST_OWN if is_own else _DEEPEST):
@@ -160,7 +167,7 @@ def manage(st: Statements, s: WithBlock, i: int, value: GeneratorValue) -> None:
     if _yields(node.body) - {1}:
         st.ctx.refuse(item.context_expr, "this generator manages no context: it may yield never, or twice", _MANAGES)
     for n in own_nodes(node):
-        if (isinstance(n, ast.Try) and not _is_simple_guard(n, s.node.body)) or (suppresses(n) and _has_yield(n)):
+        if (isinstance(n, ast.Try) and not _is_simple_guard(n, s.node.body)) or (suppresses(n) and has_yield(n)):
             st.ctx.refuse(
                 item.context_expr, "what the 'try' of this generator guards is outside the language", _MANAGES
             )
@@ -199,7 +206,7 @@ def _yields(body: Sequence[ast.stmt]) -> set[int]:
             case ast.FunctionDef():
                 more = {0}
             case _:
-                more = {2} if _has_yield(s) else {0}
+                more = {2} if has_yield(s) else {0}
         counts = {min(a + b, 2) for a in counts for b in more}
     return counts
 
@@ -315,7 +322,8 @@ class _Yields(ast.NodeTransformer):
         return parts
 
     def visit_Yield(self, node: ast.Yield | ast.YieldFrom) -> Any:
-        self.ctx.refuse(self.loop.iter, "a generator that is sent values is outside the language", "use a function")
+        reason = "a generator is sent values in statements, outside of 'try', 'with' and 'match', and has no functions"
+        self.ctx.refuse(self.loop.iter, reason, "got = yield x")
 
     visit_YieldFrom = visit_Yield
 
@@ -434,7 +442,11 @@ def passed(
     from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
 
     if isinstance(fn, Hashable) and (fn in LAZY or fn is zip):
-        args = [_run_over(c, a, node) for a in args]
+        args = [_iterator(c, a, node) if fn is zip else _run_over(c, a, node) for a in args]
+    if fn is zip and any(c.objects.has(a, "__next__") and not is_iterator(a) for a in args):
+        from tracejit.frontend.written.resumable import together
+
+        return together, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))]
     made = [k for k, a in enumerate(args) if isinstance(a, GeneratorValue)]
     if not made:
         return fn, args
@@ -461,6 +473,7 @@ def beside_others(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
     and they end. It changes nothing then, and is given numbers, ranges and what is known when compiling."""
     is_fixed = all(_is_fixed(v) for v in value.env.values())
     if not is_fixed or not collected_generators.is_possible(value) or is_endless(value):
+        resumable.ask(c.ctx, value)
         c.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
     return all_items(c, value, node)
 
@@ -475,6 +488,18 @@ def _is_fixed(value: FrontValue) -> bool:
             return all(map(_is_fixed, items))
         case _:
             return False
+
+
+def _iterator(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    """What `zip` takes items of: an object with `__next__` as it is, or what `_run_over` gives."""
+    from tracejit.frontend.containers.iterators import run_over
+
+    if isinstance(value, ObjectValue | SharedObject) and not (is_table(value) or is_record(value)):
+        if c.objects.has(value, "__next__"):
+            return value
+        if (made := run_over(c, value, node)) is not None:
+            return made
+    return _run_over(c, value, node)
 
 
 def _run_over(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:

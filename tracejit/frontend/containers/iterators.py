@@ -111,6 +111,10 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
         return c.arith.mismatch(TypeError(f"'{type_name(args[0])}' object is not an iterator"), node)
     if isinstance(args[0], GeneratorValue):
         return c.call_object(first_made, args, {}, node)
+    if len(args) == 2 and c.objects.has(args[0], "__next__"):
+        from tracejit.frontend.written.resumable import next_or
+
+        return c.call_object(next_or, args, {}, node)
     c.ctx.refuse(node, "next() takes what iter() made, or a generator", "next(iter(items))")
 
 

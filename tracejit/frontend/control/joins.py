@@ -232,6 +232,8 @@ class Join:
         """Join values of which one may be None."""
 
         def parts(side: Side, x: FrontValue | None) -> tuple[Value | None, FrontValue | None]:
+            if isinstance(x, OptionalValue) and is_none(x.value):
+                x = x.value
             if isinstance(x, OptionalValue | None):
                 return (None, None) if x is None else (x.some, x.value)
             return side.b.constant(not is_none(x), ScalarType(BOOL)), None if is_none(x) else x
@@ -323,11 +325,11 @@ class Join:
         self.merged[at] = self.ctx.new_object(made, self.node, "join", len(self.merged))
         sides = ((self.then, a), (self.orelse, b))
         first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)
-        if first is not None and second is not None and first.keys() != second.keys():
+        odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
+        if odd and not may_lack(known, odd):
             self.refuse(name, a or known, b or known)
-        keys = first if first is not None else second
-        assert keys is not None
-        made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in keys}
+        every = {**(first or {}), **(second or {})}
+        made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in every}
         if sources := outer.union(x for x in (a, b) if x in heap.merged):
             heap.merged[made] = sources  # type: ignore[assignment]
         return made

@@ -227,6 +227,9 @@ class LoopLowering:
 
     def head(self, path: Path, value: FrontValue) -> FrontValue:
         """What a carried name stands for at the start of an iteration."""
+        if isinstance(value, MaybeUnbound):
+            flag = self.bound_carry[path] = self.carry(value.bound, ScalarType(BOOL), f"{label(path)}.bound")
+            return MaybeUnbound(flag.param, self.head(path, value.value))
         if path in self.plan.spread:
             value = spread(value)
         if isinstance(value, OptionalValue) or path in self.plan.optional:
@@ -270,9 +273,6 @@ class LoopLowering:
                 return self.objects.head_object(path, value)
             case MaybeNumber():
                 return self.head(path, self.outside(lambda: bound_array(self.ctx, value)))
-            case MaybeUnbound(bound, inner):
-                flag = self.bound_carry[path] = self.carry(bound, ScalarType(BOOL), f"{label(path)}.bound")
-                return MaybeUnbound(flag.param, self.head(path, inner))
             case _:
                 return value
 

@@ -71,6 +71,8 @@ class Known:
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
     #: generators that call themselves, and whose calls therefore give lists
     collected: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    #: generators that are asked for one item after another, and whose calls therefore give objects
+    resumable: set[FunctionNode] = field(default_factory=set[FunctionNode])
     device: str | None = None  #: where arrays are although no argument is one
     tensors: bool = False  #: arrays are Tensors although no argument is one
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets

@@ -443,6 +443,8 @@ def method(
         return formatted(c, receiver.value, args, kwargs, node)
     if isinstance(receiver, Static) and name == "join":
         require_arguments(c, str.join, args, kwargs, node, receiver.value)
+        if c.objects.has(args[0], "__next__"):
+            args = [c.call_object(list, args, {}, node)]
         if list_calls.is_unknown(c, args[0]):
             return c.call_value(c.attribute(made_texts.stored(c, receiver, node), name, node), args, {}, node)
         items = c.expressions.known_items(args[0], node)
