@@ -56,7 +56,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/derivatives/summed.py": {
         "detach": "what is added up has no derivative",
         **dict.fromkeys(("real", "conj", "sum"), "the sum that stands for weighted arrays"),
-        **dict.fromkeys(("eq", "logical_not"), "whether a check is known to hold, or has been asked"),
+        **dict.fromkeys(("eq", "logical_not", "logical_and", "logical_or"), "whether a check is known to hold"),
     },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
     "transforms/carry_elements.py": dict.fromkeys(("lt", "logical_and"), "whether a loop makes a trip"),

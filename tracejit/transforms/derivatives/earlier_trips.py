@@ -31,9 +31,12 @@ Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
 
 
 def carried_on_the_way(graph: Graph) -> Carried:
-    """What all derivatives of a graph go through of earlier trips."""
+    """What all derivatives of a graph go through of earlier trips; what `rare` ones do is beside them."""
     return {
-        op.results[0]: {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
+        op.results[0]: {
+            loop.block("body").params[0]: [] if op.attrs.get("rare", False) else carried_to(root, loop, op)
+            for loop in loops
+        }
         for root, op, loops in _derivatives(graph.body, graph.body, ())
         if op.results
     }

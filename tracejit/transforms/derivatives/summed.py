@@ -134,6 +134,7 @@ class _Moving:
         self.gradient = self.block.ops[self.at]
         self.ys, self.seeds, self.xs = gradient_parts(self.gradient)
         self.makers = {r: op for op in walk(self.block) for r in op.results}
+        self.inside = {*self.block.params, *self.makers}
         self.is_loop = self.around.name == "loop"
 
     # -- whether it can be ----------------------------------------------------------------------------------------
@@ -141,8 +142,7 @@ class _Moving:
     @property
     def is_possible(self) -> bool:
         """Whether the derivative is by values from outside, and only added up."""
-        inside = {*self.block.params, *self.makers}
-        if any(x in inside for x in self.xs) or not self._find_adds():
+        if any(x in self.inside for x in self.xs) or not self._find_adds():
             return False
         if not self._find_versions({}):
             return False
@@ -332,7 +332,7 @@ class _Moving:
                 pass
             elif op.name == "report" and self._is_told(op):
                 self._report(b, op)
-            elif op.name in ("if", "loop") and not self._holds(op.operands[0]):
+            elif op.name == "loop" or (op.name == "if" and not self._needs_no_total(op)):
                 blocks: list[Block] = []
                 for block in op.blocks:
                     inner = b.nested()
@@ -344,17 +344,25 @@ class _Moving:
             else:
                 b.append_op(substitute(op, self.plain))
 
-    def _holds(self, cond: Value) -> bool:
-        """Whether a condition is known to hold."""
-        maker, wanted = self.makers.get(cond), True
-        while maker is not None and maker.defn is REGISTRY["logical_not"]:
-            maker, wanted = self.makers.get(maker.operands[0]), not wanted
-        return maker is not None and maker.attrs.get("value") is wanted
+    def _needs_no_total(self, op: Op) -> bool:
+        """Whether nothing was added, or no way leads there, where the condition of a check does not hold."""
+        return not op.results and (_known(self.makers, op.operands[0]) is True or self._is_first_only(op))
+
+    def _is_first_only(self, op: Op) -> bool:
+        """Whether a condition in front of the derivative is that of each trip: where it does not hold, that is found
+        before anything is added."""
+        if not self.is_loop or op not in self.block.ops[: self.at]:
+            return False
+        cond = self.makers.get(op.operands[0])
+        return cond is None or not (cond.blocks or any(v in self.inside for v in cond.operands))
 
     def _report(self, b: Builder, op: Op) -> None:
         """Emit a report with what the trips so far have added."""
         slopes: dict[bool, list[Value]] = {}
         whole: dict[Value, Value] = {}
+        if self._joins(b, op):
+            self._tell(b, op, whole)
+            return
         for v in self._told(op):
             version = self.versions[v]
             if version.is_after not in slopes:
@@ -362,6 +370,34 @@ class _Moving:
                 slopes[version.is_after], _ = self._derivative(b, sums, {"rare": True})
             whole[v] = self._add(b, self.plain.get(v, v), slopes[version.is_after][version.number])
         self._tell(b, op, whole)
+
+    def _joins(self, b: Builder, op: Op) -> bool:
+        """Let a derivative that is there, of what an inner loop has added, be that of this loop's sum too; whether it
+        can be."""
+        told = self._told(op)
+        others = [o for o in b.ops if o.name == "gradient" and gradient_parts(o)[2] == self.xs]
+        if len({self.versions[v].is_after for v in told}) != 1 or len(others) != 1:
+            return False
+        (other,) = others
+        if other.attrs.get("groups", ()) != self.gradient.attrs.get("groups", ()):
+            return False
+        for v in told:
+            result = other.results[self.versions[v].number]
+            while (step := next((o for o in b.ops if _hands_on(o) and o.operands[0] is result), None)) is not None:
+                result = step.results[0]
+            adding = self.makers.get(v)
+            if adding is None or adding.name != "add" or adding.operands[1] is not result:
+                return False
+        sums = self.after if self.versions[told[0]].is_after else self.before
+        ones = Builder(b.span)
+        ys, seeds, xs = gradient_parts(other)
+        seeds = (*seeds, *(ones.number(1, ones.wrap(v)).value for v in sums))
+        made = Builder(other.span)
+        emit_gradient(made, (*ys, *sums), seeds, xs, {k: v for k, v in other.attrs.items() if k != "more"})
+        joined = made.ops[-1]
+        at = b.ops.index(other)
+        b.ops[at : at + 1] = [*ones.ops, Op(joined.defn, joined.operands, joined.attrs, other.results, (), other.span)]
+        return True
 
     def _told(self, op: Op) -> list[Value]:
         """The versions that a `report` or `pending` tells."""
@@ -392,6 +428,22 @@ class _Moving:
         result = result or Value(total.type, total.name)
         b.append_op(Op(REGISTRY["add"], (total, slope), {}, (result,), (), b.span))
         return result
+
+
+def _known(makers: Mapping[Value, Op], truth: Value) -> bool | None:
+    """A truth value as far as it is known."""
+    op = makers.get(truth)
+    if op is None:
+        return None
+    if op.name == "const":
+        return op.attrs["value"]
+    if op.defn not in (REGISTRY["logical_not"], REGISTRY["logical_and"], REGISTRY["logical_or"]):
+        return None
+    known = [_known(makers, v) for v in op.operands]
+    if op.defn is REGISTRY["logical_not"]:
+        return None if known[0] is None else not known[0]
+    decides = op.defn is REGISTRY["logical_or"]
+    return decides if decides in known else None if None in known else not decides
 
 
 def _hands_on(op: Op) -> bool:
