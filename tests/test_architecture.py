@@ -53,10 +53,13 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "detach": "what a segment hands on",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
+    "transforms/derivatives/held.py": dict.fromkeys(
+        ("logical_not", "logical_and", "logical_or"), "whether a condition holds"
+    ),
     "transforms/derivatives/summed.py": {
         "detach": "what is added up has no derivative",
         **dict.fromkeys(("real", "conj", "sum"), "the sum that stands for weighted arrays"),
-        **dict.fromkeys(("eq", "logical_not", "logical_and", "logical_or"), "whether a check is known to hold"),
+        "eq": "what a check of sizes checks",
     },
     "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
     "transforms/carry_elements.py": dict.fromkeys(("lt", "logical_and"), "whether a loop makes a trip"),

@@ -16,7 +16,7 @@ derivative of the sum so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracejit.errors import NotDifferentiable
@@ -29,6 +29,7 @@ from tracejit.records import record
 from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.earlier_trips import carried_to
 from tracejit.transforms.derivatives.frames import substitute
+from tracejit.transforms.derivatives.held import held
 from tracejit.transforms.derivatives.so_far import with_repeats
 from tracejit.transforms.derivatives.vjp import is_renaming
 
@@ -86,9 +87,9 @@ def _is_costly(root: Block, loop: Op, gradient: Op) -> bool:
 def _behind(path: Sequence[_Step], depth: int, tried: set[Op]) -> Block | None:
     """The outermost block with the derivative behind the op at step `depth` of the way to it; None where more is done
     with it than adding it up."""
-    block, at = path[-1].block, path[-1].at
+    block, at, conditions = path[-1].block, path[-1].at, held(path[0].block)
     for step in reversed(path[depth:-1]):
-        moving = _Moving(step.op, step.side, block, at)
+        moving = _Moving(step.op, step.side, block, at, conditions)
         if not moving.is_possible:
             return None
         made, offset = moving.emit()
@@ -123,6 +124,7 @@ class _Moving:
     side: int
     block: Block
     at: int
+    held: Collection[Value]  #: conditions that hold where they are asked
     #: What the results are added to, in all its versions.
     versions: dict[Value, _Version] = field(default_factory=dict[Value, _Version])
     #: For each result the op that adds it; None where nothing does.
@@ -346,7 +348,7 @@ class _Moving:
 
     def _needs_no_total(self, op: Op) -> bool:
         """Whether nothing was added, or no way leads there, where the condition of a check does not hold."""
-        return not op.results and (_known(self.makers, op.operands[0]) is True or self._is_first_only(op))
+        return not op.results and (op.operands[0] in self.held or self._is_first_only(op))
 
     def _is_first_only(self, op: Op) -> bool:
         """Whether a condition in front of the derivative is that of each trip: where it does not hold, that is found
@@ -428,22 +430,6 @@ class _Moving:
         result = result or Value(total.type, total.name)
         b.append_op(Op(REGISTRY["add"], (total, slope), {}, (result,), (), b.span))
         return result
-
-
-def _known(makers: Mapping[Value, Op], truth: Value) -> bool | None:
-    """A truth value as far as it is known."""
-    op = makers.get(truth)
-    if op is None:
-        return None
-    if op.name == "const":
-        return op.attrs["value"]
-    if op.defn not in (REGISTRY["logical_not"], REGISTRY["logical_and"], REGISTRY["logical_or"]):
-        return None
-    known = [_known(makers, v) for v in op.operands]
-    if op.defn is REGISTRY["logical_not"]:
-        return None if known[0] is None else not known[0]
-    decides = op.defn is REGISTRY["logical_or"]
-    return decides if decides in known else None if None in known else not decides
 
 
 def _hands_on(op: Op) -> bool:
