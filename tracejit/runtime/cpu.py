@@ -104,6 +104,7 @@ class NativeFunction:
         self.program = program  #: its interface at least
         self.options = options
         self._whole = whole
+        self.size = sum(map(len, objects))  #: bytes of its object code
         self._library = engine().link(objects, (options.entry_name,))
         self.address: int = self._library[options.entry_name]
         self._entry = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)(self.address)

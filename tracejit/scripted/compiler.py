@@ -34,6 +34,9 @@ from tracejit.transforms import pipeline
 if TYPE_CHECKING:
     from tracejit.runtime.cpu import NativeFunction
 
+#: The second call waits for better code where the baseline code has so many bytes: for some tenths of a second.
+WAITED_FOR = 1 << 16
+
 #: What makes `fn.graph`: one name for sizes found equal, derivatives spelt out, then simplified.
 SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient", *pipeline.LEVEL1)
 
@@ -133,12 +136,13 @@ class Compiled:
             return compile_baseline(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
 
     def runs_baseline(self, inputs: Sequence[Any]) -> bool:
-        """Whether a call goes to the baseline code: the first one, and others while a thread makes `native`; not where
-        loops over the arrays among the inputs would take too long."""
+        """Whether a call goes to the baseline code: the first one, and others while a thread makes a long `native`; not
+        where loops over the arrays among the inputs would take too long."""
         if "native" in self.__dict__:
             return False
         if self._was_called:
-            return self._better is not None and self._better.is_ahead
+            is_ahead = self._better is not None and self._better.is_ahead
+            return is_ahead and self.baseline is not None and self.baseline.size > WAITED_FOR
         size = sum(x.size for x in inputs if isinstance(x, np.ndarray))
         return size < BUDGET and self.baseline is not None
 
