@@ -217,6 +217,8 @@ class Calls:
                 return self.statics.attribute(value, name, node)
             case SequenceValue(range=(_, _, _)) if name in ranges.PARTS:
                 return ranges.bounds(self.ctx, base)[ranges.PARTS.index(name)]
+            case Closure(source) if name == "__name__" and not getattr(source.node, "decorator_list", ()):
+                return Static(getattr(source.node, "name", "<lambda>"))  # `functools.wraps` would give it another
             case _:
                 if isinstance(base, GeneratorValue):
                     resumable.ask(self.ctx, base)
@@ -334,6 +336,8 @@ class Calls:
             return handler(self, args, kwargs, node)
         if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, str):
             return text.method(self, Static(fn.__self__), fn.__name__, args, kwargs, node)
+        if isinstance(fn, types.MethodDescriptorType) and args and type_name(args[0]) == fn.__objclass__.__name__:
+            return self.call_value(self.attribute(args[0], fn.__name__, node), args[1:], kwargs, node)
         if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, set):
             return set_method(self, fn.__self__, fn.__name__, args, kwargs, node)
         ufunc = getattr(fn, "__self__", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ import numpy as np
 from tracejit.eager.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.frontend.containers import generators
 from tracejit.frontend.functions.handlers import handles
+from tracejit.frontend.instances.cells import own_nodes
+from tracejit.frontend.instances.objects import class_of, is_users
 from tracejit.frontend.syntax.desugar import BindError, Branch, NotCaught, Statement, TryBlock, WithBlock, suppresses
+from tracejit.frontend.syntax.source import function_source
 from tracejit.frontend.texts.shown_arrays import is_recorded
 from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SequenceValue, Static, type_name
 
@@ -106,6 +110,7 @@ def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
     if mode is not None:
         ctx.grad_mode = mode
     elif c.objects.has(manager, "__enter__") and c.objects.has(manager, "__exit__"):
+        _require_no_answer(c, manager, node)
         entered = c.objects.special(manager, "__enter__", [], node) or Static(None)
         ctx.exits = (*ctx.exits, manager)
     elif isinstance(manager, SequenceValue) and manager.is_manager:
@@ -121,6 +126,21 @@ def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
         )
     if item.optional_vars is not None:
         st.bind(item.optional_vars, entered)
+
+
+def _require_no_answer(c: Calls, manager: FrontValue, node: ast.AST) -> None:
+    """Refuse an `__exit__` that says whether an exception goes on: most are raised without it."""
+    leave = c.objects.find(class_of(manager) or object, "__exit__")
+    if not isinstance(leave, types.FunctionType) or not is_users(leave):
+        return
+    for n in own_nodes(function_source(leave).node):
+        match n:
+            case ast.Return(None | ast.Constant(None | False)):
+                pass
+            case ast.Return():
+                c.ctx.refuse(node, "an __exit__ that may suppress exceptions is outside the language", "return None")
+            case _:
+                pass
 
 
 def _grad_mode(manager: FrontValue) -> bool | None:
