@@ -283,6 +283,8 @@ class Statements:
                     self.calls.method(base, "pop", [self.expressions.value(index)], {}, target)
                 elif isinstance(base, ListValue | GrowingList):
                     list_calls.delete(self.calls, base, self.expressions.value(index), target)
+                elif isinstance(base, ArrayView) and not self.ctx.tensors:
+                    self.arith.mismatch(ValueError("cannot delete array elements"), target)
                 else:
                     text = f"'{type_name(base)}' object doesn't support item deletion"
                     self.arith.mismatch(TypeError(text), target)

@@ -81,8 +81,9 @@ def method(
     most = {"pop": 1, "index": 3}.get(name, wanted)
     if not wanted <= len(args) <= most:
         return c.arith.mismatch(TypeError(f"{name}() takes {wanted} arguments ({len(args)} given)"), node)
-    if kwargs and not (name == "sort" and set(kwargs) <= {"reverse", "key"}):
-        c.ctx.refuse(node, f"{name}() of a list has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
+    for keyword in set(kwargs) - ({"reverse", "key"} if name == "sort" else set[str]()):
+        given = f"got an unexpected keyword argument '{keyword}'" if name == "sort" else "takes no keyword arguments"
+        return c.arith.mismatch(TypeError(f"{name if name == 'sort' else f'list.{name}'}() {given}"), node)
     if isinstance(receiver, GrowingList):
         return _growing_method(c, receiver, name, args, kwargs, node)
     if name in _CHANGES and not _is_static_change(c, receiver, name, args):

@@ -300,6 +300,8 @@ def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     if x.dtype.is_float:
         value = c.arith.scalar(x, F64)
         return whole(c, value)
+    if x.dtype.is_complex and not x.weak:  # NumPy's give their real part, with a warning
+        return _int(c, [Number(c.ctx.b.emit("real", (x.value,))[0], weak=False)], {}, node)
     if x.dtype.is_complex:
         return c.arith.mismatch(TypeError("int() argument must be a real number, not 'complex'"), node)
     return Number(c.ctx.signed(x.value) if x.dtype.is_integer else c.arith.scalar(x, I64), weak=True)
@@ -313,6 +315,8 @@ def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     x = _number_argument(c, args, Static(0.0), node)
     if isinstance(x, Static):
         return c.call_now(float, [x], {}, node)
+    if x.dtype.is_complex and not x.weak:
+        return _float(c, [Number(c.ctx.b.emit("real", (x.value,))[0], weak=False)], {}, node)
     if x.dtype.is_complex:
         return c.arith.mismatch(TypeError("float() argument must be a real number, not 'complex'"), node)
     return Number(c.gradients.as_python(x, c.arith.scalar(x, F64)), weak=True)

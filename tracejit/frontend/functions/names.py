@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.eager.methods import FUNCTIONS as PUBLIC
+from tracejit.frontend.functions.outside_world import beyond_scripts, library_beyond_scripts
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops.functions import FUNCTIONS as DEFINITIONS
 
@@ -164,13 +165,17 @@ def not_known(fn: Any) -> tuple[str, str]:
     for functions, reason in _REFUSED:
         if any(fn is f for f in functions):
             return reason
-    return f"the function {name_of(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script"
+    found = beyond_scripts(fn)
+    unknown = f"the function {name_of(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script"
+    return unknown if found is None else found
 
 
 def eager_only(fn: Any) -> tuple[str, str] | None:
     """Why one of tracejit's own functions that work on the values of Tensors, or on files and functions, cannot be
-    called, and what to do instead; None for other functions."""
+    called, or one of Python's that reaches beyond values, and what to do instead; None for other functions."""
     module = str(getattr(fn, "__module__", ""))
+    if isinstance(fn, FunctionType | type) and (found := library_beyond_scripts(fn)) is not None:
+        return found
     if not isinstance(fn, FunctionType):
         return None
     if module == "tracejit.autograd":

@@ -262,6 +262,11 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
     linecache.checkcache(filename)
     text = "".join(linecache.getlines(filename, fn.__globals__)) or (_command() if filename == _EXECUTED else "")
     node = _find(text, filename, code) if text else None
+    if node is None and filename.startswith("<frozen"):
+        raise ScriptError(
+            f"the function {fn.__qualname__!r} of Python's library has no source to compile",
+            instead="call it outside, and pass the result",
+        )
     if node is None and (not text or filename == _EXECUTED):
         raise ScriptError(
             f"the source of {fn.__name__!r} cannot be read (defined in {filename})",

@@ -91,7 +91,7 @@ def function(
 
 
 #: Methods of NumPy's scalars that arrays have not.
-_OF_SCALARS = ("is_integer",)
+_OF_SCALARS = ("bit_count", "is_integer")
 _OUTSIDE = "write it with available functions, or call it outside the script"
 
 

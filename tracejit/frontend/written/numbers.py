@@ -17,6 +17,8 @@ bessel_of = Library("i0")
 @written(np.logaddexp2)
 def logaddexp2(x: Any, y: Any) -> Any:
     """log2(2**x + 2**y) without overflow."""
+    if np.iscomplexobj(x) or np.iscomplexobj(y):
+        raise TypeError("ufunc 'logaddexp2' takes real numbers")
     x, y = np.asarray(x) * np.float16(1), np.asarray(y) * np.float16(1)  # integers as floats that hold them
     dtype = np.result_type(x, y)
     wide = np.float64 if dtype == np.float64 else np.float32
@@ -85,6 +87,8 @@ def frexp(x: Any) -> Any:
 @written(np.ldexp)
 def ldexp(x: Any, n: Any) -> Any:
     """x * 2**n."""
+    if not np.can_cast(np.asarray(n).dtype, np.int64):
+        raise TypeError("ufunc 'ldexp' takes an integer exponent")
     x, half = np.asarray(x) * np.float16(1), np.floor_divide(n, 2)
     low, high = np.asarray(np.exp2(half * 1.0)), np.asarray(np.exp2((n - half) * 1.0))
     return (x * low.astype(x.dtype) * high.astype(x.dtype))[()]
@@ -119,7 +123,7 @@ def bitwise_count(x: Any) -> Any:
     x = np.asarray(x)
     if x.dtype.kind not in "biu":
         raise TypeError("ufunc 'bitwise_count' takes integers")
-    bits = np.abs(x).astype(np.uint64)
+    bits = np.abs(x.astype(np.int64) if x.dtype.kind == "i" else x).astype(np.uint64)
     bits = bits - ((bits >> np.uint64(1)) & np.uint64(0x5555555555555555))
     bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
     bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)

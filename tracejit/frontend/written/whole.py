@@ -144,6 +144,8 @@ def bit_length(x: Any) -> Any:
 @written(numbers="bit_count")
 def bit_count(x: Any) -> Any:
     """How many bits of the absolute value of an int are set."""
+    if isinstance(x, np.integer):
+        return int(np.bitwise_count(x))
     rest, n = abs(x), 0
     while rest:
         n += rest & 1
