@@ -478,3 +478,29 @@ def test_containers_of_classes_of_the_user_are_refused() -> None:
 def test_unsigned_numbers_beyond_python_ints_here_are_overflow_errors(called: Any) -> None:
     with pytest.raises(OverflowError, match="too large"):
         tj.script(called)(np.array([1, 2**64 - 1], np.uint64), np.arange(4.0))
+
+
+def with_other_rows(a, b):
+    a += b
+
+
+def into_an_output(a, b):
+    np.multiply(a, b, out=a)
+
+
+def into_elements(a, b):
+    a[[0, 1]] -= b
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("program", [with_other_rows, into_an_output, into_elements])
+@pytest.mark.parametrize("shapes", [((3, 2), (3,)), ((3,), (1, 3)), ((3, 1), (3, 2)), ((2,), (4, 2, 2)), ((3,), ())])
+def test_shapes_that_do_not_fit_in_place_are_told_as_numpy_does(program, shapes):
+    def told(fn):
+        try:
+            fn(*map(np.ones, shapes))
+        except ValueError as error:
+            return str(error).strip()
+        return None
+
+    assert told(tj.script(program)) == told(program)

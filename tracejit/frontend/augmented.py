@@ -12,9 +12,10 @@ from tracejit.frontend.containers import tables
 from tracejit.frontend.containers.array_totals import updating
 from tracejit.frontend.control.optionals import require_value
 from tracejit.frontend.instances.objects import OPERATORS
-from tracejit.frontend.tensors import elements
+from tracejit.frontend.tensors import attributes, elements
 from tracejit.frontend.tensors.elementwise import require_same_kind
 from tracejit.frontend.tensors.index_items import is_view_index
+from tracejit.frontend.tensors.write_checks import require_output, written_into
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -49,22 +50,8 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             elif not _update_element(c, op, current, value, s):
                 c.bind(s.target, _in_place(c, op, current, value, s))
         case ast.Subscript(base_node, index):
-            base = c.expressions.value(base_node)
-            if not isinstance(base, ArrayView):
-                with _once(c, index) as index:
-                    _update_item(c, op, base, index, s)
-                return
-            items = c.expressions.index_items(index)
-            current = c.indexing.read(base, items, s.target)
-            value = updating(c.calls, current, s.value)
-            c.ctx.at(s)
-            if isinstance(current, ArrayView) and is_view_index(items):
-                update_view(c, op, current, value, s)
-            else:
-                made = c.expressions.binary(op, current, value, s)
-                if isinstance(current, ArrayView):
-                    require_same_kind(c.calls, op, made, current, s)
-                c.indexing.write(base, items, made, s)
+            with attributes.item_target(c.calls, base_node) as base:
+                _update_subscript(c, op, base, index, s)
         case ast.Attribute(base_node, name):
             base = c.expressions.value(base_node)
             current = _array(c, c.calls.attribute(base, name, s.target))
@@ -75,6 +62,27 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
                 c.calls.set_attribute(base, name, _in_place(c, op, current, value, s), s)
         case _:
             c.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
+
+
+def _update_subscript(c: Statements, op: str, base: FrontValue, index: ast.expr, s: ast.AugAssign) -> None:
+    """`base[index] op= value`."""
+    if not isinstance(base, ArrayView):
+        with _once(c, index) as index:
+            _update_item(c, op, base, index, s)
+        return
+    items = c.expressions.index_items(index)
+    current = c.indexing.read(base, items, s.target)
+    value = updating(c.calls, current, s.value)
+    c.ctx.at(s)
+    if isinstance(current, ArrayView) and is_view_index(items):
+        update_view(c, op, current, value, s)
+        return
+    with written_into(current, c.calls):
+        made = c.expressions.binary(op, current, value, s)
+    if isinstance(current, ArrayView):
+        require_same_kind(c.calls, op, made, current, s)
+        require_output(c.calls, made, current, s)
+    c.indexing.write(base, items, made, s)
 
 
 @contextmanager
@@ -158,6 +166,8 @@ def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s:
 
 def update_view(c: Statements, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
     """`view op= value`, with NumPy's `same_kind` casting of the result."""
-    made = c.arith.typed(op, s, target, c.calls.operand_array(value, s))
+    with written_into(target, c.calls):
+        made = c.arith.typed(op, s, target, c.calls.operand_array(value, s))
     require_same_kind(c.calls, op, made, target, s)
+    require_output(c.calls, made, target, s)
     c.indexing.assign(target, made, s)

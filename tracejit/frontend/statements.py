@@ -52,7 +52,7 @@ from tracejit.frontend.syntax.desugar import (
 from tracejit.frontend.syntax.scopes import assigned, stored_into
 from tracejit.frontend.syntax.source import FunctionSource
 from tracejit.frontend.syntax.tries import Tries
-from tracejit.frontend.tensors import elements
+from tracejit.frontend.tensors import attributes, elements
 from tracejit.frontend.tensors.indexing import Indexing
 from tracejit.frontend.texts.text import Text
 from tracejit.frontend.values import (
@@ -176,7 +176,7 @@ class Statements:
                 augmented(self, s)
             case ast.Expr(value):
                 self.expressions.value(value)
-            case ast.Pass():
+            case ast.Pass() | ast.Global():
                 pass
             case ast.Assert():
                 if __debug__:  # python -O leaves assertions out
@@ -190,8 +190,6 @@ class Statements:
                 self.nested_function(s)
             case ast.Import() | ast.ImportFrom():
                 import_(self.calls.statics, s)
-            case ast.Global():
-                pass
             case _:
                 names = {
                     "ClassDef": "a class definition",
@@ -214,7 +212,8 @@ class Statements:
             case ast.Tuple(elts) | ast.List(elts):
                 self.unpack(target, elts, value)
             case ast.Subscript(base, index):
-                self.store_item(self.expressions.value(base), index, value, target)
+                with attributes.item_target(self.calls, base) as holder:
+                    self.store_item(holder, index, value, target)
             case ast.Attribute(base, name):
                 self.calls.set_attribute(self.expressions.value(base), name, value, target)
             case ast.Starred(inner):

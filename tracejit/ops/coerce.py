@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,10 @@ def size_text(size: Any) -> str:
     return dim_text(size.value.dim) if isinstance(size, Handle) else str(size)
 
 
+#: The shape of the array that what is computed now is written into.
+OUTPUT: ContextVar[Sequence[Any] | None] = ContextVar("output", default=None)
+
+
 @record
 class Misfit:
     """The error of shapes that do not broadcast: its kind, and its text before the shapes."""
@@ -191,8 +196,10 @@ class Misfit:
     text: str
 
     def of(self, shapes: Sequence[Sequence[Any]], message: Message) -> str:
-        """The text with the shapes."""
-        return f"{self.text} {' '.join(map(message.shape, shapes))}"
+        """The text with the shapes, and that of an output."""
+        out = OUTPUT.get()
+        shown = shapes if out is None or self is not OPERANDS else [*shapes, out]
+        return f"{self.text} {' '.join(map(message.shape, shown))}"
 
 
 OPERANDS = Misfit(ShapeMismatch, "operands could not be broadcast together with shapes")

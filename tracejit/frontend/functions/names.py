@@ -166,7 +166,10 @@ def not_known(fn: Any) -> tuple[str, str]:
         if any(fn is f for f in functions):
             return reason
     found = beyond_scripts(fn)
-    unknown = f"the function {name_of(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script"
+    unknown = (
+        f"the function {name_of(fn)!r} is not known to tracejit",
+        "write it in Python, or call it outside the script",
+    )
     return unknown if found is None else found
 
 

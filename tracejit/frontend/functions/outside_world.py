@@ -27,7 +27,9 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("io", "_io", "pathlib", "pickle", "_pickle", "shutil", "tempfile", "csv", "_csv"), _FILES),
     "logging": _LOG,
     **dict.fromkeys(("posix", "nt", "os", "posixpath"), _SYSTEM),
-    **dict.fromkeys(("subprocess", "signal", "threading", "_thread", "multiprocessing", "concurrent", "asyncio"), _PROCESS),
+    **dict.fromkeys(
+        ("subprocess", "signal", "threading", "_thread", "multiprocessing", "concurrent", "asyncio"), _PROCESS
+    ),
 }
 #: Those of them that are written in Python, which would be compiled and fail somewhere inside.
 _IN_PYTHON = frozenset(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -163,6 +165,22 @@ def _flat(calls: Calls, base: ArrayView, node: ast.AST) -> FrontValue:
     return flat
 
 
+@contextmanager
+def item_target(calls: Calls, node: ast.expr) -> Iterator[FrontValue]:
+    """What an item is stored in. Elements of `x.flat` that do not lie evenly are a copy there, whose content x takes
+    afterwards."""
+    base = calls.expressions.value(node)
+    source = None
+    if isinstance(node, ast.Attribute) and node.attr == "flat" and isinstance(node.value, ast.Name | ast.Attribute):
+        source = calls.expressions.value(node.value)
+    if not (isinstance(base, ArrayView) and isinstance(source, ArrayView)) or source.storage == base.storage:
+        yield base
+        return
+    copied = calls.ctx.fresh(calls.ctx.load(base))
+    yield copied
+    calls.indexing.assign(source, reshaped(calls, copied, list(source.lengths), node), node)
+
+
 def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, node: ast.AST) -> bool:
     """Attributes of arrays that can be set."""
     match name:
@@ -182,9 +200,10 @@ def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, n
             calls.indexing.assign(part, value, node)
         case "flat":
             flat = reshaped(calls, base, [-1], node)
-            if flat.storage != base.storage:
-                calls.ctx.refuse(node, "'flat' of an array that is not contiguous cannot be set", "x[...] = values")
+            held, flat = flat, calls.ctx.fresh(calls.ctx.load(flat)) if flat.storage != base.storage else flat
             calls.indexing.assign(flat, value, node)
+            if held is not flat:
+                calls.indexing.assign(base, reshaped(calls, flat, list(base.lengths), node), node)
         case _:
             return False
     return True

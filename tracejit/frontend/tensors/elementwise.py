@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.elementwise import operands_by_name
 from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.tensors.write_checks import require_output, written_into
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -62,13 +63,14 @@ def elementwise(
     if factor is not None:
         args[-1] = calls.expressions.binary("mul", args[-1], factor, node)
     operands = [calls.as_operand(calls.operand_array(a, node)) for a in args]
-    if dtype is not None and not (isinstance(dtype, Static) and dtype.value is None):
-        wanted = calls.ctx.dtype_of_object(calls.static(dtype, node, "'dtype'"), node)
-        made = _in_dtype(calls, op, operands, wanted, rule, node)
-    else:
-        made = calls.arith.typed(op, node, *operands)
     if isinstance(out, TupleValue) and len(out.items) == 1:
         out = out.items[0]
+    with written_into(out, calls):
+        if dtype is not None and not (isinstance(dtype, Static) and dtype.value is None):
+            wanted = calls.ctx.dtype_of_object(calls.static(dtype, node, "'dtype'"), node)
+            made = _in_dtype(calls, op, operands, wanted, rule, node)
+        else:
+            made = calls.arith.typed(op, node, *operands)
     if out is None or (isinstance(out, Static) and out.value is None):
         if where is not None and not (isinstance(where, Static) and where.value is True):
             calls.ctx.refuse(node, "'where' without 'out' leaves elements undefined", "pass out=np.zeros_like(x)")
@@ -79,6 +81,7 @@ def elementwise(
         require_same_kind(calls, op, made, out, node)
     if where is not None:
         made = calls.arith.typed("select", node, calls.operand_array(where, node), made, out)
+    require_output(calls, made, out, node)
     calls.indexing.assign(out, made, node)
     return out
 

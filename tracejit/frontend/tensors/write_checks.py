@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracejit.eager.inplace import LEAF_WRITTEN
 from tracejit.errors import ScriptError
 from tracejit.frontend.containers.array_memory import same_memory
-from tracejit.frontend.values import ArrayView
+from tracejit.frontend.control.unreachable import Unreachable
+from tracejit.frontend.sizes import MAX_SHOWN, shown_shape
+from tracejit.frontend.values import ArrayView, FrontValue
 from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, ScalarType
+from tracejit.ops import coerce
 from tracejit.records import record
 
 if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
     from tracejit.frontend.context import Context
 
 #: NumPy's message for a write into an array that may not be written.
@@ -126,3 +133,30 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
                 ctx.b.span,
                 instead="copy the view where the paths differ: x[i].copy()",
             )
+
+
+def require_output(c: Calls, made: FrontValue, out: ArrayView, node: ast.AST) -> None:
+    """What is computed in place is not stretched to more than the array it is written into."""
+    if not isinstance(made, ArrayView):
+        return
+    numbers: list[Value] = []
+    sides = (shown_shape(x.lengths, numbers) for x in (out, made))
+    message = "non-broadcastable output operand with shape {} doesn't match the broadcast shape {}".format(*sides)
+    if made.rank > out.rank:
+        c.ctx.at(node)
+        c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), "ValueError", message, *numbers[:MAX_SHOWN])
+        raise Unreachable
+    c.indexing.require_broadcast(made.lengths, out.lengths, message, numbers[:MAX_SHOWN], node)
+
+
+@contextmanager
+def written_into(out: FrontValue | None, c: Calls) -> Iterator[None]:
+    """Errors of shapes that do not fit name that of an output as well, as NumPy's do."""
+    if not isinstance(out, ArrayView):
+        yield
+        return
+    token = coerce.OUTPUT.set([n if isinstance(n, int) else c.ctx.handle(n) for n in out.lengths])
+    try:
+        yield
+    finally:
+        coerce.OUTPUT.reset(token)

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.frontend.containers.tables import Special
+from tracejit.frontend.tensors import write_checks
+from tracejit.frontend.values import Static
 from tracejit.frontend.written import Library, each, refuse
 from tracejit.frontend.written.reductions import stored
 
 scatter_add = Library("scatter_add")
+require_output = Special(lambda c, node, made, out: write_checks.require_output(c, made, out, node) or Static(None))
 
 
 class Operands:
@@ -18,7 +22,6 @@ class Operands:
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
         from tracejit.frontend.tensors.arrays import method
-        from tracejit.frontend.values import Static
 
         ufunc, x, dtype = args
         own = calls.attribute(x, "dtype", node).value
@@ -45,8 +48,6 @@ class UpdateDtype:
         self.number = number
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
-        from tracejit.frontend.values import Static
-
         ufunc, *arrays = args
         own, other = (np.dtype(calls.attribute(a, "dtype", node).value) for a in arrays)
         try:
@@ -96,6 +97,7 @@ def with_options(
         require_last_sizes(made, target, (np.ndim(inputs[0]) > 1) + (np.ndim(inputs[1]) > 1))
     elif ufunc is np.matvec or ufunc is np.vecmat:
         require_last_sizes(made, target, 1)
+    require_output(made, target)
     np.copyto(target, made, casting=casting, where=where)
     return target
 
