@@ -25,7 +25,7 @@ def emission() -> Emission:
 
 def module(number: int) -> Module:
     text = f"define i64 @f{number}(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}\n"
-    efforts: tuple[Effort, ...] = ("full", "careful", "plain", "quick", "tidied")
+    efforts: tuple[Effort, ...] = ("full", "careful", "plain", "quick", "tidied", "baseline")
     return Module(text, efforts[number % len(efforts)])
 
 

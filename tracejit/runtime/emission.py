@@ -53,6 +53,8 @@ class Machines:
                 return self.careful
             case "plain":
                 return self.plain
+            case "baseline":
+                return self.baseline
             case _:
                 return self.quick
 
@@ -69,8 +71,18 @@ class Machines:
     @cached_property
     def quick(self) -> Any:
         """For any CPU of the kind: the quick code generator aborts on some vector registers."""
+        return self._quick()
+
+    @cached_property
+    def baseline(self) -> Any:
+        """The same with this CPU's fused operations and roundings, on which results depend."""
+        known = llvm.get_host_cpu_features()
+        return self._quick(",".join(f"+{name}" for name in ("fma", "sse4.1") if known.get(name)))
+
+    def _quick(self, features: str = "") -> Any:
         begin_llvm()
-        return llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
+        target = llvm.Target.from_default_triple()
+        return target.create_target_machine(features=features, opt=0, reloc="pic", codemodel="small")
 
 
 class Emission:
@@ -237,13 +249,13 @@ class _Work:
 def emitted(module: Module, machines: Machines, kind: Literal["object", "assembly"]) -> bytes:
     """The object code or assembly of one module. Raises RuntimeError where LLVM refuses it."""
     with WORKING:
-        is_quick = module.effort in ("quick", "tidied")
+        is_quick = module.effort in ("quick", "tidied", "baseline")
         machine = machines.of(module.effort)
         context = llvm.create_context()
         try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
             parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)
             try:
-                if module.effort in ("full", "tidied"):
+                if module.effort in ("full", "tidied", "baseline"):
                     makes = full_passes if module.effort == "full" else tidying_passes
                     passes, builder = makes(machine)
                     _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)

@@ -17,7 +17,7 @@ from tracejit.codegen.kernel_walk import host_code, is_heavy, walk
 from tracejit.codegen.llvm.calls import MOVES
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.printer import Module, gains_by_passes, print_modules
-from tracejit.codegen.llvm.text import is_quick
+from tracejit.codegen.llvm.text import is_exact
 from tracejit.codegen.loop_ir import Alloc, Call, For, Output, Program, Stmt
 
 #: Trips of loops and calls of functions in a call.
@@ -25,8 +25,10 @@ BUDGET = 1 << 16
 #: Lines of functions that call each other: without passes each takes some bytes of the stack for every line.
 _LONG = 8000
 
-#: A function of the C library: LLVM's passes know some, and may compute the same otherwise.
-_LIBRARY = re.compile(r"call (?:float|double) @(?!llvm\.|tj_)\w")
+#: Functions of the C library that LLVM's passes call as they are, or with the other sign: they know other ways for some
+#: powers, which may differ in the last bit.
+_EXACT = "a?(?:sin|cos|tan)h? atan2 exp exp2 expm1 log log2 log10 log1p erf erfc cbrt hypot lgamma tgamma fmod ldexp"
+_OTHERWISE = re.compile(rf"call (?:float|double) @(?!llvm\.|tj_|(?:{_EXACT.replace(' ', '|')})f?\()\w")
 
 
 def may_have_baseline(program: Program) -> bool:
@@ -60,5 +62,5 @@ def baseline_module(program: Program, options: LlvmOptions) -> Module | None:
     (module,) = print_modules(program, baseline_options(options))
     if program.functions and module.text.count("\n") > _LONG:
         return None
-    same = is_quick(module.text, may_compute=True) and not _LIBRARY.search(module.text)
+    same = is_exact(module.text) and not _OTHERWISE.search(module.text)
     return module if same else None

@@ -35,9 +35,9 @@ LONG_ENTRY = 3000
 #: `full`: worth the optimiser's time. `careful`: good code as it is printed. `plain`: the same without a second look at
 #: the order of its instructions, which gains a hundredth of what few kernels take and costs a quarter of the time for
 #: long ones. `quick`: scalar code beside which the kernels that it launches take all the time; in a tenth of the time,
-#: for any CPU of the kind. `tidied`: the same for code with variables in memory, as
-#: baseline code has.
-Effort: TypeAlias = Literal["full", "careful", "plain", "quick", "tidied"]
+#: for any CPU of the kind. `tidied`: the same for code with variables in memory.
+#: `baseline`: the same for this CPU, as far as results depend on it.
+Effort: TypeAlias = Literal["full", "careful", "plain", "quick", "tidied", "baseline"]
 
 
 @record
@@ -86,7 +86,7 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     entry.functions.append(text)
     passes = gains_by_passes(program) and not options.budget
     whole = _module(entry, inline=passes)
-    yield Module(whole, "full" if passes else "tidied" if options.budget else _effort(program, whole))
+    yield Module(whole, "full" if passes else "baseline" if options.budget else _effort(program, whole))
 
 
 def _effort(program: Program, text: str) -> Effort:

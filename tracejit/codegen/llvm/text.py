@@ -24,6 +24,8 @@ _NEVER_QUICK = re.compile(
     r" (?:contract|frem) |@llvm\.(?:masked|vector|(?!(?:fabs|sqrt|copysign)\.)[\w.]*\.f\d)|<\d+ x | half\b"
     r"|\(half\b|bfloat"
 )
+#: The same where the CPU's own fused operations and roundings, whose results are exact, can be used.
+_NEVER_BASELINE = re.compile(_NEVER_QUICK.pattern.replace("fabs|", "fabs|fma|fmuladd|floor|ceil|trunc|rint|roundeven|"))
 #: Attributes of a function that is compiled quickly in a module that is not.
 UNIMPROVED = "optnone noinline"
 
@@ -32,6 +34,11 @@ def is_quick(text: str, *, may_compute: bool = False) -> bool:
     """Whether the quick code generator does for a function, or a module, what is to be done; `may_compute`: also with
     floating-point numbers, one by one."""
     return (_NEVER_QUICK if may_compute else _NOT_QUICK).search(text) is None
+
+
+def is_exact(text: str) -> bool:
+    """Whether the quick code generator for this CPU computes what better code does, to the bit."""
+    return _NEVER_BASELINE.search(text) is None
 
 
 def symbol(declaration: str) -> str:
