@@ -108,11 +108,12 @@ STATEMENTS = (
     ),
     Construct(
         "nested `def`, decorated or not, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, "
-        "docstrings, `...`",
-        "",
+        "docstrings, `...`, class definitions",
+        "a class is made when the function is compiled: its body defines methods, fields and constants",
+        "class A:\n    def one(self):\n        return 1\n\n"
         '"""Doc."""\nglobal math\nimport math\nfrom math import pi\n...\n\n'
         "def g(a, *b, c=2, **d):\n    nonlocal n\n    n += 1\n    return a + c + sum(b) + len(d)\n"
-        "return g(n), g(n, 1, c=3, e=4), (lambda v: v + 1)(n)",
+        "return g(n), g(n, 1, c=3, e=4), (lambda v: v + 1)(n), A().one()",
     ),
 )
 
@@ -214,7 +215,12 @@ VALUES = (
 REFUSED = (
     Construct("`try ... except*`", "", "try:\n    n += 1\nexcept* ValueError:\n    n = 0\nreturn n", "a condition"),
     Construct("scripts that are generators", "", "yield n", "return a list or an array"),
-    Construct("class definitions inside a script", "", "class A:\n    pass\nreturn n", "define the class outside"),
+    Construct(
+        "class definitions that read names of the function around them, or have a `metaclass`",
+        "",
+        "class A:\n    def get(self):\n        return n\nreturn A().get()",
+        "define the class outside",
+    ),
     Construct(
         "writing a global", "", "global counter\ncounter = n\nreturn n", "return the value, or write into an array"
     ),

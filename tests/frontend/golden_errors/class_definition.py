@@ -1,11 +1,13 @@
-import numpy as np
-
 from tracejit import script
 
 
 @script
 def f(x):
     class Pair:
-        pass
+        def total(self):
+            return x
 
-    return x
+    return Pair().total()
+
+
+f(1.0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+import collections
+from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.arith import COMPARISONS
+from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.instances.objects import class_of, is_users
-from tracejit.frontend.values import FrontValue, Static, TupleValue, spread
+from tracejit.frontend.values import FrontValue, ListValue, Static, TupleValue, spread
 
 if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
     from tracejit.frontend.context import Context
     from tracejit.frontend.instances.objects import Objects
 
@@ -49,3 +52,27 @@ def require_tuples_key(ctx: Context, key: FrontValue, node: ast.AST) -> None:
     if cls is not None and issubclass(cls, tuple) and any(is_users(getattr(cls, n)) for n in ("__eq__", "__hash__")):
         text = f"a key is a {cls.__name__}, a NamedTuple with an __eq__ or a __hash__ of its own"
         ctx.refuse(node, text, "a tuple of what matters")
+
+
+_MAKE: Any = collections.namedtuple
+
+
+@handles(collections.namedtuple)
+def _namedtuple(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A class of tuples, made once for each call that is written."""
+
+    def known(value: FrontValue) -> Any:
+        if isinstance(value, ListValue | TupleValue):
+            return tuple(map(known, value.items))
+        return c.static(value, node, "what a namedtuple is made of")
+
+    given, named = [known(a) for a in args], {k: known(v) for k, v in kwargs.items()}
+    made: dict[str, type] = node.__dict__.setdefault("_tracejit_namedtuples", {})
+    key = repr((given, named))
+    if key not in made:
+        named.setdefault("module", c.ctx.frame.source.globals.get("__name__"))
+        try:
+            made[key] = _MAKE(*given, **named)
+        except (TypeError, ValueError) as error:
+            c.arith.mismatch(error, node)
+    return Static(made[key])

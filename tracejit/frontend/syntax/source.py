@@ -27,6 +27,7 @@ from typing import Any
 from tracejit.eager.traceable import is_public
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.instances.cells import rewritten
+from tracejit.frontend.instances.local_classes import with_classes
 from tracejit.frontend.syntax.patterns import Rewriter
 from tracejit.frontend.syntax.private_names import with_private_names
 from tracejit.frontend.syntax.trees import nodes_in
@@ -283,7 +284,13 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     place = getattr(fn, "__tracejit_place__", None)
     return FunctionSource(
-        rewritten(with_private_names(node, code)), filename, code.co_name, fn.__globals__, cells, fn, place=place
+        rewritten(with_classes(with_private_names(node, code))),
+        filename,
+        code.co_name,
+        fn.__globals__,
+        cells,
+        fn,
+        place=place,
     )
 
 
