@@ -52,6 +52,7 @@ fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine co
 	$(PY) -m tests.gradients.random_polynomials --count $$(($(PROGRAMS) / 20))
 	$(PY) -m tests.gradients.random_arrays --count $$(($(PROGRAMS) / 100))
 	$(PY) -m tests.gradients.random_training --count $$(($(PROGRAMS) / 20))
+	$(PY) -m tests.gradients.random_sums --count $$(($(PROGRAMS) / 20))
 	$(PY) -m pytest -q -n $(JOBS) --dist worksteal tests/programs --every-derivative
 
 fuzz-gpu: $(VENV)/.test ## compare PROGRAMS random programs on a GPU with NumPy

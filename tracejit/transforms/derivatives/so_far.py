@@ -14,6 +14,7 @@ from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.types import ListType
 from tracejit.ops.control import emit_gradient, gradient_parts
+from tracejit.transforms.dce import sliced
 from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.earlier_trips import repeated, slice_of
 from tracejit.transforms.derivatives.effects import without_effects
@@ -76,10 +77,11 @@ class _Repeat:
                 b.mapping.update(zip(needed, found, strict=True))
         ys, seeds, xs = gradient_parts(self.derivative)
         given = {k: v for k, v in self.derivative.attrs.items() if k != "more"}
-        found = emit_gradient(b, list(map(b.value, ys)), seeds, xs, given)
-        last = b.ops.pop()
-        assert last.results == found
-        return [*b.ops, Op(last.defn, last.operands, last.attrs, self.derivative.results, (), last.span)]
+        ys = list(map(b.value, ys))
+        made = sliced(b.ops, ys)
+        emit_gradient(b, ys, seeds, xs, given)
+        last = b.ops[-1]
+        return [*made, Op(last.defn, last.operands, last.attrs, self.derivative.results, (), last.span)]
 
     def needed(self) -> tuple[Collection[Op], dict[Op, list[Value]]]:
         """The ops to repeat, and what loops around must carry to where they are."""
