@@ -227,6 +227,28 @@ def test_python_integers_still_overflow() -> None:
     with pytest.raises(OverflowError):
         script(growing)(63)
 
+    def digits(n, factor):
+        number = 0
+        for _ in range(n):
+            number = 10 * number + 9
+        return number * 9 + factor if factor > 0 else 0
+
+    check(digits, 17, 1)
+    check(digits, 18, 0)
+    for n, factor in ((18, 9 * 10**18), (19, 0)):
+        with pytest.raises(OverflowError):
+            script(digits)(n, factor)
+
+    def product(x):
+        return x * 7 if x >= 0 else -1
+
+    largest = (2**63 - 1) // 7
+    for x in (0, 1, largest - 1, largest):
+        check(product, x)
+    for x in (largest + 1, 2**62, 2**63 - 1):
+        with pytest.raises(OverflowError):
+            script(product)(x)
+
     def sum_of(a, n):
         total = 0
         for i in range(n):

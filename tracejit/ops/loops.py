@@ -342,6 +342,18 @@ def checked(name: str) -> Callable[..., Any]:
     return emit
 
 
+def natural_checked_mul(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
+    """x * y of numbers that are not negative, which raises where it does not fit; one comparison tells of a constant."""
+    k = e.k
+    constants = [getattr(operand, "value", 0) for operand in (x, y)]
+    if max(constants) > 0:
+        number = y if constants[0] > 0 else x
+        _require(e, k.le(number, ((1 << 63) - 1) // max(constants)))
+    else:
+        _require(e, k.logical_not(k.mul_overflows(x, y)))
+    return k.mul(x, y)
+
+
 def checked_negation(name: str) -> Callable[..., Any]:
     """`neg` or `abs`, which only the least number has no result for."""
 

@@ -87,6 +87,17 @@ _checked(
     neutral=1,
     ranges=lambda r, x, y: r.product(x, y),
     unchecked="mul",
+    cheaper=lambda r, x, y: "natural_checked_mul" if r.is_natural(x, y) and (x.known or y.known) else "",
+)
+_checked(
+    "natural_checked_mul",
+    2,
+    lambda x, y: x * y,
+    loops.natural_checked_mul,
+    ((3, 4), (0, 7), (_HIGH, 1), (1 << 40, 1 << 20)),
+    "x * y of Python ints that are not negative.",
+    ranges=lambda r, x, y: r.product(x, y),
+    unchecked="mul",
 )
 _checked(
     "checked_neg",

@@ -202,9 +202,10 @@ class Analysis:
 
     def simpler(self, op: Op, fits: bool) -> str:
         """The op that gives the same here at less cost, if there is one."""
+        if fits and op.defn.unchecked:
+            return op.defn.unchecked
         cheaper = op.defn.cheaper if op.results[0].type == SIZE else None
-        found = cheaper(self.r, *op.operands) if cheaper is not None else ""
-        return found or (op.defn.unchecked if fits else "")
+        return "" if cheaper is None else cheaper(self.r, *op.operands)
 
     def fits(self, outcome: Linear | Between, low: int, high: int) -> bool:
         """Whether exact arithmetic gives what the machine's does."""
