@@ -343,7 +343,7 @@ def checked(name: str) -> Callable[..., Any]:
 
 
 def natural_checked_mul(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
-    """x * y of numbers that are not negative, which raises where it does not fit; one comparison tells of a constant."""
+    """x * y of numbers that are not negative, which raises where it does not fit; a constant needs a comparison."""
     k = e.k
     constants = [getattr(operand, "value", 0) for operand in (x, y)]
     if max(constants) > 0:

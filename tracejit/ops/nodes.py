@@ -366,6 +366,11 @@ def ordered(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
     return m.unordered(m.node("GatherElements", keys, places, axis=axis), x.dtype)
 
 
+def ranked(t: Translation, results: Sequence[Any], x: Handle, ranks: Handle) -> Handle:
+    """The elements of a vector at places of its order."""
+    return t.model.gather(ordered(t, results, x, axis=0), ranks)
+
+
 def insertion_place(t: Translation, results: Sequence[Any], x: Handle, values: Handle, *, side: str) -> Handle:
     """How many elements of the vector x come before each value; nan comes last."""
     m = t.model

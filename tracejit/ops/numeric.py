@@ -26,7 +26,7 @@ from tracejit.ops.functions import (
     require_some,
 )
 from tracejit.ops.products import agree, of_bools, with_sizes
-from tracejit.ops.sorting import line_of, searchsorted, sort
+from tracejit.ops.sorting import line_of, pair_at, searchsorted, sort
 from tracejit.ops.statistics import all_, max_, mean, min_, prod_, sum_
 
 LIBRARY = ("function", "numpy")
@@ -193,19 +193,26 @@ def _quantile(
     _require_fractions(b, q, outside)
     x = inexact(b, x)
     line, along, axes = line_of(b, x, axis)
-    ordered, c = sort(b, line, along), on(b)
-    require_some(b, b.shape(ordered)[along], "index -1 is out of bounds for axis 0 with size 0", kind="IndexError")
-    last = c.sub(b.shape(ordered)[along], 1)
+    c, size = on(b), b.shape(line)[along]
+    require_some(b, size, "index -1 is out of bounds for axis 0 with size 0", kind="IndexError")
+    last = c.sub(size, 1)
     given = array(b, q)
     fractions = b.cast(flat(b, given), dtype=b.dtype(x))
     place = c.mul(fractions, last if isinstance(last, int) else c.cast(last, dtype=b.dtype(x)))
     below = b.cast(b.floor(place), dtype=I64)
-    low, high = (b.gather(ordered, at, axis=along) for at in (below, c.minimum(c.add(below, 1), last)))
+    above = c.minimum(c.add(below, 1), last)
+    if b.rank(line) == 1:
+        low, high = pair_at(b, line, below, above)
+        end = b.select(b.any(b.isnan(line), axes=(0,)), math.nan, b.full(0, (), b.dtype(x)))
+    else:
+        ordered = sort(b, line, along)
+        low, high = (b.gather(ordered, at, axis=along) for at in (below, above))
+        end = part(b, ordered, along, last, 1)
     shape = b.shape(low)
     between = b.sub(place, b.cast(below, dtype=b.dtype(x)))
     between = b.broadcast(b.reshape(between, tuple(n if k == along else 1 for k, n in enumerate(shape))), shape)
     made = low + (high - low) * between
-    end = b.broadcast(part(b, ordered, along, last, 1), shape)
+    end = b.broadcast(end, shape)
     made = b.select(b.isnan(end), end, made)
     made = b.transpose(made, perm=(along, *(k for k in range(len(shape)) if k != along)))
     kept = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x)))

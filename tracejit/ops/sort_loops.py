@@ -24,7 +24,7 @@ Expr = Any
 
 #: Lines up to so long are ordered by counting.
 SHORT = 64
-_BYTE = 256
+BYTE = 256
 
 
 def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
@@ -33,7 +33,7 @@ def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
     if e.in_order:
         _in_lines(e, out, x, axis, descending, order=True)
     else:
-        _merge(e, out, x, axis, descending)
+        merge(e, out, x, axis, descending)
     return out
 
 
@@ -44,7 +44,7 @@ def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
         _in_lines(e, out, x, axis, descending, order=False)
         return out
     places = e.scratch(TensorType(I64, results[0].type.shape), "places")
-    _merge(e, places, x, axis, descending)
+    merge(e, places, x, axis, descending)
     with e.kernel(), e.loops(x.shape, parallel=True) as at:
         e.store(out, at, e.load(x, insert_axis(without_axis(at, axis), axis, e.load(places, at))))
     return out
@@ -52,7 +52,7 @@ def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
 
 def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, order: bool) -> None:
     """Places (`order`) or elements, line by line."""
-    line = _Line(e, x.type.dtype, x.shape[axis], descending, order)
+    line = Line(e, x.type.dtype, x.shape[axis], descending, order)
     if len(x.shape) == 1:
         with e.kernel():
             line.write(out, x, axis)
@@ -66,7 +66,7 @@ def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, 
             line.write(out, x, axis)
 
 
-class _Line:
+class Line:
     """The keys of a line, their places where they are wanted, and how often each byte occurs: two halves each, between
     which they move."""
 
@@ -82,7 +82,7 @@ class _Line:
         twice = e.k.mul(size, 2)
         self.keys = e.work(self.key_dtype, (twice,), "keys")
         self.places = e.work(I64, (twice,), "places") if order else None
-        self.counts = e.work(I64, (e.k.const(_BYTE * self.passes, I64),), "counts")
+        self.counts = e.work(I64, (e.k.const(BYTE * self.passes, I64),), "counts")
 
     def write(self, out: Array, x: Array, axis: int) -> None:
         """Write the elements of x, or their places, in order, one line after the other."""
@@ -184,13 +184,13 @@ class _Line:
         """Where the byte of a key that a pass looks at is counted."""
         k = self.e.k
         shifted = k.lsr(key, k.cast(k.mul(turn, 8), self.key_dtype))
-        return k.let(k.add(k.cast(k.bitand(shifted, _BYTE - 1), I64), k.mul(turn, _BYTE)), "byte")
+        return k.let(k.add(k.cast(k.bitand(shifted, BYTE - 1), I64), k.mul(turn, BYTE)), "byte")
 
     def move(self, turn: Expr, start: Expr, other: Expr) -> None:
         """The elements from `start` on go behind `other`, in the order of a byte."""
         e, k = self.e, self.e.k
-        with e.fold(k.const(_BYTE, I64), k.const(0, I64)) as total:
-            at = k.let(k.add(k.mul(turn, _BYTE), total.index), "at")
+        with e.fold(k.const(BYTE, I64), k.const(0, I64)) as total:
+            at = k.let(k.add(k.mul(turn, BYTE), total.index), "at")
             count = e.load(self.counts, (at,))
             e.store(self.counts, (at,), total.carried[0])
             total.following = [k.add(total.carried[0], count)]
@@ -206,7 +206,7 @@ class _Line:
             e.store(self.keys, (target,), key)
 
 
-def _merge(e: Emitter, out: Array, x: Array, axis: int, descending: bool) -> None:
+def merge(e: Emitter, out: Array, x: Array, axis: int, descending: bool) -> None:
     """Merge sort of places, bottom up: in each pass every place finds its rank in the run beside its own by binary
     search, so that all elements of a pass are independent."""
     moved = e.scratch(out.type, "moved")

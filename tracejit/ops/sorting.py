@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample, Update
 from tracejit.ir.types import F64, I64, TensorType, Type
-from tracejit.ops import coerce, nodes, sort_loops
+from tracejit.ops import coerce, nodes, rank_loops, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import (
@@ -111,6 +113,39 @@ op(
 )
 
 
+def _ranked_infer(x: Value, ranks: Value) -> tuple[Type, ...]:
+    require_dtype(x, ORDERED, "ranked")
+    source, places = tensor_type(x, "ranked"), tensor_type(ranks, "ranked")
+    if source.rank != 1 or places.rank != 1 or places.dtype != I64:
+        raise ShapeMismatch(f"ranked takes a vector and a vector of i64, got {source} and {places}")
+    return (TensorType(source.dtype, places.shape),)
+
+
+def _ranked_vjp(b: Any, g: Any, x: Any, ranks: Any, out: Any) -> tuple[Any, ...]:
+    places = b.gather(b.argsort(x, axis=0), ranks, axis=0)
+    return Update(lambda running: b.scatter_add(running, places, g, axis=0)), None
+
+
+def _ranked_samples(rng: Any) -> list[Sample]:
+    cases = ((9, "float64"), (200, "float64"), (100, "float32"), (70, "int8"), (65, "uint64"), (300, "int64"))
+    return [
+        Sample((draw(rng, -50, 50, (n,), dtype), np.array([0, n // 2, n // 2 + 1, n // 4, n - 1], np.int64)))
+        for n, dtype in cases
+    ]
+
+
+op(
+    "ranked",
+    ("x", "ranks"),
+    doc="The elements of a vector at places of its order, which are in range; nan counts as largest.",
+    infer=_ranked_infer,
+    eager=lambda xp, x, ranks: xp.sort(x)[ranks],
+    vjp=_ranked_vjp,
+    lower=Opaque(rank_loops.ranked, strided=True, nodes=nodes.ranked),
+    samples=_ranked_samples,
+)
+
+
 @function()
 def argsort_(b: Any, x: Operand, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Any:
     """The places along an axis (of the flattened array with None) in the order of their elements."""
@@ -176,14 +211,31 @@ def line_of(b: Any, x: Any, axis: Axis) -> tuple[Any, int, tuple[int, ...]]:
     return b.reshape(b.transpose(x, perm=rest + axes), (*sizes, count_of(b, x, axes))), len(rest), axes
 
 
+def pair_at(b: Any, line: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """The elements of a vector at two vectors of places of its order; `high` follows `low` or is the same."""
+    count = b.shape(low)[0]
+    ranks = joined(b, (b.reshape(low, (count, 1)), b.reshape(high, (count, 1))), 1)
+    found = b.reshape(b.ranked(line, flat(b, ranks)), (count, 2))
+    first, second = (b.reshape(part(b, found, 1, k, 1), (count,)) for k in (0, 1))
+    return first, second
+
+
 @function()
 def median(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The middle element along an axis, or the mean of the middle two; nan where there are none."""
     x = inexact(b, x)
     line, along, axes = line_of(b, x, axis)
-    ordered, c = sort(b, line, along), on(b)
-    size = b.shape(ordered)[along]
+    c, size = on(b), b.shape(line)[along]
     end = c.sub(size, 1)
+    if b.rank(line) == 1:
+        some = line
+        if not is_positive(b, size):
+            some, end = joined(b, (line, b.full(math.nan, (1,), b.dtype(x))), 0), c.maximum(end, 0)
+        low, high = pair_at(b, some, *(b.full(c.floordiv(k, 2), (1,), I64) for k in (end, size)))
+        found = b.sum((low + high) * 0.5, axes=(0,))
+        middle = b.select(b.any(b.isnan(line), axes=(0,)), math.nan, found)
+        return keep_axes(b, x, middle, axes) if keepdims else middle
+    ordered = sort(b, line, along)
     if not is_positive(b, size):
         one = tuple(1 if k == along else n for k, n in enumerate(b.shape(ordered)))
         ordered, end = joined(b, (ordered, b.full(math.nan, one, b.dtype(x))), along), c.maximum(end, 0)
