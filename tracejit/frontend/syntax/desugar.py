@@ -10,9 +10,12 @@ the graph.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tracejit.frontend.syntax.trees import nodes_in
 
 RETURN_FLAG = "$returned"
 RETURN_VALUE = "$value"
@@ -229,6 +232,8 @@ class _Desugar:
                     out.append(
                         Branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement)
                     )
+                case ast.Expr() if (chosen := _retaining(statement)) is not None:
+                    out.extend(self.block([chosen]))
                 case ast.For():
                     out.extend(self.for_loop(statement))
                 case ast.While():
@@ -367,6 +372,41 @@ def _chosen(statement: ast.Return) -> ast.If | None:
     for made in (body, orelse):
         ast.copy_location(made, made if hasattr(made, "lineno") else statement.value)
     return ast.copy_location(ast.If(test, returns[:1], returns[1:]), statement.value)  # type: ignore[list-item]
+
+
+def _retaining(statement: ast.Expr) -> ast.If | None:
+    """`y.backward(retain_graph=test)` as two statements, of which each knows whether it retains."""
+    match statement.value:
+        case ast.Call(ast.Attribute(_, "backward"), args, keywords) as call:
+            tests = [k.value for k in keywords if k.arg == "retain_graph" and not isinstance(k.value, ast.Constant)]
+        case _:
+            return None
+    is_simple = all(isinstance(x, _SIMPLE) or _is_length(x) for test in tests for x in nodes_in(test))
+    if (
+        len(tests) != 1
+        or len(keywords) != 1
+        or not is_simple
+        or any(isinstance(x, ast.NamedExpr) for x in nodes_in(call))
+    ):
+        return None
+    sides: list[ast.stmt] = []
+    for flag in (True, False):
+        known = ast.copy_location(ast.Constant(flag), tests[0])
+        keyword = ast.copy_location(ast.keyword("retain_graph", known), keywords[0])
+        made = ast.Call(copy.deepcopy(call.func), copy.deepcopy(args), [keyword])
+        sides.append(ast.copy_location(ast.Expr(ast.copy_location(made, call)), statement))
+    return ast.copy_location(ast.If(tests[0], sides[:1], sides[1:]), statement)
+
+
+#: What a test is made of that may be asked before what stands in front of it.
+_SIMPLE = (
+    *(ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Attribute),
+    *(ast.cmpop, ast.boolop, ast.unaryop, ast.operator),
+)
+
+
+def _is_length(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
 
 
 def and_or(node: ast.BoolOp) -> tuple[ast.expr, ast.expr, ast.expr] | None:

@@ -36,6 +36,10 @@ from tracejit.transforms.derivatives.vjp import is_renaming
 _DETACH = REGISTRY["detach"]
 
 
+#: How many ops, times derivatives, a program may have with those of paths that raise: each looks at all ops.
+_MOST = 100_000
+
+
 @record(eq=False)
 class _Step:
     """Op number `at` of a block; `side`: the block of it that the next step is in."""
@@ -102,10 +106,11 @@ def _behind(path: Sequence[_Step], depth: int, tried: set[Op]) -> Block | None:
         made = Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
         block = with_ops(step.block, (*step.block.ops[: step.at], made, *step.block.ops[step.at + 1 :]))
     try:
-        with_repeats(block)
+        whole = with_repeats(block)
     except NotDifferentiable:
         return None
-    return block
+    ops = [*walk(whole)]
+    return block if len(ops) * sum(op.name == "gradient" for op in ops) <= _MOST else None
 
 
 @record
