@@ -231,6 +231,8 @@ class Calls:
                 self.objects.set_attribute(base, name, value, node)
             case SharedVariant():
                 variants.each(self, base, lambda o: self.set_attribute(o, name, value, node) or Static(None), node)
+            case Static(type() as owner) if self.statics.can_be_set(owner, name):
+                self.statics.set_attribute(owner, name, value, node)
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
                 self.objects.set_outer(owner, name, value, node)
             case ArrayView() if attributes.set_attribute(self, base, name, value, node):

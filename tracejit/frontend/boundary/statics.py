@@ -41,6 +41,7 @@ from tracejit.frontend.boundary.signature import (
 from tracejit.frontend.containers import tables
 from tracejit.frontend.context import Context
 from tracejit.frontend.instances.heap import Contents
+from tracejit.frontend.instances.local_classes import MADE
 from tracejit.frontend.kinds import NumberKind, TupleKind
 from tracejit.frontend.restarts import AttributeVaries, FoundLate
 from tracejit.frontend.tensors.devices import require_outer
@@ -234,6 +235,7 @@ class Statics:
 
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object."""
+        owner = (self.varying_of(owner, name) if isinstance(owner, type) else None) or owner
         known = self.outer.get(id(owner))
         if known is not None and name in known.fields:
             return known.fields[name]
@@ -273,7 +275,7 @@ class Statics:
         if home is None:
             return MISSING
         found, held = vars(home)[name], getattr(cls, name, MISSING)
-        if _is_fixed_class(home):
+        if _is_fixed_class(home) or self.varies(home, name):
             return found
         access = constant_access(cls).step("attribute", name)
         if instance is not None and isinstance(found, types.FunctionType):
@@ -283,6 +285,15 @@ class Statics:
         elif held is not MISSING and held is getattr(cls, name):
             self.rely(held, access)
         return found
+
+    def varies(self, cls: type, name: str) -> bool:
+        """Whether a class has a number of this name that the script sets."""
+        return constant_access(cls).step("attribute", name) in self.known.varying
+
+    def varying_of(self, cls: type, name: str) -> type | None:
+        """The class in which a number that the script sets stands, of those that one looks through; None for others."""
+        home = next((base for base in cls.__mro__ if name in vars(base)), None)
+        return home if home is not None and self.varies(home, name) else None
 
     def getter(self, owner: Any, name: str) -> types.FunctionType | None:
         """The function of a property of a compile-time object; None where the name is no property."""
@@ -357,6 +368,11 @@ class Statics:
         text = f"cannot import name {name!r} from {module.__name__!r}"
         self.missing(constant_access(module).step("attribute", name), "ImportError", text)
 
+    def can_be_set(self, cls: type, name: str) -> bool:
+        """Whether a script may set an attribute of a class: a number that stands there."""
+        is_lasting = type(cls) is type and not _is_fixed_class(cls) and cls not in MADE
+        return is_lasting and is_number(vars(cls).get(name))
+
     def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
         """`owner.name = value` for an object from outside."""
         if any(owner is made for made in self.constants):
@@ -371,7 +387,7 @@ class Statics:
         if name not in known.fields:
             found = MISSING if self.is_made(owner, name) else getattr(owner, name, MISSING)
             if is_number(found) and access not in self.known.varying:
-                if access in self.guards:  # it was read, and compiled in
+                if access in self.guards or isinstance(owner, type):  # it was read, and compiled in
                     raise AttributeVaries(access)
                 self.known.varying.add(access)
             if found is not MISSING:

@@ -32,4 +32,7 @@ def take(ctx: Context, o: Mutable, parts: Iterable[object]) -> None:
 def of_instance(c: Calls, cls: type) -> dict[str, FrontValue]:
     """The attributes that an instance has before its `__init__`."""
     names = c.ctx.pools_known.from_classes.get(cls, ())
+    for name in (n for n in names if c.statics.varying_of(cls, n) is not None):
+        reason = f"{name!r} is set in {cls.__name__}, and in some of its instances"
+        c.ctx.refuse(c.ctx.frame.source.node, reason, "two names")
     return {n: Static(c.objects.find(cls, n)) for n in sorted(names)}

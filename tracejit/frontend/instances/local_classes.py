@@ -10,6 +10,7 @@ import ast
 import builtins
 import inspect
 import types
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ from tracejit.frontend.syntax.trees import nodes_in
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.values import FrontValue
+
+#: The classes that were made here: each call of plain Python makes others.
+MADE: weakref.WeakSet[type] = weakref.WeakSet()
 
 _REPLACED = "_tracejit_classes"
 #: What decorates classes while compiling, and what values of class attributes may be.
@@ -95,6 +99,7 @@ class _Definition:
         targets = (t for s in self.node.body for t in _targets(s) if isinstance(t, ast.Name))
         if any(isinstance(vars(made).get(t.id), shared) for t in targets if not t.id.startswith("__")):
             self.refuse(c, node, "has an attribute that all its instances would change")
+        MADE.add(made)
         return made
 
     def decorator(self, c: Calls, decorator: ast.expr, node: ast.AST) -> Any:

@@ -268,6 +268,8 @@ class Objects:
 
     def member(self, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
         """An attribute that the class has."""
+        if self.c.statics.varying_of(cls, name) is not None:
+            return self.c.statics.attribute(cls, name, node)
         member = self.c.statics.member(cls, name, self.c.statics.lacking(receiver, name))
         return self.bound(member, receiver, cls, name, node)
 
@@ -537,8 +539,7 @@ class Objects:
         return Static(True)
 
     def says_truth(self, value: FrontValue) -> bool:
-        """Whether the class of an object from outside, or of a NamedTuple, says what it is as a condition; of text made
-        at run time."""
+        """Whether a class says what an object from outside, a NamedTuple or text made at run time is as a condition."""
         cls = class_of(value)
         says = cls is not None and any(is_users(self.find(cls, n)) for n in ("__bool__", "__len__"))
         return says or isinstance(value, MessageValue)
