@@ -27,7 +27,7 @@ def test_both_ways_give_the_same_bits(a: float, b: float, n: int, monkeypatch: p
     x = np.linspace(-1, 1, 5)
     efforts: list[str] = []
     inner = llvm._effort
-    monkeypatch.setattr(llvm, "_effort", lambda program, text: efforts.append(inner(program, text)) or efforts[-1])
+    monkeypatch.setattr(llvm, "_effort", lambda *args: efforts.append(inner(*args)) or efforts[-1])
     found = []
     monkeypatch.setattr(llvm, "SHORT_ENTRY", -1)
     for is_heavy in (lambda stmt: False, llvm.is_heavy):

@@ -132,6 +132,8 @@ class Compiled:
 
         if "native" in self.__dict__ or self.device == "cuda" or not config.get("baseline"):
             return None
+        if config.logs("llvm") or config.logs("asm"):  # what is asked for is shown when it is made
+            return None
         with compiling(lambda: _place(self.graph)):
             return compile_baseline(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
 

@@ -72,13 +72,15 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     prefix = re.sub(r"[^A-Za-z0-9_.]", "_", program.name)
     outlined = count()
     compute = Texts(options, program.fastmath, kernels, prefix, outlined)
+    care: Effort = "careful"  #: for short modules, but beside long ones the machine that is there for those
     for kernel in program.kernels:
         print_kernel(compute, kernel)
         if sum(text.count("\n") for text in compute.functions) >= MODULE_LINES:
-            yield Module(_module(compute, inline=True), "plain")
+            care = "plain"
+            yield Module(_module(compute, inline=True), care)
             compute = Texts(options, program.fastmath, kernels, prefix, outlined)
     if compute.functions:
-        yield Module(_module(compute, inline=True), "careful")
+        yield Module(_module(compute, inline=True), care)
     entry = Texts(options, program.fastmath, kernels, prefix, outlined)
     entry.scalar = options.for_scalar_code(masks=stores_narrow_under_masks(program))
     text = EntryPrinter(entry, program).print_entry()
@@ -86,15 +88,15 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     entry.functions.append(text)
     passes = gains_by_passes(program) and not options.budget
     whole = _module(entry, inline=passes)
-    yield Module(whole, "full" if passes else "baseline" if options.budget else _effort(program, whole))
+    yield Module(whole, "full" if passes else "baseline" if options.budget else _effort(program, whole, care))
 
 
-def _effort(program: Program, text: str) -> Effort:
-    """How an entry that gains nothing by the optimiser is compiled."""
+def _effort(program: Program, text: str, care: Effort) -> Effort:
+    """How an entry that gains nothing by the optimiser is compiled; `care`: good code of this program."""
     lines = text.count("\n")
     is_short = not loops(program) and lines <= SHORT_ENTRY
     may_compute = lines > LONG_ENTRY or any(map(is_heavy, host_code(program)))
-    return "careful" if is_short or not is_quick(text, may_compute=may_compute) else "quick"
+    return care if is_short or not is_quick(text, may_compute=may_compute) else "quick"
 
 
 def loops(program: Program) -> bool:
