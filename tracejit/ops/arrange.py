@@ -433,6 +433,8 @@ def diagonal_or_matrix(b: Any, x: Operand, k: Size = 0) -> Any:
 def diff(b: Any, x: Operand, n: int = 1, axis: int = -1, prepend: Operand = None, append: Operand = None) -> Any:
     """Differences of neighbours along an axis, taken n times; `prepend` and `append` stand beside x (a number fills the
     other axes)."""
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
     x = array(b, x)
     axis = one_axis(axis, b.rank(x))
     if prepend is not None or append is not None:

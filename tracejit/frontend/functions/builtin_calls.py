@@ -38,7 +38,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.frontend.written.whole import power_modulo, round_digits
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, C128, F64, I64
+from tracejit.ir.types import BOOL, C128, F64, I64, promote
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -242,9 +242,12 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         if args[0].lengths[:1] == (0,):
             return start
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
-        if args[0].dtype.is_integer and is_python_number(start) and python_kind(start) in "bi":
-            # Python adds the items one by one, in their dtype
-            made = c.arith.typed("cast", node, made, dtype=args[0].dtype)
+        if args[0].dtype.is_integer and (not is_python_number(start) or python_kind(start) in "bi"):
+            # Python adds the items one by one, in their dtype, or in what it makes with that of the start
+            dtype = args[0].dtype
+            if isinstance(start, ArrayView | Number) and not is_python_number(start):
+                dtype = promote(dtype, start.dtype)
+            made = c.arith.typed("cast", node, made, dtype=dtype) if dtype.is_integer else made
         return (
             made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
         )

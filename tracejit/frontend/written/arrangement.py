@@ -386,6 +386,8 @@ def indices(dimensions: Any, dtype: Any = int, sparse: Any = False) -> Any:
 @written(np.meshgrid)
 def meshgrid(*xi: Any, copy: Any = True, sparse: Any = False, indexing: Any = "xy") -> Any:
     """Coordinate arrays of the grid of vectors."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
     rank = len(xi)
     swapped = indexing == "xy" and rank > 1
     order = [1 - k if swapped and k < 2 else k for k in each(rank)]

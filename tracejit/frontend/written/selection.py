@@ -417,6 +417,8 @@ def ix_(*args: Any) -> Any:
 def _places(x: Any) -> Any:
     """Places given as such or by a mask."""
     places = np.asarray(x)
+    if places.ndim != 1:
+        raise ValueError("Cross index must be 1 dimensional")
     return np.flatnonzero(places) if places.dtype == np.bool_ else places
 
 
