@@ -28,6 +28,8 @@ EXPRESSIONS: dict[str, list[str]] = {
         "x.tile(2)",
         "tj.tile(x, (2, 1))",
         "x.repeat_interleave(2, dim=1)",
+        "x.repeat_interleave(tj.tensor([0, 2, 1, 1]), 0)",
+        "tj.repeat_interleave(x, tj.tensor([3, 0, 1, 1, 2, 0]), dim=1)",
     ],
     "flipping and diagonals": [
         "x.flip(0)",
@@ -605,3 +607,10 @@ def test_numbers_inside_containers_are_compiled_in() -> None:
     for axis in (0, 1, 0):
         assert_same(total(x, {"axis": (axis,)}), x.sum(axis))
     assert total.compiles == 2
+
+
+@pytest.mark.parametrize("program", [lambda x: x.clamp(), lambda x: x.repeat_interleave(-1)])
+def test_what_eager_calls_refuse_is_an_error(program) -> None:
+    for fn in (program, tj.script(program)):
+        with pytest.raises((TypeError, ValueError), match="bound|negative"):
+            fn(tj.tensor([1.0, 2.0]))

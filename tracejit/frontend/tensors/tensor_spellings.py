@@ -7,6 +7,8 @@ import dataclasses
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tracejit.eager.spellings import SPLITS, TYPES, dtype_of_maker, ends_of_parts, type_name
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.derivatives.made_leaves import as_asked
@@ -59,6 +61,12 @@ for _name in SPLITS:
         return _parts(c, a, x, min(axis, x.rank - 1))
 
     PYTORCH.add(_name)
+
+
+@define("repeat_interleave", "x repeats axis=None")
+def _repeat_interleave(c: Calls, a: Arguments) -> FrontValue:
+    """Each element as often as one number says, or a list of them."""
+    return c.call_object(np.repeat, [a["x"], a["repeats"], a["axis"]], {}, a.node)
 
 
 @define("split_with_sizes", "x split_sizes axis=0")

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import each, extended, refuse, written
+from tracejit.frontend.written import Library, each, extended, refuse, written
 from tracejit.frontend.written.arrangement import across
 from tracejit.frontend.written.reductions import stored
+
+is_tensor = Library("is_tensor")
 
 
 @written(np.choose, methods="choose")
@@ -125,6 +127,8 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     """The elements, those outside two bounds replaced by these."""
     low, high = min if a_min is None else a_min, max if a_max is None else a_max
     if low is None and high is None:
+        if is_tensor(a):
+            raise TypeError("clamp needs a lower bound, an upper bound or both")
         if np.asarray(a).dtype.kind == "b":
             raise TypeError("ufunc 'positive' has no loop for bools")
         return np.positive(a, out=out)
