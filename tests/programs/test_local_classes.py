@@ -171,6 +171,105 @@ def local_iter(n):
     return list(r), len(r), r[2], 1 in r, [x + y for x, y in zip(r, r)]
 
 
+@case((1.0, 2.0), (0.0, -1.0))
+def own_name(a, b):
+    class Vec:
+        def __init__(self, x, y):
+            self.x, self.y = x, y
+
+        def __add__(self, o):
+            return Vec(self.x + o.x, self.y + o.y)
+
+        def __mul__(self, k):
+            return Vec(self.x * k, self.y * k)
+
+        @classmethod
+        def unit(cls):
+            return cls(1.0, 0.0)
+
+        @staticmethod
+        def zero():
+            return Vec(0.0, 0.0)
+
+        def __eq__(self, o):
+            return isinstance(o, Vec) and self.x == o.x
+
+    v = Vec(a, b) + Vec.unit() * 3 + Vec.zero()
+    return v.x, v.y, v == Vec(a + 3, 0)
+
+
+@case((3,), (0,))
+def two_classes(n):
+    class Node:
+        def __init__(self, v, nxt):
+            self.v, self.nxt = v, nxt
+
+    class Stack:
+        def __init__(self):
+            self.top, self.n = None, 0
+
+        def push(self, v):
+            self.top = Node(v, self.top)
+            self.n += 1
+
+        def pop(self):
+            v = self.top.v
+            self.top = self.top.nxt
+            self.n -= 1
+            return v
+
+    s = Stack()
+    for i in range(n):
+        s.push(i * i)
+    out = []
+    while s.n:
+        out.append(s.pop())
+    return out
+
+
+@case((3,))
+def derived(n):
+    class Base:
+        def who(self):
+            return "base"
+
+        def hello(self):
+            return "hello " + self.who()
+
+    class Derived(Base):
+        def who(self):
+            return "derived/" + Base.who(self)
+
+    return Derived().hello(), isinstance(Derived(), Base)
+
+
+@case((4,), (1,))
+def tree_local(n):
+    class Tree:
+        def __init__(self, k):
+            self.k = k
+            self.l = self.r = None
+
+        def add(self, k):
+            if k < self.k:
+                if self.l is None:
+                    self.l = Tree(k)
+                else:
+                    self.l.add(k)
+            elif self.r is None:
+                self.r = Tree(k)
+            else:
+                self.r.add(k)
+
+        def size(self):
+            return 1 + (self.l.size() if self.l else 0) + (self.r.size() if self.r else 0)
+
+    t = Tree(5)
+    for i in range(n):
+        t.add((i * 7) % 11)
+    return t.size()
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_local_classes(fn, calls):
     run(fn, calls)
@@ -185,6 +284,19 @@ def reads_a_name(n):
             return n
 
     return P().get()
+
+
+def bound_twice(n):
+    class P:
+        def made(self):
+            return P()
+
+    p = P()
+
+    class P:  # noqa: F811
+        pass
+
+    return p.made()
 
 
 def shares_a_list(n):
@@ -217,6 +329,7 @@ def does_more(n):
     ("fn", "why"),
     [
         (reads_a_name, "reads names of the function"),
+        (bound_twice, "reads names of the function"),
         (shares_a_list, "all its instances would change"),
         (reads_a_list, "reads 'DEFAULTS'"),
         (does_more, "does more than to define"),

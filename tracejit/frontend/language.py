@@ -216,7 +216,7 @@ REFUSED = (
     Construct("`try ... except*`", "", "try:\n    n += 1\nexcept* ValueError:\n    n = 0\nreturn n", "a condition"),
     Construct("scripts that are generators", "", "yield n", "return a list or an array"),
     Construct(
-        "class definitions that read names of the function around them, or have a `metaclass`",
+        "class definitions that read names of the function around them, but of its classes, or have a `metaclass`",
         "",
         "class A:\n    def get(self):\n        return n\nreturn A().get()",
         "define the class outside",

@@ -72,8 +72,9 @@ class _Definition:
 
         function = c.ctx.frame.source.function
         code = _code_of(function.__code__, self.node)
-        if code is None or code.co_freevars:
-            return self.refuse(c, node, "reads names of the function around it")
+        cells = None if code is None else self.cells(c, code)
+        if code is None or cells is None:
+            return self.refuse(c, node, "reads names of the function around it (but of classes)")
         for s in self.node.body:
             if not _only_defines(s):
                 self.refuse(c, node, "does more than to define methods, fields and constants")
@@ -82,13 +83,37 @@ class _Definition:
             if not isinstance(function.__globals__[name], _CONSTANTS):
                 self.refuse(c, node, f"reads {name!r} while it is defined")
         bases = tuple(c.static(a, node, "a base class") for a in args)
-        key = (function.__code__, id(function.__globals__), *bases)
+        known = [cell.cell_contents for name, cell in cells.items() if name != self.node.name]
+        key = (function.__code__, id(function.__globals__), *bases, *known)
         if key not in self.made:
-            self.made[key] = self.make(c, code, bases, node)
+            self.made[key] = made = self.make(c, code, bases, tuple(cells.values()), node)
+            if self.node.name in cells:
+                cells[self.node.name].cell_contents = made
         return Static(self.made[key])
 
-    def make(self, c: Calls, code: types.CodeType, bases: tuple[Any, ...], node: ast.AST) -> type:
-        body = types.FunctionType(code, c.ctx.frame.source.function.__globals__)
+    def cells(self, c: Calls, code: types.CodeType) -> dict[str, types.CellType] | None:
+        """What holds the classes of the function that its methods name, which are bound once; its own is not there yet.
+        None where they name something else."""
+        from tracejit.frontend.values import Static
+
+        found: dict[str, types.CellType] = {}
+        names = [
+            n.id
+            for n in nodes_in(c.ctx.frame.source.node)
+            if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
+        ]
+        for name in code.co_freevars:
+            value = c.ctx.frame.env.get(name)
+            is_class = isinstance(value, Static) and isinstance(value.value, type)
+            if names.count(name) != 1 or not (is_class or name == self.node.name):
+                return None
+            found[name] = types.CellType(value.value) if name != self.node.name else types.CellType()  # type: ignore[union-attr]
+        return found
+
+    def make(
+        self, c: Calls, code: types.CodeType, bases: tuple[Any, ...], cells: tuple[types.CellType, ...], node: ast.AST
+    ) -> type:
+        body = types.FunctionType(code, c.ctx.frame.source.function.__globals__, closure=cells)
         try:
             made = builtins.__build_class__(body, self.node.name, *bases)
             for decorator in reversed(self.node.decorator_list):
