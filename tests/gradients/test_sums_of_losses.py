@@ -297,9 +297,22 @@ def in_a_branch(w, u, x):
             c = c * c[i]
 
 
+def by_weights_that_grow(w, u, x):
+    losses, weights = [], [1.0]
+    for i in range(len(x)):
+        losses.append((tj.sin(w * x[i]) * u).sum() * weights[i])
+        weights.append(x[i, 0].item())
+    weights.pop()
+    for i in range(len(x)):
+        c = weights.pop()
+        (losses.pop() * c).backward()
+        assert i < 3
+
+
 @pytest.mark.parametrize(
     "fn",
     [
+        by_weights_that_grow,
         with_too_few_weights,
         more_than_there_are,
         some_twice,
@@ -314,7 +327,8 @@ def test_what_was_added_before_an_error_is_there(fn: Callable[..., Any]) -> None
     found = []
     for called in (fn, script(fn)):
         w, u = leaves()
-        with pytest.raises((IndexError, ValueError, RuntimeError, AssertionError)) as raised:
+        errors = (IndexError, ValueError, RuntimeError, AssertionError)
+        with config.override(verify=True), pytest.raises(errors) as raised:
             called(w, u, rows(5))
         found.append([w.grad.numpy(), u.grad.numpy(), type(raised.value)])
     (*grads, kind), (*others, other) = found

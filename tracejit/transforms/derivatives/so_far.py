@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Rebuilder
-from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.core import Block, Op, Value, all_reads, walk
 from tracejit.ir.types import ListType
 from tracejit.ops.control import emit_gradient, gradient_parts
 from tracejit.transforms.dce import sliced
@@ -55,6 +55,9 @@ class _Repeat:
         whole = [*self.levels[0], *(op for _, op in around[:1])]
         self.active = varied(root.ops, self.xs) & useful(whole, ys)
         self.makers = {r: op for ops in self.levels for op in ops for r in op.results}
+        #: Lists that are no more what they were, for something has taken them over.
+        self.gone = {v for ops in self.levels for op in ops for v in taken_apart(op)}
+        self.gone |= {v for _, op in around if op.name == "loop" for v in op.operands if isinstance(v.type, ListType)}
         self.loops = {p: op for _, op in around if op.name == "loop" for p in op.block("body").params[1:]}
 
     def emit(self) -> list[Op]:
@@ -100,12 +103,14 @@ class _Repeat:
                     loop = self.loops[value]
                     carried[loop].append(value)
                     first = dict(zip(loop.block("body").params[1:], loop.operands[2:], strict=True))
-                    inits = [first[p] for p in slice_of(self.derivative, loop, carried[loop])[0]]
+                    params, ops = slice_of(self.derivative, loop, carried[loop])
+                    inits = [first[p] for p in params]
                     needed += [v for v in inits if isinstance(v.type, ListType)]
+                    needed += [v for op in ops for v in all_reads(op) if v in self.gone]
                     waiting += [self.makers[v] for v in inits if v in self.active and v in self.makers]
             while waiting:
                 op = waiting.pop()
                 if op not in making:
                     making.add(op)
-                    needed += taken_apart(op)
+                    needed += [*taken_apart(op), *(v for v in all_reads(op) if v in self.gone)]
         return making, carried

@@ -82,8 +82,10 @@ class _Items:
 
     def marked(self, b: Builder, lst: Value, indices: list[Value] | None, rows: Rows) -> Value | None:
         """The row of a list of which more items are spent now."""
+        if indices is None:  # the list may have been taken apart meanwhile
+            return None
         made = rows[lst] if lst in rows else self.row(b, lst)
-        if indices is None or made is None:
+        if made is None:
             return None
         for index in indices:
             made = b.emit("list_set", (made, index, b.constant(True, _FLAG)), names=("spent",))[0]
