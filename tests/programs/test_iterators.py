@@ -337,6 +337,13 @@ def hashes(n: int) -> Any:
     )
 
 
+@case(({"a": 1, "b": 2}, 3))
+def views_of_dicts(d, n):
+    items, keys, values_of = iter(d.items()), iter(d.keys()), iter(d.values())
+    k, v = next(items)
+    return k, v + n, next(keys), next(values_of), next(iter(d)), list(items)
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -211,6 +211,59 @@ def found_in_a_loop(text):
     return text[1:]
 
 
+class Scanner:
+    def __init__(self, text, begun):
+        self.text, self.at, self.word = text, 0, begun
+
+    def step(self):
+        while self.at < len(self.text):
+            letter = self.text[self.at]
+            self.at += 1
+            if letter == " ":
+                if self.word:
+                    found = self.word
+                    self.word = ""
+                    return found
+            else:
+                self.word += letter
+        raise StopIteration
+
+
+@case(("ab  cd e ", 3), (" x ", 0), ("", 1))
+def attributes_of_text_in_loops(text, n):
+    scanner, found = Scanner(text, ""), []
+    try:
+        while True:
+            found.append(scanner.step().upper())
+    except StopIteration:
+        pass
+    begun, first = Scanner(text, f"<{n}>"), f"no {n}"
+    try:
+        first = begun.step()
+    except StopIteration:
+        first += "!"
+    for letter in text:
+        begun.word = "q" if letter == " " else begun.word + letter
+    return found, first, begun.word
+
+
+def words(text):
+    word = ""
+    for letter in text:
+        if letter == " ":
+            yield word
+            word = ""
+        else:
+            word += letter
+
+
+@case(("ab  cd e ",), (" x ",), ("",))
+def generators_of_text(text):
+    made = words(text)
+    first = next(made, "none")
+    return first, [w for w in made], next(made, "end")
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_texts_made_at_run_time(fn, calls):
     run(fn, calls)

@@ -29,6 +29,7 @@ from tracejit.frontend.values import (
     BoundFunction,
     Closure,
     DictValue,
+    DictView,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -61,6 +62,8 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     if isinstance(own, ObjectValue | GeneratorValue):
         return own
     items = args[0] if own is None else own
+    if isinstance(items, DictView):
+        items = TupleValue(items.items)
     if not isinstance(items, ArrayView | ListValue | TupleValue):
         items = dataclasses.replace(c.expressions.iterable(items, node), once=None)
         if items.static is not None:

@@ -278,8 +278,11 @@ def that_meet(join: Join, a: FrontValue | None, b: FrontValue | None) -> tuple[F
 def before_loop(loop: LoopLowering, path: Path, value: FrontValue) -> FrontValue:
     """A text that a loop's iterations put in the memory lies there before."""
     at = loop.outside(lambda: number(loop.arith.objects.c, value, loop.node))
-    for lst in lists_of(loop.ctx):
-        loop.ctx.storage.bases.update({c: loop.entry_storage.bases[c] for c in lst.storages})
+    for c in (c for lst in lists_of(loop.ctx) for c in lst.storages):
+        if c in loop.base_carry:  # attributes of objects come after what the loop hands on
+            loop.base_carry[c].init = loop.entry_storage.bases[c]
+        else:
+            loop.ctx.storage.bases[c] = loop.entry_storage.bases[c]
     return at_number(loop.ctx, at, loop.plan.kept_texts[path] or is_open(value))
 
 
