@@ -410,7 +410,22 @@ def what_is_left_of_a_list(w, n):
     return loss.detach()
 
 
+def of_a_list_that_was_asked_for_its_length_before(w, n):
+    h, total, ys = w * 0.5, 0.0, []
+    for i in range(n):
+        h = tj.tanh(h * w + 0.1)
+        if len(ys) > 0:
+            total += 1.0
+    for i in range(n):
+        ys.append((h * w).sum() * i)
+    for y in ys:
+        y.backward(retain_graph=True)
+        total = total + w.grad.sum().item()
+    return total
+
+
 PROGRAMS = [
+    of_a_list_that_was_asked_for_its_length_before,
     a_few_losses_and_a_step,
     what_is_left_of_a_list,
     a_stack_of_losses,

@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.aliasing import consumed
 from tracejit.ir.builder import Rebuilder
-from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.core import Block, Op, Value, all_reads, walk
 from tracejit.ir.types import ListType, TensorType
+from tracejit.transforms.dce import sliced
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.frames import Edit, Frame
 
@@ -58,20 +59,29 @@ def _repeat(frame: Frame, op: Op) -> None:
     if making is None:
         raise NotDifferentiable("gradient", NOT_MADE_AGAIN, op.span)
     b = Rebuilder(without_effects, {})
+    again: dict[Value, Op] = {}
     for before in [o for edit in frame.edits for o in edit.ops if o in making]:
         b.step(before)
-        frame.repeated[before] = b.ops[-1]
-    frame.append(*b.ops)
+        again |= dict.fromkeys(b.ops[-1].results, before)
+    ops = sliced(b.ops, [*again])  # what only its checks read may be a list that was taken apart meanwhile
+    frame.repeated.update((again[o.results[0]], o) for o in ops)
+    frame.append(*ops)
     frame.region.active.update([new for old, new in b.mapping.items() if old in frame.region.active])
 
 
 def made_for(op: Op, definitions: Mapping[Value, Op], edits: Sequence[Edit]) -> Collection[Op] | None:
-    """An op with those of the blocks around that make the lists which it takes apart; None if one is not made there."""
+    """An op with those of the blocks around that make the lists which it takes apart, or reads although they were taken
+    apart meanwhile; None if one that it takes apart is not made there."""
     making, queue = {op: None}, [op]
+    gone = {v for edit in edits for o in edit.ops for v in taken_apart(o)}
     while queue:
-        for items in taken_apart(queue.pop()):
+        last = queue.pop()
+        taken = taken_apart(last)
+        for items in taken | (gone & {*all_reads(last)}):
             maker = definitions.get(items)
             if maker is None or not any(maker in edit.ops for edit in edits):
+                if items not in taken:
+                    continue
                 return None
             if maker not in making:
                 making[maker] = None
