@@ -149,8 +149,18 @@ class _Unifier(Rebuilder):
         writes = isinstance(op.defn.lower, Opaque) and operands and isinstance(operands[0].type, TensorType)
         if not writes:
             return [self.typed(v, self.unified(v.type)) for v in operands]
-        prefer = operands[0].type.shape  # type: ignore[union-attr]
-        return [operands[0], *(self.typed(v, self.unified(v.type, prefer)) for v in operands[1:])]
+        written, prefer = op.operands[0].type.shape, operands[0].type.shape  # type: ignore[union-attr]
+        own: dict[Dim | None, Dim | None] = dict(zip(written, prefer, strict=True))
+
+        def as_written(old: Type, new: Type) -> Type:
+            """A size by the name of the axis of the written array that it had, of which two may be equal."""
+            found = self.unified(new, prefer)
+            if not isinstance(old, TensorType) or not isinstance(found, TensorType):
+                return found
+            return TensorType(found.dtype, tuple(own.get(d, f) for d, f in zip(old.shape, found.shape, strict=True)))
+
+        others = zip(op.operands[1:], operands[1:], strict=True)
+        return [operands[0], *(self.typed(v, as_written(old.type, v.type)) for old, v in others)]
 
     def loop(self, op: Op, operands: Sequence[Value]) -> tuple[Value, ...]:
         """A loop whose carried values have the types of their first versions."""
