@@ -253,39 +253,125 @@ def rows_of_items(x, n):
         row[-1].backward()
 
 
+def an_item_behind_one_that_was_taken_off(x, n):
+    ys = [(x * 2).sum()]
+    for i in range(n):
+        ys.append((x * i).sum())
+        ys.append((x * x).sum())
+        ys.pop()
+        ys[-1].backward()
+
+
+def the_first_of_which_more_are_put_before(x, n):
+    ys = [(x * x).sum()]
+    for i in range(n):
+        ys.insert(0, (x * i).sum())
+        ys[0].backward()
+        if i == 2:
+            ys[-1].backward()
+
+
+def two_places_that_may_be_one(x, n):
+    ys = [(x * 2).sum(), (x * 3).sum()]
+    k = n % 2
+    for i in range(n):
+        ys[k] = (x * x).sum() * i
+        ys[1] = (x * x * x).sum() * i
+        ys[k].backward()
+
+
+def a_ring_with_places_for_later(x, n):
+    ring = [None] * 3
+    for i in range(n):
+        ring[i % 3] = (x * x).sum() * i
+        y = ring[(i + 1) % 3]
+        if y is not None:
+            y.backward()
+
+
+def caught_where_an_item_is_gone_through_again(x, n):
+    h, ys = x * 1.0, []
+    for i in range(n):
+        h = tj.tanh(h * x)
+        if i % 2 == 0:
+            ys.append(h.sum())
+        try:
+            ys[-1].backward()
+        except RuntimeError:
+            (x * x).sum().backward()
+            h = h.detach()
+
+
+class Tripled(tj.autograd.Function):
+    """A square whose slope is three times the number."""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a * a
+
+    @staticmethod
+    def backward(ctx, g):
+        (a,) = ctx.saved_tensors
+        return 3 * g * a
+
+
+def items_of_a_function_of_its_own(x, n):
+    ys = []
+    for i in range(n):
+        ys.append(Tripled.apply(x * i).sum())
+        if i > 0:
+            ys[i - 1].backward()
+        if i == 3:
+            ys[i - 2].backward()
+
+
 CASES = [
-    (fn, n)
-    for fn in (
-        one_of_what_was_summed,
-        one_of_two_items,
-        items_made_of_each_other,
-        items_made_of_each_other_in_inner_loops,
-        items_made_of_what_an_outer_trip_made,
-        items_of_one_item,
-        an_item_of_another_list,
-        items_of_two_lists,
-        one_item_in_two_lists,
-        items_twice_in_a_list,
-        items_of_one_item_on_one_path,
-        an_item_that_may_be_another,
-        of_an_item_in_each_trip,
-        of_an_item_that_is_put_back,
-        items_that_were_just_added,
-        arrays_that_were_just_added,
-        items_that_were_just_replaced,
-        items_before,
-        items_of_two_trips,
-        items_of_a_deque,
-        parts_of_tuples,
-        the_best_item_and_then_all,
-        items_that_one_op_made_and_others_read,
-        items_that_joins_hand_on,
-        retained_but_for_the_last,
-        retained_but_for_the_last_item,
-        not_retained_for_the_one_before,
-        rows_of_items,
-    )
-    for n in (2, 3, 6)
+    *(
+        (fn, 4)
+        for fn in (
+            an_item_behind_one_that_was_taken_off,
+            the_first_of_which_more_are_put_before,
+            two_places_that_may_be_one,
+            a_ring_with_places_for_later,
+            caught_where_an_item_is_gone_through_again,
+            items_of_a_function_of_its_own,
+        )
+    ),
+    *(
+        (fn, n)
+        for fn in (
+            one_of_what_was_summed,
+            one_of_two_items,
+            items_made_of_each_other,
+            items_made_of_each_other_in_inner_loops,
+            items_made_of_what_an_outer_trip_made,
+            items_of_one_item,
+            an_item_of_another_list,
+            items_of_two_lists,
+            one_item_in_two_lists,
+            items_twice_in_a_list,
+            items_of_one_item_on_one_path,
+            an_item_that_may_be_another,
+            of_an_item_in_each_trip,
+            of_an_item_that_is_put_back,
+            items_that_were_just_added,
+            arrays_that_were_just_added,
+            items_that_were_just_replaced,
+            items_before,
+            items_of_two_trips,
+            items_of_a_deque,
+            parts_of_tuples,
+            the_best_item_and_then_all,
+            items_that_one_op_made_and_others_read,
+            items_that_joins_hand_on,
+            retained_but_for_the_last,
+            retained_but_for_the_last_item,
+            not_retained_for_the_one_before,
+            rows_of_items,
+        )
+        for n in (2, 3, 6)
+    ),
 ]
 
 
