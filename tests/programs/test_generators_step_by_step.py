@@ -488,3 +488,18 @@ def test_a_generator_is_not_returned():
 
     with pytest.raises(ScriptError, match="a generator that waits"):
         script(given_back)(3)
+
+
+@pytest.mark.compiled
+def test_a_list_that_a_generator_knows_twice_is_refused():
+    def items_of(rows):
+        for row in rows:
+            for v in row:
+                yield v
+
+    def in_parts(rows):
+        made = items_of(rows)
+        return next(made), next(made), list(made)
+
+    with pytest.raises(ScriptError, match="two names stand for one list"):
+        script(in_parts)([[1, 2], [], [3]])

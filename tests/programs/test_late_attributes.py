@@ -122,6 +122,24 @@ def test_gradients(fn):
     assert tj.check(fn, X, 3).ok
 
 
+def in_a_new_dict(n):
+    bag = Bag(n)
+    bag.seen = {}
+    for i in range(n):
+        if i == 2:
+            bag.seen = {i: 1}
+        else:
+            bag.seen[i] = i
+    return bag.seen
+
+
+@pytest.mark.compiled
+def test_dicts_in_attributes_are_handed_on_once(monkeypatch):
+    monkeypatch.setenv("TRACEJIT_VERIFY", "1")
+    for n in (0, 2, 5):
+        check(in_a_new_dict, n)
+
+
 def test_what_the_class_has_too():
     def hides(x, n):
         bag = Bag(x)

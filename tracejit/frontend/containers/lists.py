@@ -295,6 +295,8 @@ class Lists:
         """An item by an index that is in range."""
         at = self.ctx.size_value(index)
         bases = self.ctx.storage.bases
+        if not bases.keys() >= set(lst.storages):  # a loop hands it on by another name
+            refuse_shared(self.ctx, self.ctx.frame.here or self.ctx.frame.source.node)
         return self.read(lst, lambda c, sizes: self.ctx.b.emit("list_get", (bases[c], at, *sizes), names=("item",))[0])
 
     def read(self, lst: GrowingList, take: Read) -> FrontValue:

@@ -119,6 +119,7 @@ class LoopLowering:
             if name in self.entry_env:
                 self.head_env[name] = self.head((name,), self.entry_env[name])
                 self.owners.head(name, self.entry_env[name], self.head_env[name], outer)
+        self.objects.head_cells()
         self.head_rotation()
         written = set(self.plan.written)
         for name in self.plan.written_names:
@@ -135,7 +136,6 @@ class LoopLowering:
                 self.base_carry[c] = made
                 self.ctx.storage.bases[c] = made.param
         self.ctx.frame.env.update(self.head_env)
-        self.objects.head_cells()
         self.head_aliases()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
