@@ -74,9 +74,9 @@ def check(target: str, texts: list[str]) -> int:
 
 def require_arguments(target: str, texts: list[str]) -> None:
     """Raise UsageError where the example arguments do not fit the function's parameters."""
-    import inspect
+    from tracejit.signatures import signature_of
 
-    signature = inspect.signature(function_of(target))
+    signature = signature_of(function_of(target))
     try:
         signature.bind(*texts)
     except TypeError as error:

@@ -7,7 +7,6 @@ and are refused where that would lose a gradient.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -25,6 +24,7 @@ from tracejit.eager.traceable import traceable
 from tracejit.eager.writes import note_write
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops.functions import FUNCTIONS
+from tracejit.signatures import signature_of
 
 
 @functools.cache
@@ -111,7 +111,7 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
 def _names_after_axis(func: Any) -> tuple[int, tuple[str, ...]]:
     """Where NumPy's function takes `dtype` or `out` by position, and the names of the arguments from there on."""
     try:
-        found = inspect.signature(func).parameters.values()
+        found = signature_of(func).parameters.values()
     except ValueError:
         found = ()
     names = tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)

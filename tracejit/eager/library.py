@@ -26,6 +26,7 @@ from tracejit.ir.types import BOOL, TensorType, real_dtype
 from tracejit.ops.define import allowed_dtypes
 from tracejit.ops.functions import FUNCTIONS as DEFINITIONS
 from tracejit.ops.functions import Function
+from tracejit.signatures import signature_of
 
 #: PyTorch's and the Array API's keyword -> the parameter it stands for, where the function has that parameter.
 KEYWORDS = {
@@ -59,7 +60,7 @@ def parameter_named(key: str, names: Container[str]) -> str:
 def as_function(defined: Function) -> Callable[..., Any]:
     """A function of `ops/functions.py` on tensors."""
     fn = defined.fn
-    parameters = list(inspect.signature(fn).parameters.values())[1:]
+    parameters = list(signature_of(fn).parameters.values())[1:]
     by_place = [_converter(p) for p in parameters if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_POSITIONAL]
     rest = next((_converter(p) for p in parameters if p.kind is p.VAR_POSITIONAL), _unchanged)
     by_name = {p.name: _converter(p) for p in parameters}

@@ -62,6 +62,7 @@ from tracejit.scripted.node import (
 from tracejit.scripted.options import Options
 from tracejit.scripted.overlap import require_disjoint, same_arrays
 from tracejit.scripted.results import has_tensor
+from tracejit.signatures import signature_of
 
 
 @dataclass(eq=False)
@@ -213,7 +214,7 @@ class ScriptedFunction(FastCallable):
     @cached_property
     def signature(self) -> inspect.Signature:
         """The function's own parameters, not those of one that it wraps."""
-        return inspect.signature(self.__tracejit_function__, follow_wrapped=False)
+        return signature_of(self.__tracejit_function__, follow_wrapped=False)
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -547,9 +548,7 @@ class BoundScript:
     @property
     def __signature__(self) -> inspect.Signature:
         """Without the parameter that the instance is bound to."""
-        return inspect.signature(
-            types.MethodType(self.__tracejit_function__, self.__tracejit_self__), follow_wrapped=False
-        )
+        return signature_of(types.MethodType(self.__tracejit_function__, self.__tracejit_self__), follow_wrapped=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.script(self.__tracejit_self__, *args, **kwargs)

@@ -20,6 +20,7 @@ from tracejit.linalg import trace as matrix_trace
 from tracejit.locks import cached_property
 from tracejit.runtime.dispatch import all_slow
 from tracejit.scripted.function import ScriptedFunction
+from tracejit.signatures import signature_of
 
 
 def trace(fn: Any, *example_args: Any, **example_kwargs: Any) -> Any:
@@ -103,6 +104,6 @@ def _signature(fn: Callable[..., Any]) -> inspect.Signature:
     forward = getattr(fn, "forward", None)
     target = forward if forward is not None and not inspect.isfunction(fn) else fn
     try:
-        return inspect.signature(functools.partial(target) if isinstance(target, type) else target)
+        return signature_of(functools.partial(target) if isinstance(target, type) else target)
     except (TypeError, ValueError):
-        return inspect.signature(lambda *args: None)
+        return signature_of(lambda *args: None)

@@ -23,6 +23,7 @@ from tracejit.frontend.values import (
     describe,
     spread,
 )
+from tracejit.signatures import signature_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -157,7 +158,7 @@ def bound_to(
         inspect.getcallargs(fn, *args, **kwargs)
     except TypeError as error:
         calls.arith.mismatch(error, node)
-    return inspect.signature(fn).bind(*args, **kwargs).arguments
+    return signature_of(fn).bind(*args, **kwargs).arguments
 
 
 def argument_numbers(argnums: Any) -> int | tuple[int, ...]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tracejit.signatures import signature_of
+
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
@@ -67,7 +69,7 @@ def _signature(fn: Any) -> inspect.Signature | None:
     try:
         if own is None and isinstance(fn, _NATIVE) and (text := getattr(fn, "__text_signature__", None)) is not None:
             return _of_text(text, is_bound=isinstance(fn, BuiltinFunctionType))
-        return inspect.signature(fn if own is None else own)
+        return signature_of(fn if own is None else own)
     except (TypeError, ValueError, SyntaxError):
         return None
 

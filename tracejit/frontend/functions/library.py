@@ -32,6 +32,7 @@ from tracejit.frontend.written import extension
 from tracejit.ir.builder import Handle
 from tracejit.ops.coerce import Weak
 from tracejit.ops.functions import FUNCTIONS, Function
+from tracejit.signatures import signature_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -66,7 +67,7 @@ def library_function(name: str) -> Function | None:
 @cache
 def _signature(library: Function) -> inspect.Signature:
     """The user's signature: the definition's without the builder."""
-    signature = inspect.signature(library.fn)
+    signature = signature_of(library.fn)
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
@@ -74,7 +75,7 @@ def _signature(library: Function) -> inspect.Signature:
 def _numpys_keywords(library: Function) -> tuple[str, ...]:
     """The parameters of NumPy's function of that name, in order."""
     try:
-        return tuple(inspect.signature(getattr(np, library.name)).parameters)
+        return tuple(signature_of(getattr(np, library.name)).parameters)
     except (AttributeError, TypeError, ValueError):
         return ()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 import types
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -32,6 +31,7 @@ from tracejit.frontend.values import (
 from tracejit.frontend.written.starred import largest, print_parts, smallest
 from tracejit.ir.core import Value
 from tracejit.records import record
+from tracejit.signatures import signature_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -218,7 +218,7 @@ def _parameters(c: Calls, fn: FrontValue, call: ast.Call) -> Parameters | None:
 
 def _fields(c: Calls, cls: type, node: ast.AST) -> Parameters:
     """The parameters of the `__init__` of a dataclass."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())
+    parameters = list(signature_of(cls.__init__).parameters.values())
     factories = {
         f.name: f.default_factory for f in dataclasses.fields(cls) if f.default_factory is not dataclasses.MISSING
     }

@@ -56,6 +56,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.frontend.written.iterators import indexed, stepped
 from tracejit.ir.types import BOOL, ScalarType
+from tracejit.signatures import signature_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -198,7 +199,7 @@ class Objects:
     ) -> None:
         """What the `__init__` of a dataclass does."""
         fields = {f.name: f for f in dataclasses.fields(made.cls)}  # type: ignore[arg-type]
-        _, *parameters = inspect.signature(made.cls.__init__).parameters.values()
+        _, *parameters = signature_of(made.cls.__init__).parameters.values()
         every = [p.name for p in parameters]
         names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
         given = {*names[: len(args)], *kwargs}
