@@ -509,7 +509,10 @@ class Expressions:
                 return self.array_items(value, count, node)
             case SequenceValue(length, item, static) if static is not None or isinstance(length, int):
                 use_up(self.ctx, value, node)
-                return [item(i) for i in range(static if static is not None else max(length, 0))]  # type: ignore[type-var]
+                found = [item(i) for i in range(static if static is not None else max(length, 0))]  # type: ignore[type-var]
+                if value.ended is not None:
+                    value.ended(True)
+                return found
             case GrowingList() if count is not None:
                 self.require_count(self.ctx.list_length(value), count)
                 return [self.lists.get(value, i) for i in range(count)]
@@ -555,13 +558,21 @@ class Expressions:
         self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count}){hint(self.ctx.frame.here)}")
 
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
-        """Something a `for` loop can run over."""
+        """Something to run over to its end, whose items do nothing that is seen."""
+        made = self.run_over(value, node)
+        if made.ended is None:
+            return made
+        made.ended(True)
+        return dataclasses.replace(made, ended=None)
+
+    def run_over(self, value: FrontValue, node: ast.AST) -> SequenceValue:
+        """Something a `for` loop can run over, which calls `ended`."""
         value = made_texts.kept(self.calls, value, node) if isinstance(value, MessageValue) else value
         match value:
             case OptionalValue():
-                return self.iterable(optionals.there_to_run_over(self.ctx, value), node)
+                return self.run_over(optionals.there_to_run_over(self.ctx, value), node)
             case GeneratorValue():
-                return self.iterable(beside_others(self.calls, value, node), node)
+                return self.run_over(beside_others(self.calls, value, node), node)
             case SequenceValue():
                 use_up(self.ctx, value, node)
                 return value
@@ -573,9 +584,9 @@ class Expressions:
             case GrowingList():
                 return self.lists.items(value)
             case ObjectValue() | Shared():
-                return self.iterable(self.calls.objects.items(value, node), node)
+                return self.run_over(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.is_looped(value):
-                return self.iterable(self.calls.objects.items(value, node), node)
+                return self.run_over(self.calls.objects.items(value, node), node)
             case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue():
                 items = self.known_items(value, node)
                 if (many := self.lists.many(value, items, node)) is not None:

@@ -438,13 +438,15 @@ class Statements:
         if walked is not None:
             self.statement(walked)
             return
-        seq, loops = self.expressions.iterable(runs_over, s.iter), self.ctx.list_loops
+        seq, loops = self.expressions.run_over(runs_over, s.iter), self.ctx.list_loops
         known = runs_over.storages if isinstance(runs_over, GrowingList) else tuple(seq.sources)
         self.ctx.list_loops = (*loops, (s.node, known))
         try:
             self.over(s, seq)
         finally:
             self.ctx.list_loops = loops
+        if seq.ended is not None and (out := self.no_flag(s.exits, s.node)) is not False:
+            seq.ended(out)
         self.lists.require_length(seq.known, s.iter)
 
     def over(self, s: ForLoop, seq: SequenceValue) -> None:

@@ -241,6 +241,8 @@ class SequenceValue:
     once: Once | None = None  #: for what Python's iterators are, which are used up by what runs over them
     is_manager: bool = False  #: whether `with` enters it, and gives it itself
     of_ranges: bool = False  #: whether its items are made of the numbers of ranges
+    #: raises what running out of items raises (`zip` with `strict=True`), where the loop over them did that
+    ended: Callable[[bool | Value], None] | None = None
 
     @property
     def counts(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from tracejit.frontend.context import Frame
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.syntax.desugar import Branch, ForLoop, Statement, desugar
 from tracejit.frontend.syntax.scopes import annotate_within, names_bound
-from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue
+from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue, SequenceValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -113,7 +114,9 @@ def _unroll(
         c.ctx.refuse(first.iter, reason, "a list comprehension, or a loop")
     if list_calls.is_unknown(c, source):
         raise _AtRunTime
-    path = c.ctx.path
+    path, ended = c.ctx.path, None
+    if isinstance(source, SequenceValue):
+        source, ended = dataclasses.replace(source, ended=None), source.ended
     given = c.expressions.known_items(source, first.iter)
     lists = ((source, len(given)),) if isinstance(source, ListValue) else ()
     for k in range(len(given)):
@@ -124,6 +127,8 @@ def _unroll(
                 _unroll(c, node, rest, items)
         finally:
             c.ctx.path = path
+    if ended is not None:
+        ended(True)
     c.lists.require_length(lists, first.iter)
 
 

@@ -8,6 +8,7 @@ import builtins
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import BuiltinFunctionType, MappingProxyType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any, cast
@@ -39,7 +40,7 @@ _SIGNATURES: dict[Any, Callable[..., Any]] = {
     frozenset: lambda x=_none, /: x,
     dict: lambda x=_none, /, **items: x,
     filter: lambda f, x, /: x,
-    map: lambda f, x, /, *more: x,
+    map: (lambda f, x, /, *more, strict=False: x) if sys.version_info >= (3, 14) else (lambda f, x, /, *more: x),
     next: lambda x, default=_none, /: x,
     iter: lambda x, sentinel=_none, /: x,
     getattr: lambda x, name, default=_none, /: x,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -120,21 +122,28 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 
 @handles(zip)
 def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return zipped(c, "zip", args, kwargs, node)
+
+
+def zipped(c: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The items of several iterables side by side; errors of `strict` name a function."""
     if not args:
         return TupleValue(())
     strict = bool(c.static(kwargs.get("strict", Static(False)), node, "strict"))
     if any(map(tables.is_iterator, args)):
         if strict:
             c.ctx.refuse(node, "zip of what iter() makes with strict=True", "compare the lengths of what they run over")
-        from tracejit.frontend.written.iterators import zipped
+        from tracejit.frontend.written import iterators
 
-        return c.call_object(zipped, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))], {}, node)
+        return c.call_object(
+            iterators.zipped, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))], {}, node
+        )
     parts: list[SequenceValue] = []
     for k, a in enumerate(args):
         with at_part(c.ctx, f"argument {k}"):  # the lists of its items are of its own kind
             parts.append(c.expressions.iterable(a, node))
-    if strict:
-        _require_one_length(c, [p.length for p in parts])
+    lengths = [p.length for p in parts]
+    ended = functools.partial(_require_one_length, c, node, name, lengths) if strict else None
     if any(p.static is None and not isinstance(p.length, int) for p in parts):
         parts = [p if p.static is None else _of_any_length(c, p, (k, node)) for k, p in enumerate(parts)]
     static = [p.static for p in parts if p.static is not None]
@@ -146,13 +155,15 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     lists = tuple(x for p in parts for x in p.known)
     item = lambda i: TupleValue(tuple(p.item(i) for p in parts))  # noqa: E731
     counts = all(p.counts for p in parts)
-    made = SequenceValue(length, item, static=known, sources=sources, known=lists, of_ranges=counts)
+    made = SequenceValue(length, item, static=known, sources=sources, known=lists, of_ranges=counts, ended=ended)
     return used_once(c.ctx, made)
 
 
-def _require_one_length(c: Calls, lengths: Sequence[Size]) -> None:
-    """Raise the ValueError of `zip(..., strict=True)`, before the first items are taken."""
+def _require_one_length(c: Calls, node: ast.AST, name: str, lengths: Sequence[Size], out: bool | Value) -> None:
+    """Raise the ValueError of `strict=True` where the items ran out and the lengths differ."""
+    c.ctx.at(node)
     b, sizes = c.ctx.b, c.ctx.sizes
+    early = [] if isinstance(out, bool) else [b.emit("logical_not", (out,))[0]]
     least = lengths[0]
     for n in lengths[1:]:
         least = sizes.minimum(b, least, n)
@@ -162,11 +173,10 @@ def _require_one_length(c: Calls, lengths: Sequence[Size]) -> None:
             continue
         others, is_least = "argument 1" if k == 2 else f"arguments 1-{k - 1}", b.emit("eq", (first, least))[0]
         more = b.emit("gt", (c.ctx.size_value(n), least))[0]
-        c.ctx.check(
-            b.emit("logical_or", (is_least, more))[0], "ValueError", f"zip() argument {k} is shorter than {others}"
-        )
-        more = b.emit("logical_and", (is_least, more))[0]
-        c.ctx.check(b.emit("logical_not", (more,))[0], "ValueError", f"zip() argument {k} is longer than {others}")
+        longer = b.emit("logical_and", (is_least, more))[0]
+        for holds, word in (([is_least, more], "shorter"), ([b.emit("logical_not", (longer,))[0]], "longer")):
+            cond = functools.reduce(lambda x, y: b.emit("logical_or", (x, y))[0], [*early, *holds])
+            c.ctx.check(cond, "ValueError", f"{name}() argument {k} is {word} than {others}")
 
 
 def _of_any_length(c: Calls, part: SequenceValue, place: tuple[int, ast.AST]) -> SequenceValue:
@@ -190,7 +200,7 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
     items = c.objects.iterated(args[0], node)
     if isinstance(items, GeneratorValue) or tables.is_iterator(items):
         return c.call_object(enumerated(), [items, start], {}, node)
-    inner = c.expressions.iterable(items, node)
+    inner = c.expressions.run_over(items, node)
 
     def item(i: Any) -> FrontValue:
         count: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
@@ -198,9 +208,7 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    made = SequenceValue(
-        inner.length, item, inner.static, sources=inner.sources, known=inner.known, of_ranges=inner.counts
-    )
+    made = dataclasses.replace(inner, item=item, range=None, once=None, of_ranges=inner.counts)
     return used_once(c.ctx, made)
 
 

@@ -15,6 +15,7 @@ from tracejit.frontend.containers import list_calls, shared_lists, tables
 from tracejit.frontend.containers.once import used_once
 from tracejit.frontend.containers.pooled_tables import at_part
 from tracejit.frontend.functions.arguments import Arguments
+from tracejit.frontend.functions.builtin_calls import zipped
 from tracejit.frontend.functions.handlers import HANDLERS, Handler, handles
 from tracejit.frontend.tensors import arrays
 from tracejit.frontend.texts.text import Text, text_of
@@ -124,15 +125,16 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
 
 @handles(map)
 def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    rows = args[1] if len(args) == 2 else HANDLERS[zip](c, args[1:], {}, node)
+    rows = args[1] if len(args) == 2 else zipped(c, "map", args[1:], kwargs, node)
 
     def one(item: FrontValue) -> FrontValue:
         given = [item] if len(args) == 2 else c.expressions.known_items(item, node)
         return shared_lists.at_its_place(c, c.call_value(args[0], given, {}, node), node)
 
     if list_calls.is_unknown(c, rows):
-        inner = c.expressions.iterable(rows, node)
-        return used_once(c.ctx, SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources))
+        inner = c.expressions.run_over(rows, node)
+        made = SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources, ended=inner.ended)
+        return used_once(c.ctx, made)
     items: list[FrontValue] = []
     for k, item in enumerate(c.expressions.known_items(rows, node)):
         with at_part(c.ctx, f"item {k}"):
