@@ -18,6 +18,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.control import optionals
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.tensors.turned_operands import by_rows, common_axes, laid_out
+from tracejit.frontend.texts.python_words import ZERO_TO_NEGATIVE, divided_by_zero
 from tracejit.frontend.values import (
     ArrayView,
     BoundMethod,
@@ -101,7 +102,6 @@ PYTHON: dict[str, Callable[..., Any]] = {
 #: Powers of which a product or a quotient is exact to the last bit.
 _EXACT_POWERS = (0.0, 1.0, 2.0, -1.0)
 _FRACTIONAL_POWER = "a negative float to a fractional power is complex: use complex(x) ** y"
-_ZERO_TO_NEGATIVE = "0.0 cannot be raised to a negative power"
 COMPARISONS = frozenset(COMPARE.values())
 _OF_COMPLEX = frozenset(("add", "sub", "mul", "div", "pow", "eq", "ne"))  #: what Python's complex numbers have
 _RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
@@ -356,7 +356,7 @@ class Arithmetic:
                 return self.float_binary("pow", Number(x, weak=True), y_front)
             whole = b.emit("ge", (y, zero))[0]
             self.ctx.check(
-                b.emit("logical_or", (whole, b.emit("ne", (x, zero))[0]))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE
+                b.emit("logical_or", (whole, b.emit("ne", (x, zero))[0]))[0], "ZeroDivisionError", ZERO_TO_NEGATIVE
             )
             self.ctx.check(
                 whole,
@@ -364,13 +364,8 @@ class Arithmetic:
                 "an int to a negative power known at run time only is a float: use float(x) ** y",
             )
             return Number(b.emit("checked_pow", (x, y))[0], weak=True)
-        messages = {
-            "div": "division by zero",
-            "floordiv": "integer division or modulo by zero",
-            "mod": "integer modulo by zero",
-        }
         if not self.ctx.sizes.at_least(y, 1):
-            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", divided_by_zero("int", name))
         if name == "div":
             return Number(b.emit("div", (self.to(x, F64), self.to(y, F64)))[0], weak=True)
         if name == "floordiv" and not (self.ctx.sizes.at_least(x, 0) or self.ctx.sizes.at_least(y, 0)):
@@ -409,13 +404,12 @@ class Arithmetic:
     def float_binary(self, name: str, x_front: FrontValue, y_front: FrontValue) -> FrontValue:
         b, x, y = self.ctx.b, self.scalar(x_front, F64), self.scalar(y_front, F64)
         zero = b.constant(0.0, ScalarType(F64))
-        messages = {"div": "float division by zero", "floordiv": "float floor division by zero", "mod": "float modulo"}
-        if name in messages:
-            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
+        if name in ("div", "floordiv", "mod"):
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", divided_by_zero("float", name))
         if name != "pow":
             return Number(b.emit(name, (x, y))[0], weak=True)
         negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
-        self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE)
+        self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", ZERO_TO_NEGATIVE)
         if python_kind(y_front) == "f":  # an int is no fraction
             whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
             allowed = b.emit("logical_or", (b.emit("logical_not", (self.against("lt", x_front, 0),))[0], whole))[0]
@@ -469,7 +463,7 @@ class Arithmetic:
             return self.unsupported(name, Number(x, True), Number(y, True), node)
         if name == "div":
             zero = b.constant(0j, ScalarType(C128))
-            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", "complex division by zero")
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", divided_by_zero("complex", "div"))
         if name != "pow":
             return Number(b.emit(name, (x, y))[0], weak=True)
         return self.complex_power(x, y, _whole_exponent(y_front))

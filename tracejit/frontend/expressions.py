@@ -16,6 +16,7 @@ from tracejit.frontend.containers.comprehensions import as_list, comprehension
 from tracejit.frontend.containers.generators import all_items, beside_others
 from tracejit.frontend.containers.lists import Lists, require_unshared
 from tracejit.frontend.containers.once import use_up
+from tracejit.frontend.containers.unpacking import require_count, require_items
 from tracejit.frontend.context import Context
 from tracejit.frontend.control import optionals
 from tracejit.frontend.control.choices import as_operand, compared, each
@@ -487,11 +488,8 @@ class Expressions:
     def unpackable(self, value: FrontValue, count: int | None, node: ast.AST) -> list[FrontValue]:
         """The items of something of known length, for unpacking; `count` is how many are wanted."""
         items = self.known_items(value, node, count)
-        if count is not None and len(items) != count:
-            text = f"not enough values to unpack (expected {count}, got {len(items)})"
-            if len(items) > count:
-                text = f"too many values to unpack (expected {count}){hint(self.ctx.frame.here)}"
-            self.arith.mismatch(ValueError(text), node)
+        if count is not None:
+            require_items(self.arith, value, items, count, node)
         return items
 
     def known_items(self, value: FrontValue, node: ast.AST, count: int | None = None) -> list[FrontValue]:
@@ -510,11 +508,10 @@ class Expressions:
             case SequenceValue(length, item, static) if static is not None or isinstance(length, int):
                 use_up(self.ctx, value, node)
                 found = [item(i) for i in range(static if static is not None else max(length, 0))]  # type: ignore[type-var]
-                if value.ended is not None:
-                    value.ended(True)
+                value.ran_out()
                 return found
             case GrowingList() if count is not None:
-                self.require_count(self.ctx.list_length(value), count)
+                require_count(self.ctx, self.ctx.list_length(value), count, is_list=True)
                 return [self.lists.get(value, i) for i in range(count)]
             case Static() if self.calls.objects.is_looped(value):
                 return self.known_items(self.calls.objects.items(value, node), node, count)
@@ -545,25 +542,15 @@ class Expressions:
         if count is None:
             length = few(self.ctx, length, node)
         elif not isinstance(length, int):
-            self.require_count(length, count)
+            require_count(self.ctx, length, count)
             length = count
         return [self.indexing.read(view, [Static(i)], node) for i in range(length)]
-
-    def require_count(self, length: Value, count: int) -> None:
-        """So many values are unpacked into `count` targets."""
-        wanted = self.ctx.size_value(count)
-        enough, few = self.ctx.b.emit("ge", (length, wanted))[0], self.ctx.b.emit("le", (length, wanted))[0]
-        too_few = f"not enough values to unpack (expected {count}, got {{0}})"
-        self.ctx.check(enough, "ValueError", too_few, length)
-        self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count}){hint(self.ctx.frame.here)}")
 
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something to run over to its end, whose items do nothing that is seen."""
         made = self.run_over(value, node)
-        if made.ended is None:
-            return made
-        made.ended(True)
-        return dataclasses.replace(made, ended=None)
+        made.ran_out()
+        return made if made.ended is None else dataclasses.replace(made, ended=None)
 
     def run_over(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something a `for` loop can run over, which calls `ended`."""

@@ -249,6 +249,11 @@ class SequenceValue:
         """Whether its items are numbers of ranges, or made of such: the index tells them."""
         return self.of_ranges or self.range is not None
 
+    def ran_out(self) -> None:
+        """All items were taken."""
+        if self.ended is not None:
+            self.ended(True)
+
 
 @record(eq=False)
 class Closure:

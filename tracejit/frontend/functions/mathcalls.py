@@ -6,9 +6,11 @@ import ast
 import math
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.control.choices import as_number
 from tracejit.frontend.control.optionals import as_real
 from tracejit.frontend.syntax.source import function_source
+from tracejit.frontend.texts.python_words import OUTSIDE_DOMAIN, outside_domain
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
 from tracejit.frontend.written import extension
 from tracejit.ir.core import Value
@@ -145,7 +147,8 @@ def _check_domain(calls: Calls, name: str, given: FrontValue, x: Value) -> None:
         if name == "lgamma":
             outside = b.emit("logical_and", (outside, b.emit("isfinite", (x,))[0]))[0]
     if outside is not None:
-        calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
+        text = outside_domain(name, is_int=is_int and is_python_number(given))
+        calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", text, *([x] if "{0}" in text else []))
 
 
 def _check_power(calls: Calls, x: Value, y: Value) -> None:
@@ -159,7 +162,7 @@ def _check_power(calls: Calls, x: Value, y: Value) -> None:
     outside = b.emit("logical_or", (root, pole))[0]
     for operand in (x, y):
         outside = b.emit("logical_and", (outside, b.emit("isfinite", (operand,))[0]))[0]
-    calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
+    calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", OUTSIDE_DOMAIN)
 
 
 def _check_invalid(calls: Calls, operands: list[Value], made: Value) -> None:
@@ -168,7 +171,7 @@ def _check_invalid(calls: Calls, operands: list[Value], made: Value) -> None:
     valid = b.emit("logical_not", (b.emit("isnan", (made,))[0],))[0]
     for x in operands:
         valid = b.emit("logical_or", (valid, b.emit("isnan", (x,))[0]))[0]
-    calls.ctx.check(valid, "ValueError", "math domain error")
+    calls.ctx.check(valid, "ValueError", OUTSIDE_DOMAIN)
 
 
 def _fits(calls: Calls, name: str, operands: list[Value], made: Value) -> Value:

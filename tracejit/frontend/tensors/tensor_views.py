@@ -16,6 +16,7 @@ from tracejit.frontend.tensors.devices import require_device
 from tracejit.frontend.tensors.memory_order import by_columns
 from tracejit.frontend.tensors.reshaping import reshaped
 from tracejit.frontend.tensors.slices import permuted
+from tracejit.frontend.texts.python_words import too_many
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _require_count(c: Calls, found: Size, count: int, node: ast.AST) -> None:
     enough = c.ctx.b.emit("ge", (number, c.ctx.size_value(count)))[0]
     c.ctx.check(enough, "ValueError", f"not enough values to unpack (expected {count}, got {{0}})", number)
     few = c.ctx.b.emit("le", (number, c.ctx.size_value(count)))[0]
-    c.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
+    c.ctx.check(few, "ValueError", too_many(count))
 
 
 @define("unfold", "x dimension size step")
