@@ -432,8 +432,7 @@ class Statements:
             return
         if tables.is_iterator(runs_over):
             walked = over_iterator(s, runs_over, self.ctx.frame.env)
-        looks = SharedList | GrowingList if is_changing else SharedList
-        if walked is None and isinstance(runs_over, looks):
+        if walked is None and isinstance(runs_over, SharedList | GrowingList if is_changing else SharedList):
             walked = over_list(s, runs_over, self.ctx.frame.env)
         if walked is not None:
             self.statement(walked)

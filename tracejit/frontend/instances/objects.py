@@ -188,9 +188,8 @@ class Objects:
         if any(is_users(self.find(c, n)) for c, n in ((cls, "__getattribute__"), (type(cls), "__call__"))):
             return False
         own_setattr = self.find(cls, "__setattr__")
-        kept = (
-            own_setattr in (object.__setattr__, BaseException.__setattr__) or is_users(own_setattr) or _is_frozen(cls)
-        )
+        is_own = own_setattr in (object.__setattr__, BaseException.__setattr__)
+        kept = is_own or is_users(own_setattr) or _is_frozen(cls)
         own_new = self.find(cls, "__new__")
         return kept and (not isinstance(own_new, staticmethod) if is_exception else own_new is object.__new__)
 
