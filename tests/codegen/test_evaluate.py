@@ -116,3 +116,40 @@ def test_lists_own_the_buffers_in_them() -> None:
     assert statistics[0].allocations == 1
     with pytest.raises(AssertionError, match="a list is used after it was freed"):
         run(*body, Call("list_len", (handle,), (Var("n", I64),)))
+
+
+def test_what_replaces_a_slot_belongs_to_the_list_and_the_old_content_ends() -> None:
+    outer, first, second = (Var(name, Pointer(F64, is_list=True)) for name in ("outer", "first", "second"))
+    made = (
+        Call("list_new", (TWO,), (outer,)),
+        Call("list_new", (ZERO,), (first,)),
+        Call("list_new", (ZERO,), (second,)),
+        Call("list_push", (outer, first)),
+        Call("list_set", (outer, ZERO, second)),
+    )
+    run(*made, Call("list_free", (outer,)))
+    with pytest.raises(AssertionError, match="a list is used after it was freed"):
+        run(*made, Call("list_len", (first,), (Var("n", I64),)), Call("list_free", (outer,)))
+
+
+def test_copies_and_cleared_slots_of_lists() -> None:
+    handle, copied = (Var(name, Pointer(F64, is_list=True)) for name in ("list", "copied"))
+    n, m, gone = Var("n", I64), Var("m", I64), Var("gone", BOOL)
+    program = entry_program(
+        (
+            Call("list_new", (ZERO,), (handle,)),
+            Call("list_push", (handle, HALF)),
+            Call("list_copy", (handle,), (copied,)),
+            Call("list_push_null", (copied,)),
+            Call("list_clear", (copied, ZERO)),
+            Call("list_get0", (copied, ZERO), (P,)),
+            Call("is_null", (P,), (gone,)),
+            Call("list_len", (handle,), (n,)),
+            Call("list_len", (copied,), (m,)),
+            Call("list_free", (handle,)),
+            Call("list_free", (copied,)),
+            *(Output(i, v) for i, v in enumerate((n, m, gone))),
+        ),
+        outputs=[I64, I64, BOOL],
+    )
+    assert evaluate(program, []) == [1, 2, True]

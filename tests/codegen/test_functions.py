@@ -101,6 +101,37 @@ graph @renew(%l: inout list<i64>, %n: i64) on cpu {{ {HEAD}
 }}"""
 
 
+RENEW_THROUGH_OTHERS = f"""graph @main(%n: i64) on cpu {{ {HEAD}
+  %l = list_new() {{element = !i64}} : list<i64>
+  %l1 = list_push(%l, %n) : list<i64>
+  %l2 = call(%l1, %n) {{callee = @twice}} : list<i64>
+  %l3 = call(%l2, %n) {{callee = @twice}} : list<i64>
+  %count = list_len(%l3) : i64
+  %l4, %last = list_pop(%l3) : list<i64>, i64
+  yield %count, %last
+}}
+graph @twice(%l: inout list<i64>, %n: i64) on cpu {{ {HEAD}
+  %more = gt(%n, %zero) : bool
+  %l1 = if(%more) : list<i64> {{
+    then():
+      %i = sub(%n, %one) : i64
+      %l2 = call(%l, %i) {{callee = @twice}} : list<i64>
+      %l3 = call(%l2, %n) {{callee = @renewed}} : list<i64>
+      %l4 = call(%l3, %i) {{callee = @twice}} : list<i64>
+      yield %l4
+    else(): yield %l
+  }}
+  yield %l1
+}}
+graph @renewed(%l: inout list<i64>, %n: i64) on cpu {{ {HEAD}
+  %count = list_len(%l) : i64
+  %fresh = list_new() {{element = !i64}} : list<i64>
+  %l2 = list_push(%fresh, %count) : list<i64>
+  %l3 = list_push(%l2, %n) : list<i64>
+  yield %l3
+}}"""
+
+
 def program(graph: Graph) -> Program:
     return lower(pipeline.run(graph, [*pipeline.LEVEL1, *pipeline.LEVEL2]))
 
@@ -110,6 +141,8 @@ CASES = [
     (FILL, [np.zeros(5), 4]),
     (PUSH, [5]),
     (PUSH, [0]),
+    (RENEW_THROUGH_OTHERS, [0]),
+    (RENEW_THROUGH_OTHERS, [3]),
 ]
 
 
@@ -143,6 +176,12 @@ def test_lists_that_stay_the_same_are_lent_and_others_move():
     text = print_program(program(parse(PUSH)))
     assert "invoke push.1(l, n) else" in text
     assert "moving" in text and "invoke renew.2(l, n) moving l else" in text
+
+
+def test_lists_move_through_functions_whose_callees_make_others():
+    text = print_program(program(parse(RENEW_THROUGH_OTHERS)))
+    assert "invoke twice.1(l, n) moving l else" in text
+    assert "return l1 moving l" in text
 
 
 def test_functions_are_part_of_the_text_that_keys_the_cache():

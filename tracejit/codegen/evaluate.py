@@ -281,12 +281,13 @@ def _list_new(run: Evaluator, args: list[Any]) -> list[Any]:
 
 
 def _list_push(run: Evaluator, args: list[Any]) -> list[Any]:
-    handle, *slot = args
-    if isinstance(slot[0], Memory):
-        run.alive.remove(slot[0])
-    if isinstance(slot[0], GrowingList):
-        run.lists.remove(slot[0])
-    _list(handle).items.append(slot[0])
+    handle, item = args
+    _list(handle).items.append(_handed_over(run, item))
+    return []
+
+
+def _list_push_null(run: Evaluator, args: list[Any]) -> list[Any]:
+    _list(args[0]).items.append(None)
     return []
 
 
@@ -301,6 +302,49 @@ def _list_pop(run: Evaluator, args: list[Any]) -> list[Any]:
 
 def _list_get(run: Evaluator, args: list[Any]) -> list[Any]:
     return [_list(args[0]).items[int(args[1])]]
+
+
+def _list_get0(run: Evaluator, args: list[Any]) -> list[Any]:
+    items, place = _list(args[0]).items, int(args[1])
+    return [items[place] if 0 <= place < len(items) else None]
+
+
+def _list_set(run: Evaluator, args: list[Any]) -> list[Any]:
+    handle, place, item = args
+    items = _list(handle).items
+    _end(run, items[int(place)])
+    items[int(place)] = _handed_over(run, item)
+    return []
+
+
+def _list_clear(run: Evaluator, args: list[Any]) -> list[Any]:
+    items, place = _list(args[0]).items, int(args[1])
+    _end(run, items[place])
+    items[place] = None
+    return []
+
+
+def _list_copy(run: Evaluator, args: list[Any]) -> list[Any]:
+    made = GrowingList(list(_list(args[0]).items))
+    run.lists.add(made)
+    return [made]
+
+
+def _handed_over(run: Evaluator, item: Any) -> Any:
+    """What a list owns from now on."""
+    if isinstance(item, Memory):
+        run.alive.remove(item)
+    if isinstance(item, GrowingList):
+        run.lists.remove(item)
+    return item
+
+
+def _end(run: Evaluator, item: Any) -> None:
+    """Free what a list owned."""
+    if isinstance(item, Memory):
+        item.live = False
+    if isinstance(item, GrowingList):
+        _list_free(run, [item])
 
 
 def _list_len(run: Evaluator, args: list[Any]) -> list[Any]:
@@ -324,10 +368,7 @@ def _list_write(run: Evaluator, args: list[Any]) -> list[Any]:
 def _list_free(run: Evaluator, args: list[Any]) -> list[Any]:
     handle = _list(args[0])
     for item in handle.items:
-        if isinstance(item, Memory):
-            item.live = False
-        if isinstance(item, GrowingList):
-            _list_free(run, [item])
+        _end(run, item)
     handle.live = False
     run.lists.discard(handle)
     return []
@@ -391,9 +432,14 @@ _CALLS = {
     "print": _print,
     "list_new": _list_new,
     "list_push": _list_push,
+    "list_push_null": _list_push_null,
     "list_pop": _list_pop,
     "list_pop0": _list_pop0,
     "list_get": _list_get,
+    "list_get0": _list_get0,
+    "list_set": _list_set,
+    "list_clear": _list_clear,
+    "list_copy": _list_copy,
     "list_len": _list_len,
     "list_read": _list_read,
     "list_write": _list_write,

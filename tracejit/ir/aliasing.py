@@ -8,7 +8,7 @@ by copies; `codegen/lowering/memory.py` then knows where storage dies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tracejit.ir.core import Block, Graph, Op, Value, captures
 from tracejit.ir.opdef import Opaque, Pointwise
@@ -154,9 +154,10 @@ Origins = frozenset[int | None]
 FRESH: Origins = frozenset({None})
 
 
-def origins(graph: Graph, roots: Roots) -> dict[Value, Origins]:
+def origins(graph: Graph, roots: Roots, moving: Mapping[Graph, Collection[int]] | None = None) -> dict[Value, Origins]:
     """For each root: the `inout` parameters (by index) whose memory it may be, and None if it may be memory of the
-    call's own. One element alone is certain."""
+    call's own. One element alone is certain, but for lists that functions change: those that are `moving` may come
+    back as others."""
     found: dict[Value, Origins] = {graph.params[i]: frozenset({i}) for i in graph.inout}
 
     def of(value: Value) -> Origins:
@@ -178,7 +179,10 @@ def origins(graph: Graph, roots: Roots) -> dict[Value, Origins]:
         elif op.name == "fresh":
             found[op.results[0]] = of(op.operands[0]) | FRESH
         elif op.name == "call":
-            found.update((result, of(operand)) for operand, result in finals(op))
+            callee: Graph = op.attrs["callee"]
+            moved = moving.get(callee, ()) if moving else ()
+            for i, (operand, result) in zip(callee.inout, finals(op), strict=True):
+                found[result] = of(operand) | FRESH if i in moved else of(operand)
         elif updates(op):
             found[op.results[0]] = of(op.operands[updated(op)])
 

@@ -7,6 +7,7 @@ lists that are `inout` move in and out. Other arguments are lent. Results belong
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import ErrorSite, Expr, Function, Invoke, Var
@@ -30,7 +31,7 @@ def function(lowering: Lowering, name: str) -> Function:
     sizes = {dim: Var(dim, I64) for dim in _named_sizes(graph)}
     lowering.sizes.update(sizes)
     params = (*sizes.values(), *lowering.bind(graph.params))
-    moving = lowering.tables.moving_lists(graph)
+    moving = lowering.tables.moving[graph]
     moved = [graph.params[i] for i in moving]
     lowering.block(graph.body, moved)
     users = len(graph.results) - len(graph.inout)
@@ -41,10 +42,23 @@ def function(lowering: Lowering, name: str) -> Function:
     return Function(name, tuple(lowering.body), params, tuple(results), tuple(handles))
 
 
-def moving_lists(graph: Graph) -> tuple[int, ...]:
-    """The `inout` lists of a graph whose final versions may be other lists."""
-    lifetimes = Lifetimes(graph)
-    last = zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True)
+def moving_lists(graphs: Sequence[Graph]) -> dict[Graph, tuple[int, ...]]:
+    """The `inout` lists of graphs that call each other whose final versions may be other lists, be it that a function
+    they call makes these: the least solution."""
+    found: dict[Graph, tuple[int, ...]] = dict.fromkeys(graphs, ())
+    while True:
+        following = {g: _moving(g, found) for g in graphs}
+        if following == found:
+            return found
+        found = following
+
+
+def _moving(graph: Graph, moving: Mapping[Graph, tuple[int, ...]]) -> tuple[int, ...]:
+    """The same for one graph, where those of the others are known."""
+    last = list(zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True))
+    if not any(isinstance(v.type, ListType) for _, v in last):
+        return ()
+    lifetimes = Lifetimes(graph, moving)
     return tuple(i for i, v in last if isinstance(v.type, ListType) and lifetimes.origins(v) != {i})
 
 
@@ -77,7 +91,7 @@ def invoke(lowering: Lowering, op: Op) -> None:
         arguments += lowering.flat((value,)) if place is None else (place.buffer,)
     changed = finals(op)
     users = op.results[: len(op.results) - len(changed)]
-    moving = lowering.tables.moving_lists(callee)
+    moving = lowering.tables.moving[callee]
     lists = [pair for i, pair in zip(callee.inout, changed, strict=True) if i in moving]
     results = lowering.bind((*users, *(new for _, new in lists)))
     for old, new in changed:

@@ -9,7 +9,7 @@ been through `ownership`: updates happen in place, and storage is freed where `m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -98,13 +98,10 @@ class Tables:
     errors: dict[ErrorSite, int] = field(default_factory=dict[ErrorSite, int])
     prints: dict[PrintSite | ReportSite, int] = field(default_factory=dict["PrintSite | ReportSite", int])
     ways: int = 0  #: so many ways out there are
-    moving: dict[Graph, tuple[int, ...]] = field(default_factory=dict[Graph, tuple[int, ...]])
+    moving: Mapping[Graph, tuple[int, ...]] = field(init=False)  #: the `inout` lists that move in and out
 
-    def moving_lists(self, graph: Graph) -> tuple[int, ...]:
-        """The `inout` lists of a called graph that move in and out."""
-        if graph not in self.moving:
-            self.moving[graph] = lower_calls.moving_lists(graph)
-        return self.moving[graph]
+    def __post_init__(self) -> None:
+        self.moving = lower_calls.moving_lists(tuple(self.functions))
 
     def parts(self) -> dict[str, Any]:
         """The fields of a program that are made of them."""

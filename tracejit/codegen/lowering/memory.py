@@ -10,7 +10,7 @@ Storage of one size that every trip of a loop takes and gives back is taken once
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, If, Invoke, Let, Stmt, Var
@@ -31,13 +31,14 @@ class Deaths:
 
 
 class Lifetimes:
-    """Roots, origins and deaths of one graph."""
+    """Roots, origins and deaths of one graph; `moving`: the `inout` parameters of called ones that come back as other
+    lists."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, moving: Mapping[Graph, Collection[int]] | None = None) -> None:
         self.roots = Roots()
         for op in graph.body.ops:
             self.roots.enter(op)
-        self._origins = origins(graph, self.roots)
+        self._origins = origins(graph, self.roots, moving or {})
 
     def origins(self, value: Value) -> Origins:
         """The `inout` parameters whose memory a value may be; None stands for the call's own memory."""
