@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from types import FunctionType
 
 from tracejit.frontend import written
+
+#: Functions that the running version of Python lacks.
+LATER = {"batched"} if sys.version_info < (3, 12) else set[str]()
 
 
 def test_names_say_which_modules_have_definitions() -> None:
@@ -18,7 +22,7 @@ def test_names_say_which_modules_have_definitions() -> None:
             module = definition.__module__.rsplit(".", 1)[1]
             found.setdefault(module, set()).add(key if isinstance(key, str) else key.__name__)
     assert {module: sorted(names) for module, names in found.items()} == {
-        module: names.split() for module, names in written._DEFINED.items()
+        module: [name for name in names.split() if name not in LATER] for module, names in written._DEFINED.items()
     }
 
 

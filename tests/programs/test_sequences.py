@@ -7,12 +7,14 @@ import functools
 import heapq
 import itertools
 import operator
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, run
+from tests.programs.compare import check
 
 case = Cases()
 
@@ -233,3 +235,19 @@ def never_filled(n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def in_batches(xs, n):
+    total = 0
+    for batch in itertools.batched(xs, n):
+        print(len(batch), batch[0])
+        total = total * 10 + sum(batch)
+    return total, [sum(b) for b in itertools.batched(xs, n)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="itertools.batched is there from Python 3.12 on")
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 0])
+def test_batched(n):
+    check(in_batches, [3, 1, 4, 1, 5], n)
+    check(in_batches, [], n)
+    check(in_batches, np.arange(7), n)

@@ -176,7 +176,7 @@ _DEFINED = {
         "union1d unique_values unravel_index where"
     ),
     "sequences": (
-        "accumulate bisect_left bisect_right compress dropwhile filterfalse from_iterable fromkeys groupby "
+        "accumulate batched bisect_left bisect_right compress dropwhile filterfalse from_iterable fromkeys groupby "
         "heapify heappop heappush heappushpop heapreplace insort_left insort_right merge nlargest nsmallest "
         "pairwise starmap takewhile zip_longest"
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import heapq
 import itertools
+import sys
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,20 @@ def _itself(x: Any) -> Any:
 def compress(items: Any, selectors: Any) -> Any:
     """itertools.compress."""
     return [item for item, chosen in zip(items, selectors) if chosen]
+
+
+if sys.version_info >= (3, 12):
+
+    @written(itertools.batched)
+    def batched(iterable: Any, n: Any, *, strict: Any = False) -> Any:
+        """itertools.batched; `strict` is there from Python 3.13 on."""
+        if n < 1:
+            raise ValueError("n must be at least one")
+        found = list(iterable)
+        for start in range(0, len(found), n):
+            if strict and start + n > len(found):
+                raise ValueError("batched(): incomplete batch")
+            yield tuple(found[start : start + n])
 
 
 # -- heapq --------------------------------------------------------------------------------------------------------
