@@ -135,6 +135,11 @@ def require_arguments(
 def _refusal(fn: Any, count: int, keywords: tuple[str, ...]) -> str | None:
     """What `inspect` says of so many positional arguments and these keywords; None where they fit."""
     signature = cast(inspect.Signature, _signature(fn))
+    parameters = signature.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):  # what names no parameter is taken: dict(x=1)
+        keywords = tuple(
+            k for k in keywords if k in parameters and parameters[k].kind is not inspect.Parameter.POSITIONAL_ONLY
+        )
     try:
         signature.bind(*(None,) * count, **dict.fromkeys(keywords))
     except TypeError as error:
