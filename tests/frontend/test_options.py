@@ -56,10 +56,7 @@ def test_a_bound_script_stays_bound() -> None:
 
 def test_fallback_warns_once_at_the_users_line() -> None:
     def program(x: Any) -> Any:
-        class Local:
-            pass
-
-        return x + 1
+        return x + eval("1")
 
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
