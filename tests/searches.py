@@ -7,8 +7,9 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
-from tracejit.errors import ScriptError
+from tracejit.errors import NotDifferentiable, ScriptError
 
 Check = Callable[[int, argparse.Namespace], bool | None]
 
@@ -44,3 +45,16 @@ def search(
     for reason, times in refused.most_common(30):
         print(f"{times:5d}  {reason}")
     return 1 if wrong else 0
+
+
+def search_functions(description: str | None, check: Callable[[int], None], function: Callable[[int], Any]) -> int:
+    """The same for functions whose derivatives are checked, which may be refused; `function` gives the function of a
+    seed and its text."""
+    return search(
+        argparse.ArgumentParser(description=description),
+        "random functions",
+        lambda seed, _: check(seed),
+        lambda seed: function(seed)[1],
+        count=200,
+        refusals=(ScriptError, NotDifferentiable),
+    )

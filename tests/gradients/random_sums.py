@@ -6,7 +6,6 @@ they leave in `.grad` and in leaves, return and raise is compared with eager cod
 
 from __future__ import annotations
 
-import argparse
 import linecache
 import random
 import re
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.searches import search
+from tests.searches import search_functions
 from tracejit import config
 from tracejit.errors import NotDifferentiable, ScriptError
 
@@ -175,16 +174,5 @@ def check(seed: int) -> None:
                 np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12, err_msg=f"{trips} trips {kind}")
 
 
-def main() -> int:
-    return search(
-        argparse.ArgumentParser(description=__doc__),
-        "random functions",
-        lambda seed, _: check(seed),
-        lambda seed: function(seed)[1],
-        count=200,
-        refusals=(ScriptError, NotDifferentiable),
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(search_functions(__doc__, check, function))

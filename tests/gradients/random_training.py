@@ -7,7 +7,6 @@ steps: what they leave in `.grad`, return and raise is compared with eager code.
 
 from __future__ import annotations
 
-import argparse
 import linecache
 import random
 import re
@@ -18,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.searches import search
-from tracejit.errors import NotDifferentiable, ScriptError
+from tests.searches import search_functions
+from tracejit.errors import NotDifferentiable
 
 HEAD = """\
 def f(w, u, x, n):
@@ -176,16 +175,5 @@ def check(seed: int) -> None:
         assert found[2] == eager[2], (trips, "requires_grad", found[2], eager[2])
 
 
-def main() -> int:
-    return search(
-        argparse.ArgumentParser(description=__doc__),
-        "random functions",
-        lambda seed, _: check(seed),
-        lambda seed: function(seed)[1],
-        count=200,
-        refusals=(ScriptError, NotDifferentiable),
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(search_functions(__doc__, check, function))

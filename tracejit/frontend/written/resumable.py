@@ -7,6 +7,12 @@ from typing import Any
 from tracejit.frontend.containers.resumable import Ended, step
 
 
+def require_begun(frame: Any, value: Any) -> None:
+    """Before its first item, a generator can be sent nothing."""
+    if frame.state == 0 and value is not None:
+        raise TypeError("can't send non-None value to a just-started generator")
+
+
 class Resumable:
     """A generator, with its names in a cell."""
 
@@ -24,8 +30,7 @@ class Resumable:
             raise StopIteration  # noqa: B904
 
     def send(self, value: Any) -> Any:
-        if self.frame.state == 0 and value is not None:
-            raise TypeError("can't send non-None value to a just-started generator")
+        require_begun(self.frame, value)
         try:
             return step(self, value)
         except Ended:
@@ -42,8 +47,7 @@ class Watched(Resumable):
         return self.send(None)
 
     def send(self, value: Any) -> Any:
-        if self.frame.state == 0 and value is not None:
-            raise TypeError("can't send non-None value to a just-started generator")
+        require_begun(self.frame, value)
         try:
             return step(self, value)
         except Ended:
