@@ -57,7 +57,7 @@ class _Places:
         while (maker := self.makers.get(items)) is not None:
             match maker.name:
                 case "list_push":
-                    put = self.length(maker.operands[0])
+                    put = self.of(maker.operands[0])
                 case "list_set":
                     put = self.of(maker.operands[1])
                 case _:
@@ -69,16 +69,8 @@ class _Places:
             items = maker.operands[0]
         return None
 
-    def of(self, number: Value) -> _Place:
-        """A whole number as a place."""
-        return self._found(number)
-
-    def length(self, items: Value) -> _Place:
-        """The length of a list."""
-        return self._found(items)
-
-    def _found(self, value: Value) -> _Place:
-        """A place, by the value of a number or the list that has that length."""
+    def of(self, value: Value) -> _Place:
+        """A whole number as a place; of a list, its length."""
         if value not in self.known:
             self.known[value] = (((value, 1),), 0)  # what rests on itself
             self.known[value] = self._find(value)
@@ -97,13 +89,13 @@ class _Places:
             case "list_new":
                 return ((), 0)
             case "list_len" | "list_set":
-                return self._found(op.operands[0])
+                return self.of(op.operands[0])
             case "list_push":
-                return _sum(self._found(op.operands[0]), ((), 1))
+                return _sum(self.of(op.operands[0]), ((), 1))
             case "list_pop":
-                return _sum(self._found(op.operands[0]), ((), -1)) if value is op.results[0] else itself
+                return _sum(self.of(op.operands[0]), ((), -1)) if value is op.results[0] else itself
             case _ if op.defn.factor and value.type == ScalarType(I64):  # a sum, or a difference
-                one, other = map(self._found, op.operands)
+                one, other = map(self.of, op.operands)
                 return _sum(one, other, 1 if op.name == "add" else -1)
             case _:
                 return itself
@@ -113,11 +105,11 @@ class _Places:
         loop, i = self.carried[value]
         if not (isinstance(value.type, ListType) or value.type == ScalarType(I64)):
             return None
-        step = _sum(self._found(loop.block("body").results[1 + i]), self._found(value), -1)
+        step = _sum(self.of(loop.block("body").results[1 + i]), self.of(value), -1)
         if step[0] or step[1] not in (-1, 0, 1):
             return None
         index = loop.block("body").params[0]
-        return _sum(self._found(loop.operands[2 + i]), (((index, step[1]),) if step[1] else (), 0))
+        return _sum(self.of(loop.operands[2 + i]), (((index, step[1]),) if step[1] else (), 0))
 
 
 def _sum(one: _Place, other: _Place, sign: int = 1) -> _Place:
