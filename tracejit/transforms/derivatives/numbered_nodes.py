@@ -21,6 +21,7 @@ from tracejit.ir.types import BOOL, I64, ListType, ScalarType, Type, is_differen
 from tracejit.ops.control import gradient_parts
 from tracejit.records import record
 from tracejit.transforms.derivatives.spent import UNSURE, UnsureError, gradient_of, is_node, told_inside
+from tracejit.transforms.derivatives.spent_items import row_beside
 
 _FLAG, _NUMBER = ScalarType(BOOL), ScalarType(I64)
 _TAPE = ListType(_NUMBER)
@@ -235,12 +236,7 @@ class _Numbered:
             return self.rows[items]
         if _kind(items.type) != _TAPE:
             raise UnsureError("gradient", UNSURE, b.span)
-        row = b.emit("list_new", (), {"element": _NUMBER}, names=("nodes",))[0]
-        count, go = b.emit("list_len", (items,))[0], b.constant(True, _FLAG)
-        inner, index, param = b.nested(), Value(_NUMBER, "i"), Value(_TAPE, "nodes")
-        following = inner.emit("list_push", (param, inner.constant(_NONE, _NUMBER)))[0]
-        block = inner.block((index, param), (go, following), "body")
-        return b.emit("loop", (count, go, row), blocks=[block], types=(_TAPE,), names=("nodes",))[0]
+        return row_beside(b, items, _NONE, _NUMBER, "nodes")
 
     # -- branches and loops ---------------------------------------------------------------------------------------
 

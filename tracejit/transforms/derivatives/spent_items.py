@@ -84,21 +84,12 @@ class _Items:
         """The row of a list of which more items are spent now."""
         if indices is None:  # the list may have been taken apart meanwhile
             return None
-        made = rows[lst] if lst in rows else self.row(b, lst)
+        made = rows[lst] if lst in rows else row_beside(b, lst, False, _FLAG, "spent")
         if made is None:
             return None
         for index in indices:
             made = b.emit("list_set", (made, index, b.constant(True, _FLAG)), names=("spent",))[0]
         return made
-
-    def row(self, b: Builder, lst: Value) -> Value:
-        """Emit as many truth values as a list has items: none is spent."""
-        row = b.emit("list_new", (), {"element": _FLAG}, names=("spent",))[0]
-        count, go = b.emit("list_len", (lst,))[0], b.constant(True, _FLAG)
-        inner, index, param = b.nested(), Value(_SIZE, "i"), Value(_ROW, "spent")
-        following = inner.emit("list_push", (param, inner.constant(False, _FLAG)))[0]
-        block = inner.block((index, param), (go, following), "body")
-        return b.emit("loop", (count, go, row), blocks=[block], types=(_ROW,), names=("spent",))[0]
 
     def spent_in(self, b: Builder, op: Op, rows: Rows) -> list[Value]:
         """The lists from outside of a branch or a loop of which items are spent in it; those of which it is known which
@@ -112,7 +103,7 @@ class _Items:
                 if indices is None or (lst in rows and rows[lst] is None):
                     rows[lst] = None
                 elif lst not in rows:
-                    rows[lst] = self.row(b, lst)
+                    rows[lst] = row_beside(b, lst, False, _FLAG, "spent")
                 known.append(lst)
         return [lst for lst in dict.fromkeys(known) if rows[lst] is not None]
 
@@ -144,3 +135,13 @@ class _Items:
 def _known(row: Value | None) -> Value:
     assert row is not None
     return row
+
+
+def row_beside(b: Builder, items: Value, value: bool | int, type: ScalarType, name: str) -> Value:
+    """Emit a list of one value as many times as another list has items."""
+    row = b.emit("list_new", (), {"element": type}, names=(name,))[0]
+    count, go = b.emit("list_len", (items,))[0], b.constant(True, _FLAG)
+    inner, index, param = b.nested(), Value(_SIZE, "i"), Value(ListType(type), name)
+    following = inner.emit("list_push", (param, inner.constant(value, type)))[0]
+    block = inner.block((index, param), (go, following), "body")
+    return b.emit("loop", (count, go, row), blocks=[block], types=(ListType(type),), names=(name,))[0]
