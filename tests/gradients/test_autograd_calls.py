@@ -169,7 +169,80 @@ def a_second_of_two(w: Any, x: Any) -> Any:
     return w.grad
 
 
+def of_what_a_loop_carries(w, x):
+    p, total = w * 0.5, 0.0
+    for _ in range(3):
+        g, h = tj.autograd.grad((p * p).sum(), [p, w], retain_graph=True)
+        total = total + (g * x).sum() + h.sum()
+        p = tj.sin(p * w)
+    return total
+
+
+def of_what_two_loops_carry(w, x):
+    p, total = w * 0.5, 0.0
+    for _ in range(3):
+        q = p * w
+        for _ in range(2):
+            q = tj.sin(q * w)
+            g, h = tj.autograd.grad((p * p * q).sum(), [q, w], retain_graph=True)
+            total = total + (g * x).sum() + h.sum()
+            g, h = tj.autograd.grad((p * q).sum(), [q, p], retain_graph=True)
+            total = total + g.sum() + (h * x).sum()
+        p = p * x
+    return total
+
+
+def of_a_state_that_is_detached_now_and_then(w, x):
+    c, p, total = w * 1.0, w * 0.5, 0.0
+    for i in range(5):
+        c = tj.sin(c * w + p)
+        if i % 2 == 1:
+            g, h = tj.autograd.grad((c * p).sum(), [p, w])
+            total = total + g.sum() + (h * x).sum()
+            c, p = c.detach(), (p * 2).detach() * x
+        p = p * w
+    return total
+
+
+def by_an_inner_slope_and_truncated(w, x):
+    p = w
+    for i in range(2):
+        (g,) = tj.autograd.grad((p * p).sum(), [p], create_graph=True)
+        p = p - w * g * x
+        if i % 2 == 1:
+            (p * p * p).sum().backward()
+            p = p.detach()
+    return p.detach().sum()
+
+
+def by_an_inner_slope_of_a_new_leaf(w, x):
+    p = w
+    for i in range(5):
+        (g,) = tj.autograd.grad((p * p).sum(), [p], create_graph=True)
+        p = p - w.detach() * g * x
+        if i % 2 == 1:
+            (p * p * p).sum().backward()
+            p = p.detach().requires_grad_()
+    return p.detach().sum()
+
+
+def by_what_was_detached_in_an_earlier_trip(w, x):
+    p, total = w * 1.0, 0.0
+    for i in range(4):
+        (g,) = tj.autograd.grad((p * p * w).sum(), [p])
+        total = total + (g * x).sum()
+        if i == 2:
+            p = p.detach()
+    return total
+
+
 PROGRAMS = [
+    of_what_a_loop_carries,
+    of_what_two_loops_carry,
+    of_a_state_that_is_detached_now_and_then,
+    by_an_inner_slope_and_truncated,
+    by_an_inner_slope_of_a_new_leaf,
+    by_what_was_detached_in_an_earlier_trip,
     of_two,
     of_two_weighted,
     of_two_in_a_loop,

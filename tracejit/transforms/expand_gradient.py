@@ -8,7 +8,7 @@ gradient meets ordinary ops only. `leaf` ops have done their work then, and go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tracejit.errors import NotDifferentiable
@@ -23,6 +23,7 @@ from tracejit.transforms.derivatives.earlier_trips import (
     carried_on_the_way,
     require_taken_once,
     through_earlier_trips,
+    versions_of_leaves,
 )
 from tracejit.transforms.derivatives.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.derivatives.just_added import items_just_added
@@ -47,7 +48,8 @@ def expand_gradient(graph: Graph) -> Graph:
     graph = _telling_spent(graph)
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
     graph = replace(graph, body=summed(graph.body))
-    body = _Expansion(graph.params, carried_on_the_way(graph)).block(graph.body, ())
+    leaves = set[Value]().union(*(versions_of_leaves(op) for op in walk(graph.body) if op.name == "gradient"))
+    body = _Expansion(graph.params, carried_on_the_way(graph), leaves).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 
@@ -94,9 +96,10 @@ def _without_leaf(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence
 class _Expansion:
     """The gradients of one graph, expanded in program order."""
 
-    def __init__(self, params: Sequence[Value], carried: Carried) -> None:
+    def __init__(self, params: Sequence[Value], carried: Carried, leaves: Collection[Value]) -> None:
         self.params = params
         self.carried = carried
+        self.leaves = leaves  #: all contents of leaves
         self.results: dict[Value, Value] = {}
 
     def block(self, block: Block, enclosing: tuple[tuple[Op, Edit], ...]) -> Block:
@@ -105,7 +108,8 @@ class _Expansion:
         for old in block.ops:
             op = substitute(old, self.results)
             if op.name in ("gradient", "tangent"):
-                op = through_earlier_trips(op, self.carried, enclosing, edit)
+                op, again = through_earlier_trips(op, self.carried, enclosing, edit, self.leaves)
+                self.results.update(again)
                 edits = [*(outer for _, outer in enclosing), edit]
                 loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
                 found = (
@@ -125,7 +129,8 @@ class _Expansion:
     def _nested(self, op: Op, around: tuple[tuple[Op, Edit], ...]) -> tuple[Block, ...]:
         if op.name != "custom":
             return tuple(self.block(nested, around) for nested in op.blocks)
-        return tuple(_Expansion((*nested.params, *self.params), self.carried).block(nested, ()) for nested in op.blocks)
+        inner = (_Expansion((*nested.params, *self.params), self.carried, self.leaves) for nested in op.blocks)
+        return tuple(each.block(nested, ()) for each, nested in zip(inner, op.blocks, strict=True))
 
     def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:
         """Emit the backward where the op stands; so many blocks are outside of the loop around it."""

@@ -85,8 +85,7 @@ def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]
     if not isinstance(x, ArrayView | Number) or not x.dtype.is_inexact:
         ctx.refuse(node, f"there is no derivative by {describe(x)}", "use tensors of floats")
     value = ctx.load(x) if isinstance(x, ArrayView) else x.value
-    if all(truth is False for truth in gradients.reach().of(value)) and not gradients.leads_to_ended(value):
-        ctx.check_false("RuntimeError", _NO_HISTORY)
+    gradients.require_history(value, gradients.reach().of(value), _NO_HISTORY)
     return [value]
 
 
@@ -105,4 +104,4 @@ def _used(c: Calls, ys: list[Value], every: list[list[Value]], may_miss: bool, n
 def _leads(c: Calls, y: Value, versions: list[Value]) -> Truth:
     """Whether an output leads to an input: asked of one at a time, for an input may be made of another one."""
     builders, sizes = [*c.ctx.outer_builders, c.ctx.b], c.ctx.sizes
-    return Reach(builders, [versions], c.gradients.parameters, lambda n: sizes.at_least(n, 1)).of(y)[0]
+    return Reach(builders, [versions], c.gradients.known(), lambda n: sizes.at_least(n, 1)).of(y)[0]

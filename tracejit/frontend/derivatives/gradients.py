@@ -92,6 +92,7 @@ class Gradients:
     entries: dict[int, int] = field(default_factory=dict[int, int])
     tensors: set[int] = field(default_factory=set[int])  #: classes of arguments that may hold a `.grad`
     parameters: list[Value] = field(default_factory=list[Value])  #: those of the function that is lowered
+    zeros_at_first: list[Value] = field(default_factory=list[Value])  #: in `.grad` of leaves, made before all else
     ran: bool = False  #: whether `backward()` is called
     holder: ObjectValue | None = None
     first: dict[int, Value] = field(default_factory=dict[int, Value])  #: what leaves hold at first
@@ -120,6 +121,7 @@ class Gradients:
             self.calls.ctx.notes_writes = True
         if zeros is not None:
             heap.met(self.holder, ("grad", storage), zeros)
+            self.zeros_at_first.append(self.calls.ctx.storage.bases[zeros.storage])
 
     def add_made(self, x: ArrayView, leaf: Value, node: ast.AST) -> None:
         """Note a tensor that the script made, whose content is a leaf from here on, without a `.grad`."""
@@ -147,7 +149,11 @@ class Gradients:
         ctx, ended = self.calls.ctx, [self.first[c] for c in self.ended()]
         if not ended and not if_carried:
             return False
-        return may_lead([*ctx.outer_builders, ctx.b], y, ended, self.parameters, if_carried=if_carried)
+        return may_lead([*ctx.outer_builders, ctx.b], y, ended, self.known(), if_carried=if_carried)
+
+    def known(self) -> list[Value]:
+        """What leads to no leaf that it is not: it is there before the function begins."""
+        return [*self.parameters, *self.zeros_at_first]
 
     def holder_of(self, storage: int) -> ObjectValue:
         """What holds the `.grad` of a tensor."""
@@ -274,14 +280,18 @@ class Gradients:
 
     def required(self, y: Value) -> list[Truth]:
         """Whether `y` leads to each leaf that is there; where it leads to none at all, RuntimeError."""
-        ctx, truths = self.calls.ctx, self.reach().of(y)
-        if all(truth is False for truth in truths):
-            if self.leads_to_ended(y):
-                return truths
-            ctx.check_false("RuntimeError", _NO_HISTORY)
-        if True not in truths and not self.leads_to_ended(y):
-            ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", _NO_HISTORY)
+        truths = self.reach().of(y)
+        self.require_history(y, truths, _NO_HISTORY)
         return truths
+
+    def require_history(self, y: Value, truths: Sequence[Truth], message: str) -> None:
+        """RuntimeError where `y`, which leads to some leaves by these truths, leads to none."""
+        ctx = self.calls.ctx
+        if True in truths or self.leads_to_ended(y, if_carried=bool(self.ended())):
+            return
+        if all(truth is False for truth in truths):
+            ctx.check_false("RuntimeError", message)
+        ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", message)
 
     def reach(self, classes: Iterable[int] | None = None) -> Reach:
         """Which of the leaves that are there, or of these, values lead to."""
@@ -289,7 +299,7 @@ class Gradients:
         chosen = (c for c in self.leaves if c in ctx.storage.bases) if classes is None else classes
         leaves = [self.versions(c) for c in chosen]
         builders = [*ctx.outer_builders, ctx.b]
-        return Reach(builders, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1))
+        return Reach(builders, leaves, self.known(), lambda n: ctx.sizes.at_least(n, 1))
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

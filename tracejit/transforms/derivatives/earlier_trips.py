@@ -8,14 +8,14 @@ earlier one has freed is asked before (`spent.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.aliasing import LENDING
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType
-from tracejit.ops.control import gradient_parts
+from tracejit.ops.control import gradient_parts, grouped
 from tracejit.transforms.dce import sliced
 from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.effects import without_effects
@@ -75,7 +75,17 @@ def carried_to(root: Block, loop: Op, derivative: Op) -> list[Value]:
     if not given:
         return []
     changed, matters = varied(root.ops, given), useful([loop], ys)
-    return [p for p in body.params[1:] if p in changed and p in matters and p not in xs]
+    leaves = versions_of_leaves(derivative)
+    return [p for p in body.params[1:] if p in changed and p in matters and p not in leaves]
+
+
+def versions_of_leaves(derivative: Op) -> set[Value]:
+    """The inputs of a derivative that are one of several contents of a leaf: what it held when loops around, or trips
+    of these, began. Another input that a loop carries leads on to what it was made of."""
+    if derivative.name != "gradient":
+        return {*derivative.defn.group(derivative.operands)[1]}
+    groups = grouped(gradient_parts(derivative)[2], derivative.attrs.get("groups", ()))
+    return {x for group in groups if len(group) > 1 for x in group}
 
 
 def _derivatives(root: Block, block: Block, loops: tuple[Op, ...]) -> Iterator[tuple[Block, Op, tuple[Op, ...]]]:
@@ -90,9 +100,12 @@ def _derivatives(root: Block, block: Block, loops: tuple[Op, ...]) -> Iterator[t
                 yield from _derivatives(root, nested, (*loops, op) if op.name == "loop" else loops)
 
 
-def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: Edit) -> Op:
+def through_earlier_trips(
+    op: Op, carried: Carried, enclosing: Enclosing, edit: Edit, leaves: Collection[Value]
+) -> tuple[Op, Mapping[Value, Value]]:
     """A derivative that reads nothing which an enclosing loop carries on the way to it: the blocks around it get the
-    repeated trips. Raises `NotDifferentiable` where that cannot be had."""
+    repeated trips. Also gives what stands for what the loops carry, behind it too: not for `leaves`, and lists, which
+    something else may take apart. Raises `NotDifferentiable` where that cannot be had."""
     edits = [*(outer for _, outer in enclosing), edit]
     stand_in: dict[Value, Value] = {}
     for depth, (around, _) in enumerate(enclosing):
@@ -109,11 +122,8 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
             inner.reset([substitute(o, new) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
         stand_in.update(new)
-    if not stand_in:
-        return op
-    first = len(op.operands) - len(gradient_parts(op)[2])  # what leaves held leads to what they held before
-    operands = (*(stand_in.get(v, v) for v in op.operands[:first]), *op.operands[first:])
-    return Op(op.defn, operands, op.attrs, op.results, op.blocks, op.span)
+    new = {old: again for old, again in stand_in.items() if old not in leaves}  # a leaf leads to what it held before
+    return substitute(op, new), {old: again for old, again in new.items() if not isinstance(old.type, ListType)}
 
 
 def slice_of(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:

@@ -23,7 +23,7 @@ from tracejit.ir.builder import Rebuilder, Visit, rebuild, values_like
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
 from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, unsized
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.derivatives.earlier_trips import carried_to
+from tracejit.transforms.derivatives.earlier_trips import carried_to, versions_of_leaves
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.lengths import lengths_by_counting
 from tracejit.transforms.derivatives.residuals import live
@@ -288,12 +288,11 @@ class _Segments:
                 return b.inline(op.blocks[sides[op]])
             if op.name != "gradient":
                 return None
-            leaves = len(gradient_parts(op)[2])
-            at = len(operands) - leaves
-            return b.copy(
-                op,
-                (*operands[:at], *(began.get(x, new) for x, new in zip(op.operands[at:], operands[at:], strict=True))),
-            )
+            xs = gradient_parts(op)[2]
+            leaves = versions_of_leaves(op)
+            at = len(operands) - len(xs)
+            given = (began.get(x, new) if x in leaves else new for x, new in zip(xs, operands[at:], strict=True))
+            return b.copy(op, (*operands[:at], *given))
 
         return visit
 
