@@ -26,6 +26,7 @@ from tracejit.transforms.derivatives.earlier_trips import (
     versions_of_leaves,
 )
 from tracejit.transforms.derivatives.frames import Edit, Frame, Region, substitute
+from tracejit.transforms.derivatives.items_again import items_made_again
 from tracejit.transforms.derivatives.just_added import items_just_added
 from tracejit.transforms.derivatives.jvp import Forward
 from tracejit.transforms.derivatives.numbered_nodes import with_numbers
@@ -47,7 +48,7 @@ def expand_gradient(graph: Graph) -> Graph:
     graph = items_just_added(told(graph))
     graph = _telling_spent(graph)
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
-    graph = replace(graph, body=summed(graph.body))
+    graph = items_made_again(replace(graph, body=summed(graph.body)))
     leaves = set[Value]().union(*(versions_of_leaves(op) for op in walk(graph.body) if op.name == "gradient"))
     body = _Expansion(graph.params, carried_on_the_way(graph), leaves).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)

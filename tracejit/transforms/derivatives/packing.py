@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracejit.ir.builder import Builder, Handle
+from tracejit.ir.builder import Builder, Handle, Rebuilder
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType, ListType, ScalarType, TensorType
+from tracejit.ir.types import BOOL, I64, Dim, DType, ListType, ScalarType, TensorType
 from tracejit.transforms.strides import c_strides
 
 SIZE = ScalarType(I64)
+
+
+def size_value(b: Rebuilder, dim: Dim | None, params: Sequence[Value]) -> Value:
+    """A size of an old graph as a value of the new one; a named one is that of a parameter of the old graph."""
+    if isinstance(dim, Value):
+        return b.value(dim)
+    if isinstance(dim, int):
+        return b.constant(dim, SIZE)
+    shapes = ((p, p.type.shape) for p in params if isinstance(p.type, TensorType))
+    param, axis = next((p, shape.index(dim)) for p, shape in shapes if dim in shape)
+    return b.emit("dim", (b.value(param),), {"axis": axis})[0]
 
 
 def pack(b: Builder, items: Value, sizes: Sequence[Value], dtype: DType) -> Value:

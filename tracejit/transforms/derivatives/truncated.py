@@ -21,11 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tracejit.ir.builder import Rebuilder, Visit, rebuild, values_like
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
-from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, unsized
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType, unsized
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.derivatives.earlier_trips import carried_to, versions_of_leaves
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.lengths import lengths_by_counting
+from tracejit.transforms.derivatives.packing import size_value
 from tracejit.transforms.derivatives.residuals import live
 
 _SIZE, _FLAG = ScalarType(I64), ScalarType(BOOL)
@@ -379,21 +380,13 @@ class _EarlySegments(_Segments):
 
     def nothing(self, b: Rebuilder) -> list[Value]:
         """Emit values in the place of those that the first segment does not read."""
-        made: dict[Value, Value] = {}
+        made, params = dict[Value, Value](), self.graph.params
         for v in sorted(self.needed, key=lambda v: not isinstance(v.type, ScalarType)):
             if isinstance(v.type, TensorType):
-                sizes = [self.size(b, d, made) for d in v.type.shape]
+                sizes = [
+                    (made.get(d) if isinstance(d, Value) else None) or size_value(b, d, params) for d in v.type.shape
+                ]
                 made[v] = b.emit("undef", sizes, {"type": unsized(v.type)})[0]
             else:
                 made[v] = b.constant(0 if v.type != _FLAG else False, v.type)
         return [made[v] for v in self.needed]
-
-    def size(self, b: Rebuilder, dim: Dim | None, made: dict[Value, Value]) -> Value:
-        """A size as a value."""
-        if isinstance(dim, Value):
-            return made.get(dim) or b.value(dim)
-        if isinstance(dim, int):
-            return b.constant(dim, _SIZE)
-        shapes = ((p, p.type.shape) for p in self.graph.params if isinstance(p.type, TensorType))
-        param, axis = next((p, shape.index(dim)) for p, shape in shapes if dim in shape)
-        return b.emit("dim", (b.value(param),), {"axis": axis})[0]
