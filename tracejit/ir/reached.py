@@ -192,7 +192,7 @@ class Masks:
                     self.found[op.results[0]] = _NONE
                 case "list_new":
                     self.note(op.results[0], 0, _ALL)
-                case "list_push" | "list_set":
+                case "list_push" | "list_set" | "list_set_part":
                     (may, must), (may_too, must_too) = (self.of((v,)) for v in (op.operands[0], op.operands[-1]))
                     self.note(op.results[0], may | may_too, must & must_too)
                 case _:
@@ -290,7 +290,7 @@ def value_of(b: Builder, truth: Truth) -> Value:
 
 def sources(op: Op) -> Iterable[Value]:
     """The values whose history an op's results have."""
-    if op.name != "rewritten" and op.defn.stands_for is not None:
+    if op.name not in ("rewritten", "stored") and op.defn.stands_for is not None:
         return op.operands[1:]  # none of a detached value, and of a write under `no_grad` that of the array
     return inputs_of(op)
 
@@ -355,6 +355,14 @@ class Paths:
         match op.name:
             case "list_push" | "list_set":
                 places = (*places[:-1], value_of(b, self.truth(b, places[-1], inside)))
+            case "list_set_part":
+                truth = value_of(b, self.truth(b, places[1], inside))
+                places = (places[0], b.emit("broadcast", (truth, b.dim_of(places[1], 0)))[0])
+            case "list_part":
+                b.append_op(op)
+                part = b.wrap(b.emit("list_part", (row, *places), names=("reached",))[0])
+                inside[op.results[0]] = b.fetch(b.any(part, axes=(0,)), ()).value
+                return
             case "list_get":
                 places = places[:1]
             case _:
@@ -433,7 +441,7 @@ class Paths:
 
 
 #: Ops whose results have a row where their list has one, made by the same op.
-_OF_ITEMS = {"list_push", "list_pop", "list_get", "list_set"}
+_OF_ITEMS = {"list_push", "list_pop", "list_get", "list_set", "list_part", "list_set_part"}
 
 
 def _has_row(value: Value) -> bool:

@@ -157,6 +157,17 @@ _structural(
 )
 
 
+_structural(
+    "stored",
+    ("content", "place"),
+    "content, which lies from a place on in the memory of arrays that lists hold: read there, or with `new`, put there "
+    "as an array of its own. What is written there later makes a derivative that needs it an error. A mark that "
+    "`expand-gradient` removes.",
+    infer=lambda content, place, new=False: (content.type,),
+    stands_for=0,
+)
+
+
 def emit_gradient(
     b: Builder,
     ys: Sequence[Value],

@@ -43,7 +43,7 @@ from tracejit.transforms.pipeline import transform
 @transform("expand-gradient")
 def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
-    if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
+    if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten", "stored") for op in walk(graph.body)):
         return graph
     graph = items_just_added(told(graph))
     graph = _telling_spent(graph)

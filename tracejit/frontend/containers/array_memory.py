@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.errors import ScriptError
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import ArrayView, Size
 from tracejit.ir.builder import Builder
@@ -44,6 +43,21 @@ def _dense_axes(ctx: Context, view: ArrayView) -> int:
 
 def load(ctx: Context, view: ArrayView) -> Value:
     """The present content of a view of a memory."""
+    return stored(ctx, _read(ctx, view), view.offset)
+
+
+def stored(ctx: Context, content: Value, place: Size, new: int | None = None) -> Value:
+    """Content that lies at a place of a memory, marked as such for derivatives. `new`: an array of this class has just
+    been put there."""
+    if not ctx.notes_writes or not content.type.dtype.is_inexact:  # type: ignore[union-attr]
+        return content
+    if any(content is base and c != new for c, base in ctx.storage.bases.items()):  # another array, which is copied
+        content = ctx.b.emit("fresh", (content,), names=(content.name,))[0]
+    attrs = {} if new is None else {"new": True}
+    return ctx.b.emit("stored", (content, ctx.size_value(place)), attrs, names=(content.name,))[0]
+
+
+def _read(ctx: Context, view: ArrayView) -> Value:
     if view.via and view.via[0] == "broadcast":
         source = load(ctx, dataclasses.replace(view.via[1], storage=view.storage))
         return ctx.b.emit("broadcast", (source, *map(ctx.size_value, view.lengths)), {"exact": True})[0]
@@ -78,10 +92,11 @@ def _gathered(ctx: Context, view: ArrayView, memory: Value, count: Value) -> Val
 
 def store(ctx: Context, view: ArrayView, value: Value) -> None:
     """Write a whole view of a memory."""
-    _require_recorded(ctx)
     if not view.rank:
         set_element(ctx, view, ctx.b.emit("fetch", (value,))[0])
         return
+    if not ctx.grad_enabled or ctx.notes_writes:
+        value = ctx.recorded(stored(ctx, value, view.offset), load(ctx, view))
     content, bases = flat(ctx, value, view.lengths), ctx.storage.bases
     if is_dense(ctx, view):
         operands = (bases[view.storage], ctx.size_value(view.offset), content)
@@ -102,25 +117,18 @@ def store(ctx: Context, view: ArrayView, value: Value) -> None:
 
 def element(ctx: Context, point: ArrayView) -> Value:
     """The element that a view of rank 0 is."""
-    return ctx.b.emit("list_get", (ctx.storage.bases[point.storage], ctx.size_value(point.offset)), names=("item",))[0]
+    place = ctx.size_value(point.offset)
+    found = ctx.b.emit("list_get", (ctx.storage.bases[point.storage], place), names=("item",))[0]
+    return stored(ctx, found, place)
 
 
 def set_element(ctx: Context, point: ArrayView, value: Value) -> None:
     """Write the element that a view of rank 0 is."""
-    _require_recorded(ctx)
+    if not ctx.grad_enabled or ctx.notes_writes:
+        value = ctx.recorded(stored(ctx, value, point.offset), element(ctx, point))
     bases = ctx.storage.bases
     operands = (bases[point.storage], ctx.size_value(point.offset), value)
     bases[point.storage] = ctx.b.emit("list_set", operands, names=("memory",))[0]
-
-
-def _require_recorded(ctx: Context) -> None:
-    """What is written under `no_grad` is not told apart in a memory."""
-    if not ctx.grad_enabled:
-        raise ScriptError(
-            "an array that a list holds is changed in place under no_grad",
-            ctx.b.span,
-            instead="set it anew: items[i] = items[i] + y",
-        )
 
 
 def flat(ctx: Context, content: Value, lengths: Sequence[Size]) -> Value:

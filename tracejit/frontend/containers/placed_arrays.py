@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.containers.array_memory import flat, is_dense, lies_in_memory, repeated, same_memory, total_size
+from tracejit.frontend.containers.array_memory import (
+    flat,
+    is_dense,
+    lies_in_memory,
+    repeated,
+    same_memory,
+    stored,
+    total_size,
+)
 from tracejit.frontend.context import Again
 from tracejit.frontend.functions.names import is_numpys
 from tracejit.frontend.instances.heap import led_to
@@ -57,7 +65,7 @@ def place_if_possible(ctx: Context, view: ArrayView) -> None:
     held = frozenset[object]().union(*(ctx.holders.get(c, ()) for c in same_memory(ctx, view.storage)))
     every = [k for k, kind in ctx.growing.items() if kind is not None and holds_arrays(kind, view.dtype)]
     new = (held & ctx.growing.keys()) - known.keys() or [k for k in every if k not in known]
-    if new and not ctx.notes_writes and ctx.device == "cpu":
+    if new and ctx.device == "cpu":
         known.update((k, view.dtype) for k in new)
         ctx.growing.update(dict.fromkeys(new))  # what they hold is found anew
         raise Again
@@ -166,7 +174,7 @@ def require_memory(ctx: Context, view: ArrayView) -> NoReturn:
         place_if_possible(ctx, view)
     known = ctx.pools_known.placed
     new = [p for p in ctx.made.get(view.storage, ()) if p not in known]
-    if not new or ctx.notes_writes:
+    if not new:
         _refuse(ctx, "an argument, or part of one" if view.storage in ctx.arguments else "shared with others")
     known.update((p, view.dtype) for p in new)
     raise Again
@@ -204,7 +212,7 @@ def in_memory(ctx: Context, view: ArrayView, node: ast.AST) -> ArrayView:
     content, memory = storage.bases[view.storage], memory_of(ctx, view.dtype)
     at = ctx.b.emit("list_len", (storage.bases[memory],), names=("place",))[0]
     lengths = ctx.dim_sizes(content)
-    elements = flat(ctx, content, lengths)
+    elements = flat(ctx, stored(ctx, content, at, view.storage), lengths)
 
     def push(b: Builder, i: Value, held: Value) -> Value:
         return b.emit("list_push", (held, b.emit("fetch", (elements, i))[0]), names=("memory",))[0]

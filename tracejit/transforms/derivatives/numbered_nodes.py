@@ -36,7 +36,7 @@ _MARK = 2
 _FREED, _SEEN, _JOINS = 1, 2, 4
 
 #: The ops of which numbers of items are known.
-_LISTS = {"list_new", "list_push", "list_pop", "list_get", "list_set"}
+_LISTS = {"list_new", "list_push", "list_pop", "list_get", "list_set", "list_part", "list_set_part"}
 
 
 def with_numbers(body: Block) -> Block:
@@ -187,7 +187,8 @@ class _Numbered:
     def taken(self, b: Builder, op: Op) -> Sequence[Value]:
         """The numbers beside the lists that an op of lists is about. Raises `UnsureError` for what is unlike lists."""
         if self.reached.isdisjoint(op.results) or op.name not in _LISTS:
-            if any(isinstance(v.type, ListType) and v in self.reached for v in op.results):
+            lists = [v for v in (*op.operands, *op.results) if isinstance(v.type, ListType)]
+            if not self.reached.isdisjoint(op.results) and not self.reached.isdisjoint(lists):
                 self.refuse(op)
             return ()
         return [self.row(b, v) for v in op.operands[:1]]
@@ -214,11 +215,39 @@ class _Numbered:
             case "list_push" | "list_set":
                 operands = (*rows, *op.operands[1:-1], self.beside(b, op.operands[-1]))
                 self.rows[made] = b.emit(op.defn, operands, names=("nodes",))[0]
+            case "list_set_part":
+                self.rows[made] = self.part_set(b, rows[0], op.operands[1], op.operands[2])
+            case "list_part":
+                self.note(made, self.of_part(b, rows[0], *op.operands[1:]))
             case "list_pop":
                 self.rows[made], item = b.emit(op.defn, rows, names=("nodes", "node"))
                 self.note(op.results[1], item)
             case _:
                 self.note(made, b.emit(op.defn, (*rows, op.operands[1]), names=("node",))[0])
+
+    def part_set(self, b: Builder, row: Value, start: Value, content: Value) -> Value:
+        """The numbers of items of which a part was set."""
+        inner, number = b.nested(), self.number(b, content)
+        i, before, go = Value(_NUMBER, "i"), Value(_TAPE, "nodes"), b.constant(True, _FLAG)
+        made = inner.emit("list_set", (before, inner.emit("add", (start, i))[0], number))[0]
+        block = inner.block((i, before), (go, made), "body")
+        return b.emit("loop", (b.dim_of(content, 0), go, row), blocks=(block,), like=[before])[0]
+
+    def of_part(self, b: Builder, row: Value, start: Value, count: Value) -> Value:
+        """The number of what was made of so many items; nodes join those that differ."""
+        inner, outer = b.nested(), self.tape
+        i, number, tape = Value(_NUMBER, "i"), Value(_NUMBER, "node"), Value(_TAPE, "tape")
+        item, zero = inner.emit("list_get", (row, inner.emit("add", (start, i))[0]))[0], b.constant(_NONE, _NUMBER)
+        one, other = inner.wrap(item), inner.wrap(number)
+        differ = inner.logical_and(inner.ne(one, other), inner.lt(0, inner.minimum(one, other)))
+        then, orelse, self.tape = inner.nested(), inner.nested(), tape
+        joined = self.node(then, (number, item), _JOINS)
+        either = orelse.maximum(orelse.wrap(item), orelse.wrap(number)).value
+        blocks = then.block((), (joined, self.tape), "then"), orelse.block((), (either, tape), "else")
+        ends = inner.emit("if", (differ.value,), blocks=blocks, types=(_NUMBER, _TAPE), names=("node", "tape"))
+        block = inner.block((i, number, tape), (go := b.constant(True, _FLAG), *ends), "body")
+        found, self.tape = b.emit("loop", (count, go, zero, outer), blocks=(block,), like=[number, tape])
+        return found
 
     def note(self, value: Value, number: Value) -> None:
         """Note a number, or a row of numbers, beside a value."""

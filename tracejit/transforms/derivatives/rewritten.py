@@ -3,7 +3,7 @@
 `rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. A `gradient` behind
 them whose rules read `old` always raises; where the write depends on the path, it is refused. Where rules read a part
 of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it
-needs of the array itself.
+needs of the array itself. Of arrays that lists hold, `stored_arrays.py` tells which a write may change.
 """
 
 from __future__ import annotations
@@ -19,30 +19,33 @@ from tracejit.ir.reached import all_of
 from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.derivatives.activity import active
+from tracejit.transforms.derivatives.contents_by_path import same_by_path
+from tracejit.transforms.derivatives.stored_arrays import StoredArrays, is_write
 from tracejit.transforms.derivatives.vjp import contributions
+
+_MAY_CHANGE = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
+
+#: What `expand-gradient` removes.
+_MARKS = ("rewritten", "stored")
 
 
 def without_intact(body: Block) -> Block:
     """The block with the answers in the place of its `intact` ops."""
     if not any(op.name == "intact" for op in walk(body)):
         return body
-    return _answered(body, [], any(_is_mark(op) for op in walk(body)))
+    return _answered(body, [], any(is_write(op) for op in walk(body)))
 
 
 def without_rewritten(graph: Graph) -> Graph:
     """The graph without the marks."""
 
     def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        return (operands[0],) if op.name == "rewritten" else None
+        return (operands[0],) if op.name in _MARKS else None
 
-    return rebuild(graph, visit) if any(op.name == "rewritten" for op in walk(graph.body)) else graph
-
-
-def _is_mark(op: Op) -> bool:
-    return op.defn.stands_for == 0 and len(op.operands) == 2
+    return rebuild(graph, visit) if any(op.name in _MARKS for op in walk(graph.body)) else graph
 
 
-def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence[Op] = ()) -> Block:
+def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence[tuple[Op, int]] = ()) -> Block:
     ops: list[Op] = []
     here = list(before)
     for at, op in enumerate(block.ops):
@@ -55,37 +58,46 @@ def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence
             ops += b.ops
             continue
         if op.blocks:
-            blocks = tuple(_answered(n, here, marked, (*around, op)) for n in op.blocks)
+            blocks = tuple(_answered(n, here, marked, (*around, (op, len(here)))) for n in op.blocks)
             op = Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
         ops.append(op)
         here.append(op)
     return Block(block.params, tuple(ops), block.results, block.label)
 
 
-def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequence[Value]:
-    """What must hold for nothing that the derivative needs to be overwritten."""
-    certain = _replaced(before, around)
+def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence[tuple[Op, int]]) -> Sequence[Value]:
+    """What must hold for nothing that the derivative needs to be overwritten. `around` are the ops around it, each with
+    how many of those `before` stand in front of it."""
+    enclosing = [op for op, _ in around]
+    certain = _replaced(before, enclosing)
     every = [*_all(before)]
-    possible = _replaced(every, [*every, *around])
+    possible = _replaced(every, [*every, *enclosing])
     if not possible:
         return ()
     ys, _, xs = gradient_parts(gradient)
     through = active(before, xs, ys)
-    parts, shows = _Parts(before, certain), _shown(every, possible)
+    met = {v: mark for v, mark in same_by_path(before, is_write, through).items() if v not in possible}
+    possible |= met
+    parts, shows, stored = _Parts(before, certain), _shown(every, possible), StoredArrays(before, around)
     needed: dict[Value, Op] = {}
     for op in every:
-        if op.blocks or _is_mark(op) or not any(r in through for r in op.results):
+        if op.blocks or is_write(op) or not any(r in through for r in op.results):
             continue
-        if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)):
+        if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)) and not stored.concerns(op):
             continue
         values = _needed(op, through)
-        contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
-        stale = [possible[v] for v in contents if possible[v].span != op.span]
-        if any(mark.operands[1] in certain for mark in stale):
+        changed = list(stored.changed(op, values))
+        if any(is_certain for _, is_certain in changed):
             return (b.constant(False, ScalarType(BOOL)),)
+        for write, _ in changed:
+            raise NotDifferentiable(gradient.name, _MAY_CHANGE, write.span)
+        contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
+        contents = [v for v in contents if possible[v].span != op.span]
+        if any(possible[v].operands[1] in certain for v in contents if v not in met):
+            return (b.constant(False, ScalarType(BOOL)),)
+        stale = [possible[v] for v in contents]
         if stale:
-            reason = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
-            raise NotDifferentiable(gradient.name, reason, stale[0].span)
+            raise NotDifferentiable(gradient.name, _MAY_CHANGE, stale[0].span)
         needed.update((v, op) for v in op.operands if v in values and v in parts.views)
     found = (parts.holds(b, value, op) for value, op in needed.items())
     return [truth for truth in found if truth is not None]
@@ -145,12 +157,14 @@ class _Parts:
 
 
 def _replaced(marks: Sequence[Op], loops: Sequence[Op]) -> dict[Value, Op]:
-    """The contents that marks say are replaced, also under the names they have before loops."""
-    found = {op.operands[1]: op for op in marks if _is_mark(op)}
+    """The contents that marks say are replaced, also under the names they have before loops and where a trip ends."""
+    found = {op.operands[1]: op for op in marks if is_write(op)}
     for loop in reversed([op for op in loops if op.name == "loop"]):  # an inner loop stands behind the one around it
-        for init, param in zip(loop.operands[2:], loop.block("body").params[1:], strict=True):
+        body = loop.block("body")
+        for init, param, following in zip(loop.operands[2:], body.params[1:], body.results[1:], strict=True):
             if param in found:
                 found.setdefault(init, found[param])
+                found.setdefault(following, found[param])
     return found
 
 

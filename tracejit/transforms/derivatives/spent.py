@@ -175,7 +175,7 @@ class _Made:
                 self.define(op.results[:1], made)
                 self.sure[op.results[0]] = self.sure_of(op.operands[0])
             if made and is_node(op):
-                if op.name in ("list_get", "list_pop"):
+                if op.name in ("list_get", "list_pop", "list_part"):
                     self.reads[self.count] = op
                 self.below[self.count] = made
                 bit = self.bit()

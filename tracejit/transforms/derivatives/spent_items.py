@@ -25,7 +25,7 @@ Rows: TypeAlias = "dict[Value, Value | None]"
 
 def telling_items(body: Block) -> Block:
     """The block with the answers about items of lists as further operands of its `unspent` ops."""
-    if not any(op.name == "unspent" for op in walk(body)) or not any(op.name == "list_get" for op in walk(body)):
+    if not all(any(op.name in names for op in walk(body)) for names in (("unspent",), ("list_get", "list_part"))):
         return body
     items = _Items(Spending(body))
     b = Builder()
