@@ -91,14 +91,21 @@ def test_many_calls_take_a_better_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("m", "k", "n", "lines_only"), [("1", "3", "n", True), ("m", "k", "1", True), ("m", "k", "n", False)]
+    ("rows", "parts"),
+    [
+        (["1"], ("line",)),
+        (["m"], ("panels",)),
+        (["m", "1"], ("panels", "line")),
+    ],
 )
 def test_what_is_compiled_ahead_goes_by_the_shapes_of_products(
-    m: str, k: str, n: str, lines_only: bool, monkeypatch: pytest.MonkeyPatch
+    rows: list[str], parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(engine, "prepare", asked.append)
-    monkeypatch.setattr(engine, "products_ahead", lambda name, *, lines_only: (name, lines_only))
-    product = f"  %c = matmul(%a, %b) : f32[{m}, {n}]\n  yield %c\n"
-    prepare_products(parse(f"graph @f(%a: f32[{m}, {k}], %b: f32[{k}, {n}]) on cpu {{\n{product}}}\n"))
-    assert asked == [("f32", lines_only)]
+    monkeypatch.setattr(engine, "products_ahead", lambda name, parts: (name, parts))
+    params = ", ".join(f"%a{i}: f32[{m}, k]" for i, m in enumerate(rows))
+    products = "".join(f"  %c{i} = matmul(%a{i}, %b) : f32[{m}, n]\n" for i, m in enumerate(rows))
+    results = ", ".join(f"%c{i}" for i in range(len(rows)))
+    prepare_products(parse(f"graph @f({params}, %b: f32[k, n]) on cpu {{\n{products}  yield {results}\n}}\n"))
+    assert asked == [("f32", parts)]

@@ -249,13 +249,12 @@ class Engine:
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
         return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
-    def ahead(self, name: str, *, lines_only: bool) -> None:
-        """Compile what products of a dtype may need that is not on the disk, what takes longest first; `lines_only`:
-        all have one row or one column. Once a program has them, what it needs is asked for."""
-        part = self._part_code("line" if lines_only else "panels", name)
-        likely = [self._tiles_code(name), part, self._rare_code("pool"), self._products_code(name)]
-        rest = [] if lines_only else [self._part_code("line", name)]
-        for codes in (likely, rest):
+    def ahead(self, name: str, parts: Sequence[str]) -> None:
+        """Compile what products of a dtype may need that is not on the disk, what takes longest first; `parts`: those
+        that they call, the most likely first. Once a program has them, what it needs is asked for."""
+        first, *others = (self._part_code(part, name) for part in parts)
+        likely = [self._tiles_code(name), first, self._rare_code("pool"), self._products_code(name)]
+        for codes in (likely, others):
             self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
 
     # -- code that programs share ---------------------------------------------------------------------------------
@@ -501,9 +500,10 @@ def support() -> None:
 
 
 @cache
-def products_ahead(name: str, *, lines_only: bool) -> Callable[[], None]:
-    """What `prepare` takes to have the products of a dtype compiled while a program that multiplies is lowered."""
-    return lambda: engine().ahead(name, lines_only=lines_only)
+def products_ahead(name: str, parts: tuple[str, ...]) -> Callable[[], None]:
+    """What `prepare` takes to have the products of a dtype compiled while a program that multiplies is lowered; `parts`
+    as of `Engine.ahead`."""
+    return lambda: engine().ahead(name, parts)
 
 
 def _try(make: Callable[[], object]) -> None:

@@ -229,7 +229,8 @@ def prepare_products(graph: Graph) -> None:
         if op.defn.lower is MATRICES and isinstance(made := op.results[0].type, TensorType):
             shapes.setdefault(str(made.dtype), []).append(made.shape[-2:])
     for name in shapes.keys() & {*DTYPES}:
-        prepare(products_ahead(name, lines_only=all(1 in shape for shape in shapes[name])))
+        lines = [1 in shape for shape in shapes[name]]
+        prepare(products_ahead(name, ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)))
 
 
 def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:

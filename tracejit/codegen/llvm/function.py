@@ -16,7 +16,7 @@ from tracejit.codegen.llvm import vector as llvm_vector
 from tracejit.codegen.llvm.expressions import ExpressionPrinter
 from tracejit.codegen.llvm.falling import with_falling_indices
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.llvm.text import UNIMPROVED, is_quick
+from tracejit.codegen.llvm.text import is_quick
 from tracejit.codegen.llvm.values import ZERO, Ramp, Scope, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import (
     Alloc,
@@ -66,6 +66,7 @@ class Texts:
         self.outlined = outlined  #: numbers for the program's outlined functions
         self.declarations: set[str] = set()
         self.functions: list[str] = []
+        self.launchers: list[str] = []  #: those that only say what is to be shared, for a module that is compiled quickly
         self.elementary: dict[tuple[str, DType, int, str], tuple[str, DType]] = {}  #: functions of operations
 
     def kernel_symbol(self, name: str) -> str:
@@ -530,6 +531,5 @@ def print_kernel(texts: Texts, kernel: Kernel, symbol: str | None = None) -> Non
     name = symbol or texts.kernel_symbol(kernel.name)
     header = f"define hidden void {name}({', '.join(params)})"
     text = printer.finish(f"{header} #0", "  ret void")
-    if texts.options.polls and "@tj_share(" in text and is_quick(text) and " = phi " not in text:
-        text = text.replace(header, f"{header} {UNIMPROVED}", 1)  # it only says what is to be shared
-    texts.functions.append(text)
+    is_launcher = texts.options.polls and "@tj_share(" in text and is_quick(text) and " = phi " not in text
+    (texts.launchers if is_launcher else texts.functions).append(text)

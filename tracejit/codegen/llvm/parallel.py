@@ -267,7 +267,7 @@ def _outline(
     name = f'@"{p.texts.prefix}.parallel.{next(p.texts.outlined)}"'
     if inner.streams is not None:
         inner.branch(inner.streams, lambda: llvm_streams.fence(inner), list)
-    header = f"define internal void {name}(ptr %record, i64 %begin, i64 %end) #0"
+    header = f"define hidden void {name}(ptr %record, i64 %begin, i64 %end) #0"
     p.texts.functions.append(inner.finish(header, "  ret void"))
     return name, record.fill()
 

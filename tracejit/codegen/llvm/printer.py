@@ -8,7 +8,7 @@ call is in `support/native.py` (native support) and the C library.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import Literal, TypeAlias
 
@@ -73,14 +73,21 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     outlined = count()
     compute = Texts(options, program.fastmath, kernels, prefix, outlined)
     care: Effort = "careful"  #: for short modules, but beside long ones the machine that is there for those
+    launchers: list[str] = []
+    declared: set[str] = set()
     for kernel in program.kernels:
         print_kernel(compute, kernel)
         if sum(text.count("\n") for text in compute.functions) >= MODULE_LINES:
             care = "plain"
             yield Module(_module(compute, inline=True), care)
+            launchers += compute.launchers
+            declared |= compute.declarations
             compute = Texts(options, program.fastmath, kernels, prefix, outlined)
     if compute.functions:
         yield Module(_module(compute, inline=True), care)
+    launchers += compute.launchers
+    if launchers:
+        yield Module(_launching(launchers, declared | compute.declarations), "quick")
     entry = Texts(options, program.fastmath, kernels, prefix, outlined)
     entry.scalar = options.for_scalar_code(masks=stores_narrow_under_masks(program))
     text = EntryPrinter(entry, program).print_entry()
@@ -167,6 +174,18 @@ def _module(texts: Texts, *, inline: bool) -> str:
     defined = [INLINE[name].replace("nounwind {", "#1 {") for name in sorted(own)]
     head = once("\n".join([*declared, *defined]))
     return "\n".join([head, *texts.functions, _scalar_attributes(texts)]) + FOOTER
+
+
+def _launching(launchers: Sequence[str], declarations: Iterable[str]) -> str:
+    """The module of functions that only say what is to be shared."""
+    shared = sorted({name for text in launchers for name in _SHARED.findall(text)})
+    whole = "\n".join(launchers)
+    declared = sorted(d for d in declarations if f"@{symbol(d)}(" in whole)
+    return once("\n".join([*declared, *(f"declare hidden void {name}(ptr, i64, i64)" for name in shared), whole])) + FOOTER
+
+
+#: What a function says is to be shared.
+_SHARED = re.compile(r'call i64 @tj_share\(ptr (@"[^"]*")')
 
 
 def _scalar_attributes(texts: Texts) -> str:

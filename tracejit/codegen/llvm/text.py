@@ -26,8 +26,6 @@ _NEVER_QUICK = re.compile(
 )
 #: The same where the CPU's own fused operations and roundings, whose results are exact, can be used.
 _NEVER_BASELINE = re.compile(_NEVER_QUICK.pattern.replace("fabs|", "fabs|fma|fmuladd|floor|ceil|trunc|rint|roundeven|"))
-#: Attributes of a function that is compiled quickly in a module that is not.
-UNIMPROVED = "optnone noinline"
 
 
 def is_quick(text: str, *, may_compute: bool = False) -> bool:
