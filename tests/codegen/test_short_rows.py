@@ -100,3 +100,21 @@ def test_first_places_in_masks(size: int) -> None:
         for mask in (x, ~x):
             for found, expected in zip(first_places(mask), first_places.__wrapped__(mask), strict=True):
                 np.testing.assert_array_equal(found, expected)
+
+
+@tj.script
+def scaled(x: Any, w: Any) -> Any:
+    return x * w, (x * w + x).sum(axis=-1), (x * w).sum()
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 64), (40, 77), (300, 1000)])
+def test_operands_that_broadcast_or_have_gaps_give_the_same_bits(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(shape[1])
+    for dtype in (np.float64, np.float32):
+        wide = rng.normal(size=(shape[0], 2 * shape[1])).astype(dtype)
+        x, w = wide[:, ::2], rng.normal(size=(shape[0], 1)).astype(dtype)
+        found = [scaled(a, b) for a in (x, x.copy()) for b in (w, np.repeat(w, shape[1], axis=1))]
+        np.testing.assert_allclose(found[0][2], (x.astype(np.float64) * w).sum(), rtol=1e-3)
+        for results in found[1:]:
+            for one, other in zip(found[0], results, strict=True):
+                assert np.asarray(one).tobytes() == np.asarray(other).tobytes()

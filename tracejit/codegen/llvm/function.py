@@ -66,7 +66,9 @@ class Texts:
         self.outlined = outlined  #: numbers for the program's outlined functions
         self.declarations: set[str] = set()
         self.functions: list[str] = []
-        self.launchers: list[str] = []  #: those that only say what is to be shared, for a module that is compiled quickly
+        self.launchers: list[
+            str
+        ] = []  #: those that only say what is to be shared, for a module that is compiled quickly
         self.elementary: dict[tuple[str, DType, int, str], tuple[str, DType]] = {}  #: functions of operations
 
     def kernel_symbol(self, name: str) -> str:

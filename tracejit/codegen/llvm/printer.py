@@ -181,7 +181,9 @@ def _launching(launchers: Sequence[str], declarations: Iterable[str]) -> str:
     shared = sorted({name for text in launchers for name in _SHARED.findall(text)})
     whole = "\n".join(launchers)
     declared = sorted(d for d in declarations if f"@{symbol(d)}(" in whole)
-    return once("\n".join([*declared, *(f"declare hidden void {name}(ptr, i64, i64)" for name in shared), whole])) + FOOTER
+    return (
+        once("\n".join([*declared, *(f"declare hidden void {name}(ptr, i64, i64)" for name in shared), whole])) + FOOTER
+    )
 
 
 #: What a function says is to be shared.

@@ -11,7 +11,7 @@ on the vector width only. What cannot be a vector (a condition per lane on a loo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Literal
 
@@ -68,6 +68,12 @@ class Plan:
     shape: Literal["split", "masked", "scalar"]
     light: bool = True
     piece: int = 1  #: lanes of the masked vectors that do the rest of a `split` loop
+    masks_are_free: bool = False
+
+    @property
+    def unlikely(self) -> Plan:
+        """The shape of the version for any steps: half the code where a mask costs next to nothing."""
+        return replace(self, lanes=self.piece, shape="masked") if self.masks_are_free else self
 
 
 @dataclass(slots=True)
@@ -259,7 +265,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
     if once and leaves_rest and masks_are_free:
         return Plan(piece if survey.is_memory_bound else lanes, "masked", light=False)
-    return Plan(lanes, "split", not heavy, piece)
+    return Plan(lanes, "split", not heavy, piece, masks_are_free)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
@@ -278,7 +284,7 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
         results = p.branch(
             dense,
             lambda: _with_likely_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
-            lambda: _vectors(p, loop, made, extent, inits),
+            lambda: _vectors(p, loop, made.unlikely, extent, inits),
         )
     p.bind([c.result for c in loop.carried], results)
     return True
