@@ -3,7 +3,9 @@
 A window (`vread`, `vwrite`, `vadd`) has an offset into the buffer, strides and lengths. It is `row r` of its array if
 its offset is r times the size of the rows, and what is left of it and its lengths stay inside of one row; `column c` if
 its stride is the size of the rows and it has as many elements as there are rows; in a vector it goes from its offset as
-far as its length. Other windows may be anywhere.
+far as its length. Of other windows the offset and the strides are sums and multiples of the steps of the axes: an index
+for each axis, and on some a start, a step and a number of elements, which are the only such where all of them are
+proved to stay inside of their axis. Those of which that is not known may be anywhere.
 
 Sizes are compared by what they are: values that a check in front of the access found equal are one size.
 """
@@ -12,10 +14,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 
 from tracejit.ir.core import Op, Value
 from tracejit.ir.types import Dim, TensorType
-from tracejit.transforms.numbers.apart import Access, Path, Program, is_at_most
+from tracejit.transforms.numbers.apart import Access, Path, Program, Terms, is_at_most, is_not_negative
 from tracejit.transforms.numbers.rules import Condition
 from tracejit.transforms.numbers.starts import meaning
 
@@ -162,7 +165,88 @@ class _Window:
             return Access((row, *[None] * (rank - 1)), self.path)
         if rank == 2 and self._is_column():
             return Access((None, self.offset), self.path)
-        return None
+        return self._by_axes()
+
+    # -- an index for each axis ---------------------------------------------------------------------------------------
+
+    def _by_axes(self) -> Access | None:
+        """The window by the axes that its offset and its strides lead along."""
+        if 0 in map(self.sizes.key, self.shape):
+            return None
+        starts = self._starts()
+        windows: dict[int, tuple[int, Dim | None]] = {}
+        for stride, length in zip(self.strides, self.lengths, strict=True):
+            axis, size, step = self._along(stride)
+            if self.sizes.key(length) == 1:
+                continue
+            if size is not None or axis in windows:
+                return None
+            windows[axis] = step, length
+        indices: list[Terms | None] = []
+        lengths: list[Dim | None] = []
+        for axis, size in enumerate(self.shape):
+            step, length = windows.get(axis, (1, 1))
+            if axis and step < 0 and (1, 1) in starts[axis - 1]:  # what goes back begins at the end of its axis
+                starts[axis - 1].remove((1, 1))
+                starts[axis].append((size, 1))
+        for axis, size in enumerate(self.shape):
+            step, length = windows.get(axis, (1, 1))
+            length = size if self.sizes.key(length) == self.sizes.key(size) else length
+            first: Terms = tuple(starts[axis])
+            last: Terms = (*first, (length, step), (1, -step))
+            low, high = (first, last) if step > 0 else (last, first)
+            inside = ((size, 1), (1, -1), *((term, -factor) for term, factor in high))
+            if axis and not all(is_not_negative(self.program, self.path, terms) for terms in (low, inside)):
+                return None
+            indices.append(low if abs(step) == 1 else None)
+            lengths.append(length)
+        return Access(indices, self.path, lengths)
+
+    def _starts(self) -> list[list[tuple[Dim | None, int]]]:
+        """Where the window begins on each axis."""
+        found: list[list[tuple[Dim | None, int]]] = [[] for _ in self.shape]
+        for term in self._terms(self.offset, _SUM):
+            rest = self._number(term)
+            if rest is None:
+                axis, size, factor = self._along(term)
+                found[axis].append((1 if size is None else size, factor))
+                continue
+            for axis, (sizes, step) in enumerate(self._steps()):
+                count = rest // step if not sizes and (rest > 0 or axis == len(self.shape) - 1) else 0
+                rest -= count * step
+                found[axis] += [(1, count)] if count else []
+        return found
+
+    def _along(self, product: Value) -> tuple[int, Value | None, int]:
+        """A product as the step of an axis, the first that fits, times a number that is not known and one that is."""
+        multiple, others = 1, list[Value]()
+        for factor in self._terms(product, _PRODUCT):
+            known = self._number(factor)
+            multiple *= 1 if known is None else known
+            others += [factor] if known is None else []
+        for axis, (sizes, step) in enumerate(self._steps()):
+            left, missing = list[Value](), Counter(sizes)
+            for factor in others:
+                key = self.sizes.key(factor)
+                left += [] if missing[key] > 0 else [factor]
+                missing[key] -= 1
+            if not +missing and len(left) < 2 and multiple % step == 0:
+                return axis, left[0] if left else None, multiple // step
+        return len(self.shape) - 1, product, 1
+
+    def _steps(self) -> Iterator[tuple[Counter[object], int]]:
+        """What is between two elements along each axis: the product of sizes and of a number."""
+        for axis in range(len(self.shape)):
+            keys = [self.sizes.key(d) for d in self.shape[axis + 1 :]]
+            yield Counter(k for k in keys if not isinstance(k, int)), prod(k for k in keys if isinstance(k, int))
+
+    def _number(self, value: Value) -> int | None:
+        """A whole number that is known."""
+        op = self.program.made.get(value)
+        known = op.attrs["value"] if op is not None and op.name == "const" else value.known
+        return known if isinstance(known, int) else None
+
+    # -- rows and columns ---------------------------------------------------------------------------------------------
 
     def _is(self, value: Value, number: int) -> bool:
         op = self.program.made.get(value)

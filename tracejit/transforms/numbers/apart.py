@@ -9,6 +9,7 @@ that all indices are equal (`elimination.py`).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TypeAlias
 
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, Dim, ScalarType
@@ -71,14 +72,18 @@ class Program:
                     self.inductions[param] = init, trip, form.constant
 
 
+#: A sum of sizes and whole numbers, each with its factor.
+Terms: TypeAlias = "tuple[tuple[Dim | None, int], ...]"
+
+
 @record(eq=False)
 class Access:
     """The indices of an element, and the loops and branches around them.
 
     Of several elements: None for an index that may be any, and for others how many there are from it on (`lengths`, by
-    default one each)."""
+    default one each). An index may be a sum, each number with its factor."""
 
-    indices: Sequence[Value | int | None]
+    indices: Sequence[Value | int | Terms | None]
     path: Path
     lengths: Sequence[Dim | None] = ()
 
@@ -106,16 +111,15 @@ def are_apart(program: Program, one: Access, other: Access, shared: Sequence[Op]
 
 def is_at_most(program: Program, path: Path, terms: Sequence[Dim | None], more: Dim | None, most: Dim | None) -> bool:
     """Whether a sum of whole numbers is at most another one, in all trips that come to a place."""
+    return is_not_negative(program, path, ((most, 1), *((term, -1) for term in (*terms, more))))
+
+
+def is_not_negative(program: Program, path: Path, terms: Terms) -> bool:
+    """Whether a sum of whole numbers is 0 or more, in all trips that come to a place."""
     side = _Side(program, None, ())
     side.enter(path)
-    total = number(0)
-    for term in (*terms, more):
-        form = side.of_size(term)
-        if form is None:
-            return False
-        total = total.plus(form)
-    limit = side.of_size(most)
-    return limit is not None and side.facts.holds(total.minus(limit))
+    total = side.total(terms)
+    return total is not None and side.facts.holds(total.times(-1))
 
 
 class _Side(Rules):
@@ -139,12 +143,24 @@ class _Side(Rules):
 
     def of_size(self, dim: Dim | None) -> Linear | None:
         """A size, or another whole number."""
+        if isinstance(dim, str) and dim not in self._sizes:
+            self._sizes[dim] = self._atom(Value(SIZE, dim), 0)
         return self.form(dim) if isinstance(dim, Value) else self.dim(dim)
+
+    def total(self, terms: Terms) -> Linear | None:
+        """A sum of whole numbers."""
+        total = number(0)
+        for term, factor in terms:
+            form = self.of_size(term)
+            if form is None:
+                return None
+            total = total.plus(form, factor)
+        return total
 
     def index(self, access: Access, axis: int) -> Linear | None:
         """An index of an access, any of those that it has along the axis."""
         found = access.indices[axis]
-        form = number(found) if isinstance(found, int) else None if found is None else self.form(found)
+        form = self.total(found) if isinstance(found, tuple) else None if found is None else self.of_size(found)
         if form is None or not access.lengths:
             return form
         length = self.of_size(access.lengths[axis])
