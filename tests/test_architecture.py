@@ -53,6 +53,8 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "detach": "what a segment hands on",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
+    "transforms/derivatives/emptied.py": dict.fromkeys(("gt", "ne"), "whether a list has items"),
+    "transforms/derivatives/items_again.py": {"eq": "whether an index is that of the last item"},
     "transforms/derivatives/held.py": dict.fromkeys(
         ("logical_not", "logical_and", "logical_or"), "whether a condition holds"
     ),

@@ -175,6 +175,36 @@ def in_the_order_of_their_size(w, u, x):
     return total
 
 
+def a_few_at_a_time_and_a_step(w, u, x):
+    losses, total = [], 0.0
+    for i in range(len(x)):
+        losses.append((tj.sin(w * x[i]) * u).sum())
+        if len(losses) == 4:
+            for loss in losses:
+                loss.backward()
+                total += w.grad.norm().item()
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+            losses.clear()
+    return total
+
+
+def with_more_behind_the_loop(w, u, x):
+    rows, total = [], 0.0
+    for i in range(len(x)):
+        rows.append(tj.sin(w * x[i]) * u)
+    rows.append(w * u)
+    rows.append(w * w)
+    rows.pop()
+    rows.append(w * u * u)
+    for row in rows:
+        (row * row).sum().backward()
+        total += w.grad.norm().item()
+        w.grad = None
+    return total
+
+
 def slopes_of_slopes(w, u, x):
     losses, total = [(tj.sin(w * x[i]) * u).sum() for i in range(len(x))], 0.0
     for loss in losses:

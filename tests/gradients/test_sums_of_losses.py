@@ -157,6 +157,47 @@ def of_rows_of_a_state(w, u, x):
         (tj.sin(row) * u).sum().backward()
 
 
+def emptied_before_a_step(w, u, x):
+    losses = []
+    for _ in range(3):
+        for i in range(len(x)):
+            losses.append((tj.tanh(w * x[i]) * u).sum())
+        while losses:
+            losses.pop().backward()
+        if w.grad is not None:
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+
+
+def a_few_at_a_time_before_a_step(w, u, x):
+    losses = []
+    for i in range(len(x)):
+        losses.append((tj.tanh(w * x[i]) * u).sum())
+        if len(losses) == 4:
+            for loss in losses:
+                loss.backward()
+            losses = []
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+
+
+def a_few_taken_off_before_a_step(w, u, x):
+    losses, total = [], 0.0
+    for i in range(len(x)):
+        losses.append((tj.tanh(w * x[i]) * u).sum())
+        if i % 3 == 2:
+            while losses:
+                loss = losses.pop()
+                loss.backward()
+                total += loss.item()
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+    return total
+
+
 def by_hand(w, u, x):
     losses = [(tj.sin(w * x[i]) * u).sum() for i in range(len(x))]
     total = tj.zeros(3, dtype=tj.float64)

@@ -17,6 +17,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.reached import told
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.control import gradient_parts, grouped
+from tracejit.transforms.canonicalize import canonicalize
 from tracejit.transforms.derivatives.activity import active
 from tracejit.transforms.derivatives.earlier_trips import (
     Carried,
@@ -25,6 +26,7 @@ from tracejit.transforms.derivatives.earlier_trips import (
     through_earlier_trips,
     versions_of_leaves,
 )
+from tracejit.transforms.derivatives.emptied import with_emptied
 from tracejit.transforms.derivatives.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.derivatives.items_again import items_made_again
 from tracejit.transforms.derivatives.just_added import items_just_added
@@ -45,10 +47,14 @@ def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
     if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten", "stored") for op in walk(graph.body)):
         return graph
-    graph = items_just_added(told(graph))
+    graph = with_emptied(items_just_added(told(graph)))
     graph = _telling_spent(graph)
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
-    graph = items_made_again(replace(graph, body=summed(graph.body)))
+    graph = replace(graph, body=summed(graph.body))
+    if any(
+        op.name == "gradient" for loop in walk(graph.body) if loop.name == "loop" for op in walk(loop.block("body"))
+    ):
+        graph = items_made_again(canonicalize(graph))  # what segments of loops leave as it is leads through no trips
     leaves = set[Value]().union(*(versions_of_leaves(op) for op in walk(graph.body) if op.name == "gradient"))
     body = _Expansion(graph.params, carried_on_the_way(graph), leaves).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)

@@ -48,8 +48,10 @@ class _Filled:
     index: int  #: which of the values that the loop carries
     ops: Sequence[Op]  #: what a trip needs to make its items
     given: Sequence[Value]  #: what the loop carries that these read
+    constant: Mapping[Value, Value]  #: what it carries and leaves as it is that these read, with what that is
     versions: Collection[Value]  #: the list within a trip
     item: Value | None  #: what each trip adds, where that is one item
+    pushes: Sequence[Op]  #: what adds further items behind the loop, the last one first
 
     @property
     def param(self) -> Value:
@@ -104,18 +106,22 @@ class _Search:
         for op in items:
             if op.results[-1] not in on_the_way or op.operands[0] not in changed:
                 continue
-            maker = self._maker(op.operands[0])
-            if maker is not None and self.loops[maker[0]] == self.loops[op]:
-                continue  # it is made and read in one trip
-            filled = None if maker is None else self._filled(*maker, changed)
+            made = self._made(op.operands[0])
+            if made is not None and (made[0] is None or self.loops[made[0]] == self.loops[op]):
+                continue  # it is made and read in one trip, or without a loop
+            filled = None if made is None else self._filled(*made, changed)
             if filled is None or filled.loop in self.loops[op] or not {*self.loops[op]} <= {*loops}:
                 return {}
             found[op] = filled
         return found
 
-    def _maker(self, items: Value) -> tuple[Op, int] | None:
-        """The loop that filled a list from which items may have been taken since, and the number of the list."""
+    def _made(self, items: Value) -> tuple[Op | None, int, Sequence[Op]] | None:
+        """The loop that filled a list, if one did, and the number of the list; what has added items since, the last one
+        first. Items may also have been taken off its end."""
+        pushes: list[Op] = []
         while True:
+            if self._is_empty(items, set()):
+                return None, 0, pushes
             if items in self.carriers:
                 loop, i = self.carriers[items]
                 if not self._shrinks(loop.block("body").results[1 + i], items):
@@ -128,12 +134,31 @@ class _Search:
             if op.name == "loop":
                 i = op.results.index(items)
                 if not self._shrinks(op.block("body").results[1 + i], op.block("body").params[1 + i]):
-                    return op, i
+                    return op, i, pushes
                 items = op.operands[2 + i]
-            elif op.name == "list_pop":
+            elif op.name in ("list_pop", "list_push"):
+                pushes += [op] if op.name == "list_push" else []
                 items = op.operands[0]
             else:
                 return None
+
+    def _is_empty(self, items: Value, assumed: set[Value]) -> bool:
+        """Whether a list has no items, where those that are assumed to have none have none."""
+        op = self.makers.get(items)
+        if items in assumed or (op is not None and op.name == "list_new"):
+            return True
+        if items in self.carriers:
+            op, at = self.carriers[items]
+            assumed.add(items)
+        elif op is not None and op.name in ("if", "loop"):
+            at = op.results.index(items)
+        else:
+            return False
+        if op.name == "if":
+            return all(self._is_empty(block.results[at], assumed) for block in op.blocks)
+        body = op.block("body")
+        assumed.add(body.params[1 + at])
+        return self._is_empty(op.operands[2 + at], assumed) and self._is_empty(body.results[1 + at], assumed)
 
     def _shrinks(self, items: Value, start: Value) -> bool:
         """Whether a list is one from before from which only last items were taken."""
@@ -153,12 +178,14 @@ class _Search:
             case _:
                 return False
 
-    def _filled(self, loop: Op, index: int, changed: set[Value]) -> _Filled | None:
+    def _filled(self, loop: Op | None, index: int, pushes: Sequence[Op], changed: set[Value]) -> _Filled | None:
         """The list, if the loop only adds items to an empty one, and its trips may run again one by one."""
-        body, start = loop.block("body"), self.makers.get(loop.operands[2 + index])
+        if loop is None:
+            return None
+        body = loop.block("body")
         param, end = body.params[1 + index], body.results[1 + index]
         versions: dict[Value, None] = {param: None}
-        if start is None or start.name != "list_new" or not self._grows(end, param, versions):
+        if not self._is_empty(loop.operands[2 + index], set()) or not self._grows(end, param, versions):
             return None
         if any(op.name not in _ADDING and not versions.keys().isdisjoint(op.operands) for op in walk(body)):
             return None
@@ -168,13 +195,15 @@ class _Search:
         ops = sliced(body.ops, [end if item is None else item])
         read = {end if item is None else item}.union(*map(all_reads, ops))
         given = [p for p in body.params[1:] if p in read and (item is not None or p is not param)]
+        constant = {p: first for p, first in self._constant(loop) if p in given}
+        given = [p for p in given if p not in constant]
         varying = changed & useful(ops, [end if item is None else item])
         if param in given or not all(self._may_be_kept(loop, p, varying) for p in given):
             return None
         made = {*body.params, *(r for op in ops for r in op.results)}
         if any(isinstance(v.type, ListType) and v in self.gone for v in read - made):
             return None
-        return _Filled(loop, index, ops, given, versions, item)
+        return _Filled(loop, index, ops, given, constant, versions, item, pushes)
 
     def _grows(self, items: Value, start: Value, versions: dict[Value, None]) -> bool:
         """Whether a list is one from before to which items were added; notes what it is in between."""
@@ -195,6 +224,21 @@ class _Search:
                 return is_same and self._grows(op.operands[2 + at], start, versions)
             case _:
                 return False
+
+    def _constant(self, loop: Op) -> Iterator[tuple[Value, Value]]:
+        """What a loop carries and leaves as it is, with what that is."""
+        body = loop.block("body")
+        for p, following, first in zip(body.params[1:], body.results[1:], loop.operands[2:], strict=True):
+            if not isinstance(p.type, ListType) and self._is_left(following, p):
+                yield p, first
+
+    def _is_left(self, value: Value, start: Value) -> bool:
+        """Whether a value is another one on all paths."""
+        op = self.makers.get(value)
+        if value is start or op is None or op.name != "if":
+            return value is start
+        at = op.results.index(value)
+        return all(self._is_left(block.results[at], start) for block in op.blocks)
 
     def _may_be_kept(self, loop: Op, given: Value, varying: Collection[Value]) -> bool:
         """Whether what a loop carries may be noted in each trip: it is constant for the derivative, of one size, and
@@ -239,6 +283,8 @@ class _Repeats:
         for one in reads.values():
             self.filled.setdefault(one.loop, {})[one.index] = one
         self.notes: dict[Op, _Notes] = {}
+        self.pushes = {push for one in reads.values() for push in one.pushes}
+        self.places: dict[Op, Value] = {}  #: where these put their items
 
     def rebuilt(self) -> Graph:
         return rebuild(self.graph, self.visit)
@@ -246,13 +292,16 @@ class _Repeats:
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if op in self.filled:
             return self.noting(b, op, operands)
+        if op in self.pushes:
+            self.places[op] = b.emit("list_len", operands[:1])[0]
         if op not in self.reads:
             return None
+        filled, item = self.reads[op], op.results[-1]
         if op.name == "list_get":
-            return (self.again(b, self.reads[op], op.results[0], operands[1], operands[2:]),)
+            return (self.item(b, filled, filled.pushes, item, operands[1], operands[2:]),)
         last = (b.wrap(b.emit("list_len", operands[:1])[0]) - 1).value
         rest = b.copy(op, operands)[0]
-        return rest, self.again(b, self.reads[op], op.results[1], last, operands[1:])
+        return rest, self.item(b, filled, filled.pushes, item, last, operands[1:])
 
     def noting(self, b: Rebuilder, loop: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
         """Emit a loop that notes what its trips begin with."""
@@ -292,6 +341,22 @@ class _Repeats:
         block = inner.block((index, param), (go, following), "body")
         return b.emit("loop", (count.value, go, trips), blocks=[block], types=(trips.type,), names=("noted",))[0]
 
+    def item(
+        self, b: Rebuilder, filled: _Filled, pushes: Sequence[Op], like: Value, place: Value, sizes: Sequence[Value]
+    ) -> Value:
+        """Emit the item at a place of a list: one that was added later, or what the trip that made it makes."""
+        if not pushes:
+            return self.again(b, filled, like, place, sizes)
+        push, *others = pushes
+        then, orelse = b.nested(), b.nested()
+        added = _sized(then, b.value(push.operands[-1]), sizes, like)
+        blocks = [
+            then.block((), (added,), "then"),
+            orelse.block((), (self.item(orelse, filled, others, like, place, sizes),), "else"),
+        ]
+        is_last = b.emit("eq", (place, self.places[push]))
+        return b.emit("if", is_last, blocks=blocks, like=(like,), mapping=b.mapping)[0]
+
     def again(self, b: Rebuilder, filled: _Filled, like: Value, place: Value, sizes: Sequence[Value]) -> Value:
         """Emit the trip that made the item at a place of a list; gives that item, of these sizes."""
         loop, notes = filled.loop, self.notes[filled.loop]
@@ -309,6 +374,7 @@ class _Repeats:
         again = Rebuilder(visit, mapping, b.span)
         again.names = b.names
         mapping[loop.block("body").params[0]] = trip
+        mapping.update((p, b.value(first)) for p, first in filled.constant.items())
         for p in filled.given:
             shape = p.type.shape if isinstance(p.type, TensorType) else ()
             own = [size_value(again, d, self.graph.params) for d in shape]
@@ -321,8 +387,11 @@ class _Repeats:
             at = (again.wrap(place) - again.wrap(start)).value
             item = again.emit("list_get", (again.value(filled.end), at, *sizes), names=(like.name,))[0]
         else:
-            item = again.value(filled.item)
-            if sizes:
-                item = again.emit("broadcast", (item, *sizes), {"exact": True}, names=(like.name,))[0]
+            item = _sized(again, again.value(filled.item), sizes, like)
         b.ops += again.ops
         return item
+
+
+def _sized(b: Builder, item: Value, sizes: Sequence[Value], like: Value) -> Value:
+    """An item as one of these sizes, which it has."""
+    return b.emit("broadcast", (item, *sizes), {"exact": True}, names=(like.name,))[0] if sizes else item
