@@ -132,6 +132,9 @@ def test_two_ulp_of_the_true_value(case: Case, dtype: DType) -> None:
 def test_two_ulp_of_f64_on_many_f32(case: Case) -> None:
     low, high = case.f32
     x = np.concatenate([points(low, high, 8000, seed=2), np.linspace(0.25, 0.5, 20000), np.linspace(1, 1.3, 4000)])
+    x = np.concatenate(
+        [x, np.linspace(-17.4, -16.2, 20000), np.linspace(0.05, 0.13, 20000), np.linspace(0.5, 9, 20000)]
+    )
     x = x.astype(np.float32)
     x = x[(x >= low) & (x <= high) & np.isfinite(x)]
     if case.name == "erf":

@@ -52,6 +52,19 @@ def test_blocks_of_columns_have_the_bits_of_a_product_of_few(columns: int) -> No
             np.testing.assert_array_equal(one[:16, at : at + 20], few)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(9, 7), (40, 65), (150, 140)])
+def test_an_element_has_the_same_bits_for_every_number_of_columns(sizes: tuple[int, int], dtype: str) -> None:
+    m, k = sizes
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, 300)).astype(dtype)
+    whole = product(x, y)
+    np.testing.assert_allclose(whole, x.astype(float) @ y, rtol=1e-4, atol=1e-4)
+    for columns in range(16, 260):
+        found = product(x, np.ascontiguousarray(y[:, :columns]))
+        np.testing.assert_array_equal(found, whole[:, :columns], err_msg=str(columns))
+
+
 def test_one_parallel_loop_runs_over_all_leading_axes() -> None:
     program = lower(parse(STACKED))
     (choice,) = [stmt for stmt in program.entry.body if isinstance(stmt, If) and isinstance(stmt.then[0], For)]

@@ -76,8 +76,12 @@ def parts(name: str, dtype: DType, variant: str | None = None) -> tuple[float, .
 def nearest_whole(k: KernelBuilder, x: Expr, factor: float = 1.0) -> Expr:
     """x * factor rounded to a whole number, as a float; for results up to half the mantissa's range."""
     magic = 1.5 * 2.0 ** format_of(k, x).mantissa
-    shifted = k.add(x, magic) if factor == 1 else k.fma(x, factor, magic)
-    return k.let(k.sub(shifted, magic))
+    return k.let(k.sub(_shifted(k, x, factor, magic), magic))
+
+
+def _shifted(k: KernelBuilder, x: Expr, factor: float, magic: float) -> Expr:
+    """x * factor + magic."""
+    return k.add(x, magic) if factor == 1 else k.fma(x, factor, magic)
 
 
 def nearest_integer(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
@@ -90,6 +94,15 @@ def nearest_integer(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
     shifted = k.let(k.add(x, magic))
     bits = k.bitcast(k.const(magic, k.dtype(x)), fmt.integer)
     return k.let(k.sub(shifted, magic)), k.let(k.sub(k.bitcast(shifted, fmt.integer), bits))
+
+
+def nearest_power(k: KernelBuilder, x: Expr, factor: float) -> Pair:
+    """n, x * factor rounded to a whole number, as a float, and 2**n, for n in the range of normal exponents."""
+    fmt = format_of(k, x)
+    magic = 1.5 * 2.0**fmt.mantissa
+    shifted = k.let(_shifted(k, x, factor, magic))
+    whole = k.let(k.sub(shifted, magic))
+    return whole, k.let(power_of_two(k, k.bitcast(shifted, fmt.integer), k.dtype(x)))  # what is above n is shifted out
 
 
 def power_of_two(k: KernelBuilder, n: Expr, dtype: DType) -> Expr:

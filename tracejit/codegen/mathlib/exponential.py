@@ -13,8 +13,8 @@ from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     clamp,
-    fast_two_sum,
     format_of,
+    nearest_power,
     nearest_whole,
     parts,
     polynomial,
@@ -39,6 +39,11 @@ def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
     """exp(x) for x in the clamped range."""
     whole, r = _split(k, x)
     return k.ldexp(k.fma(k.fma(polynomial(k, "exp", r), r, 1), r, 1), whole)
+
+
+def _expm1_of_rest(k: KernelBuilder, r: Expr) -> Expr:
+    """exp(r) - 1 for |r| <= log(2) / 2."""
+    return k.let(k.fma(k.mul(r, r), polynomial(k, "exp", r), r))
 
 
 def exp(k: KernelBuilder, x: Expr) -> Expr:
@@ -70,19 +75,18 @@ def expm1(k: KernelBuilder, x: Expr) -> Expr:
 
 
 def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
-    """1 / (1 + exp(-x)), from e = exp(-|x|) so that neither side overflows: 1 / (1 + e) or e / (1 + e).
-
-    The quotient is corrected for the rounding of 1 + e, and 1 / (1 + e) is known well enough for that from itself.
+    """1 / (1 + exp(-x)) = w / (1 + w + expm1(r)) with x = n * log(2) - r and w = 2**n, which is exact. 1 + w is exact,
+    too, but where w is small: there w is added to the small expm1(r) first.
     """
     dtype = k.dtype(x)
-    below = k.let(k.neg(k.abs(x)))
-    lowest = _EXP_RANGE[dtype.name][0]
-    e = k.let(exp_of_finite(k, k.let(k.select(k.lt(below, lowest), lowest, below))))
-    total, rest = fast_two_sum(k, k.const(1, dtype), e)
-    is_negative = k.let(k.lt(x, 0))
-    quotient = k.let(k.div(k.select(is_negative, e, k.const(1, dtype)), total))
-    inverse = k.select(is_negative, k.sub(1, quotient), quotient)
-    return k.fma(k.mul(quotient, k.neg(rest)), inverse, quotient)
+    limited = clamp(k, x, _EXP_RANGE[dtype.name][0], 50.0)
+    high, low = parts("log(2)", dtype)
+    whole = nearest_whole(k, limited, 1 / math.log(2))
+    p = _expm1_of_rest(k, k.let(k.fma(whole, low, k.fma(whole, high, k.neg(limited)))))
+    w = k.let(k.ldexp(k.const(1, dtype), whole))
+    is_small = k.let(k.lt(w, 2.0 ** -(format_of(k, x).mantissa // 2)))
+    rest = k.select(is_small, k.add(p, w), p)
+    return k.div(w, k.add(k.select(is_small, k.const(1, dtype), k.add(1, w)), rest))
 
 
 def sinh(k: KernelBuilder, x: Expr) -> Expr:
@@ -113,7 +117,19 @@ def _hyperbolic_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr, Expr
 
 
 def tanh(k: KernelBuilder, x: Expr) -> Expr:
-    """A polynomial below 0.625, else 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
+    """(1 - e) / (1 + e) with the sign of x, for e = exp(-2 |x|) = w * (1 + expm1(r)) with w = 2**n: both are rounded
+    once, and r needs no second part of log(2), as e is small where n is large. That is within 2 ULP at every number of
+    float32; float64 has a polynomial below 0.625, else 1 - 2 / (exp(2 |x|) + 1)."""
+    if k.dtype(x).bits == 64:
+        return _tanh_of_double(k, x)
+    below = k.let(k.neg(k.abs(k.add(x, x))))
+    below = k.let(k.select(k.lt(below, -50.0), -50.0, below))
+    whole, w = nearest_power(k, below, 1 / math.log(2))
+    p = _expm1_of_rest(k, k.let(k.fma(whole, -math.log(2), below)))
+    return k.copysign(k.div(k.fma(k.neg(w), p, k.sub(1, w)), k.fma(w, p, k.add(1, w))), x)
+
+
+def _tanh_of_double(k: KernelBuilder, x: Expr) -> Expr:
     z = k.let(k.mul(x, x))
     small = k.fma(k.mul(x, z), polynomial(k, "tanh", z), x)
     twice = k.let(k.abs(k.add(x, x)))

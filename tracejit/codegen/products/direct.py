@@ -61,7 +61,7 @@ class Shape:
         """The sizes that keep the registers of the machine busy."""
         lanes = options.vector_bits // (8 * TYPES[name][1])
         narrow = (lanes // 4,) if lanes > 4 else ()
-        return Shape(lanes, 8 if options.vector_bits == 512 else 4, (3 * lanes, lanes, *narrow))
+        return Shape(lanes, 8 if options.vector_bits == 512 else 4, (3 * lanes, 2 * lanes, lanes, *narrow))
 
     def symbols(self, name: str) -> tuple[str, ...]:
         """The functions of the tiles."""
@@ -185,8 +185,9 @@ class _Direct:
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
-        then what is left of the last block, from the right."""
-        three, one, *narrow = self.widths
+        then what is left of the last block, from the right. A tile of one vector waits for its sums, so four vectors
+        are two and two."""
+        three, two, one, *narrow = self.widths
         rest = ""
         for width in narrow:
             rest = f"""
@@ -227,12 +228,35 @@ triples:
   %j = phi i64 [ %left, %tiles ], [ %j.three, %triple ]
   %j.three = add i64 %j, {three}
   %is.three = icmp sle i64 %j.three, %right
-  br i1 %is.three, label %triple, label %singles
+  %before.end = sub i64 %right, %j
+  %beyond = sub i64 %before.end, {2 * two}
+  %is.four = icmp ult i64 %beyond, {one}
+  %not.four = xor i1 %is.four, true
+  %is.triple = and i1 %is.three, %not.four
+  br i1 %is.triple, label %triple, label %doubles
 triple:
 {self._call(three, "%j", "three")}
   br label %triples
+doubles:
+  %d = phi i64 [ %j, %triples ], [ %d.two, %double ]
+  %d.two = add i64 %d, {two}
+  %is.two = icmp sle i64 %d.two, %right
+  br i1 %is.two, label %double, label %back
+double:
+{self._call(two, "%d", "two")}
+  br label %doubles
+back:
+  %d.over = sub i64 %right, %d
+  %over.one = icmp sgt i64 %d.over, {one}
+  %has.two = icmp sge i64 %n, {two}
+  %is.back = and i1 %over.one, %has.two
+  br i1 %is.back, label %back.two, label %singles
+back.two:
+  %at.two = sub i64 %n, {two}
+{self._call(two, "%at.two", "back")}
+  br label %next
 singles:
-  %s = phi i64 [ %j, %triples ], [ %s.one, %single ]
+  %s = phi i64 [ %d, %back ], [ %s.one, %single ]
   %s.one = add i64 %s, {one}
   %is.one = icmp sle i64 %s.one, %right
   br i1 %is.one, label %single, label %rest

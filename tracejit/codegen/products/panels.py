@@ -64,7 +64,7 @@ class _Panels:
         """Everything of this dtype."""
         tiles = "\n".join(
             f"declare void @tj_tile_{self.name}_{w}(i64, ptr, i64, i64, ptr, i64, ptr, i64)"
-            for w in self.shape.widths[:2]
+            for w in self.shape.widths[:3]
         )
         declarations = f"""
 declare ptr @tj_alloc(i64)
@@ -318,10 +318,9 @@ done:
         """Tiles `begin` to `end`: of all panels those in `tall` lines, then those in the next ones. With few lines A is
         read once and C from one end to the other, with all of them B."""
         type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
-        of_a = "%deep", "%a.deep", "%t.row", "%t.step"
-        whole = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr")
-        far = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr", far=FAR)
-        one = tile_call(self.name, lanes, *of_a, "%b.at", "%b.row", "%d.at", "%dr")
+        operands = "%deep", "%a.deep", "%t.row", "%t.step", "%b.deep", "%b.row", "%d", "%dr"
+        whole, two, one = (tile_call(self.name, w, *operands) for w in self.shape.widths[:3])
+        far = tile_call(self.name, width, *operands, far=FAR)
         return f"""
 define internal void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -378,7 +377,8 @@ tile:
   %c.at = add i64 %c.skip, %j
   %c.tile = getelementptr {type}, ptr %c, i64 %c.at
   %is.high = icmp eq i64 %high, {rows}
-  %is.narrow = icmp sle i64 %wide, {width - lanes}
+  %is.narrow = icmp sle i64 %wide, {2 * lanes}
+  %is.one = icmp sle i64 %wide, {lanes}
   %over.vectors = srem i64 %wide, {lanes}
   %is.even = icmp eq i64 %over.vectors, 0
   %is.whole = and i1 %is.high, %is.even
@@ -407,13 +407,13 @@ near:
 {whole}
   br label %ended
 narrow:
-  %v = phi i64 [ 0, %deeper ], [ %v1, %narrow ]
-  %b.at = getelementptr {type}, ptr %b.deep, i64 %v
-  %d.at = getelementptr {type}, ptr %d, i64 %v
+  br i1 %is.one, label %one, label %two
+two:
+{two}
+  br label %ended
+one:
 {one}
-  %v1 = add i64 %v, {lanes}
-  %v.more = icmp slt i64 %v1, %wide
-  br i1 %v.more, label %narrow, label %ended
+  br label %ended
 ended:
   br i1 %straight, label %deeper.end, label %put
 put:

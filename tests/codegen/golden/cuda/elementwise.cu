@@ -8,17 +8,15 @@ static __device__ float tj_ldexp_f32(const float x, const float y) {
 }
 
 static __device__ float tj_sigmoid_f32(const float x) {
-    const float t = -fabsf(x);
-    const float t_1 = (t < (-104.5f)) ? (-104.5f) : t;
+    const float t = (x < (-104.5f)) ? (-104.5f) : x;
+    const float t_1 = (t > 50.0f) ? 50.0f : t;
     const float t_2 = fmaf(t_1, 1.442695f, 1.2582912e+07f) - 1.2582912e+07f;
-    const float t_3 = fmaf(t_2, (-3.1946183e-05f), fmaf(t_2, (-0.69311523f), t_1));
+    const float t_3 = fmaf(t_2, 3.1946183e-05f, fmaf(t_2, 0.69311523f, (-t_1)));
     const float t_4 = fmaf(fmaf(fmaf(fmaf(0.0013946446f, t_3, 0.0083691515f), t_3, 0.04166626f), t_3, 0.16666517f), t_3, 0.5f);
-    const float t_5 = tj_ldexp_f32(fmaf(fmaf(t_4, t_3, 1.0f), t_3, 1.0f), t_2);
-    const float t_6 = 1.0f + t_5;
-    const float t_7 = t_5 - (t_6 - 1.0f);
-    const bool t_8 = x < 0.0f;
-    const float t_9 = (t_8 ? t_5 : 1.0f) / t_6;
-    return fmaf((t_9 * (-t_7)), (t_8 ? (1.0f - t_9) : t_9), t_9);
+    const float t_5 = fmaf((t_3 * t_3), t_4, t_3);
+    const float t_6 = tj_ldexp_f32(1.0f, t_2);
+    const bool t_7 = t_6 < 0.00048828125f;
+    return t_6 / ((t_7 ? 1.0f : (1.0f + t_6)) + (t_7 ? (t_5 + t_6) : t_5));
 }
 
 extern "C" __global__ void __launch_bounds__(256) elementwise_0_fused(const i64 n, const float* x, const float* w, const float b, float* y) {
