@@ -229,8 +229,8 @@ def test_wrong_calls_of_transformations_raise_inside_scripts_what_they_raise_out
         call(f, X)
     with pytest.raises(outside.type) as inside:
         tj.script(lambda x: call(f, x))(X)
-    told = (str(error.value).replace("vjp.<locals>.", "") for error in (inside, outside))
-    assert len(set(told)) == 1
+    inside_says, outside_says = (str(error.value).replace("vjp.<locals>.", "") for error in (inside, outside))
+    assert inside_says and outside_says.startswith(inside_says)  # Python 3.14 adds which name may have been meant
 
 
 def test_results_without_a_derivative_name_their_line() -> None:

@@ -116,9 +116,8 @@ def test_svd_gives_orthonormal_vectors_that_make_the_matrix(x: np.ndarray, full:
 
 @pytest.mark.parametrize("x", [np.array([[np.inf], [1.0]]), np.array([[np.inf, 2.0], [1.0, -np.inf]])])
 def test_singular_values_of_infinities_are_no_numbers(x: np.ndarray) -> None:
-    expected = np.linalg.svd(x, compute_uv=False)
-    for run in (native, by_loops):
-        np.testing.assert_array_equal(run(x, "numpy linalg.svd", compute_uv=False)[0], expected)
+    for run in (native, by_loops):  # LAPACK says so, or that it did not converge, by its version
+        np.testing.assert_array_equal(run(x, "numpy linalg.svd", compute_uv=False)[0], np.full(min(x.shape), np.nan))
 
 
 HERMITIAN = {

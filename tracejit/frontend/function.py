@@ -101,7 +101,7 @@ from tracejit.frontend.boundary.signature import (
 )
 from tracejit.frontend.boundary.statics import Statics
 from tracejit.frontend.containers import tables
-from tracejit.frontend.containers.shared_lists import in_pool, make_pools
+from tracejit.frontend.containers.shared_lists import Pools, in_pool, make_pools
 from tracejit.frontend.context import (
     Context,
     Frame,
@@ -248,8 +248,11 @@ def lower_function(
                 growing[place] = join_kinds(growing.get(place), kind)
             assert stale or growing != before, "lowering again finds nothing new about lists"
         except ScriptError:
-            if not (stale or growing.withdraw()):
+            if stale:
+                continue
+            if not growing.withdraw():
                 raise
+            known.pools = Pools()
         except Exception:
             if not stale:  # else what it is about may be of another kind
                 raise
@@ -299,7 +302,7 @@ class Lowering:
             boundscheck=boundscheck,
             marks_copies=policy.get("copies") == "error",
             growing=growing,
-            unrolling=Unrolling(known.unrolled, known.rolled),
+            unrolling=Unrolling(growing, known.unrolled, known.rolled),
             sharing=known.sharing,
             steady=known.steady,
             notes_writes=known.notes_writes,

@@ -17,13 +17,13 @@ from tracejit.frontend.containers.lists import Lists, require_unshared
 from tracejit.frontend.containers.merged_lists import may_change
 from tracejit.frontend.containers.shared_lists import over_container, over_iterator, over_list
 from tracejit.frontend.context import Context
+from tracejit.frontend.control.alike import growing_together
 from tracejit.frontend.control.exceptions import raise_
 from tracejit.frontend.control.joins import Join
 from tracejit.frontend.control.loops import LoopLowering, Plan
 from tracejit.frontend.control.managers import with_block
 from tracejit.frontend.control.optionals import require_value, there_to_run_over
 from tracejit.frontend.control.sides import Side, end_of
-from tracejit.frontend.control.trips import growing_together
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.control.unrolled import may_unroll, rest_of, unrolled, unrolled_while
 from tracejit.frontend.expressions import Expressions
@@ -454,11 +454,11 @@ class Statements:
             unrolled(self, s, seq, 0)
             return
         if seq.counts and isinstance(seq.length, int) and seq.length <= self.ctx.growing.unrolled:
-            if s.node in self.ctx.unrolling.unrolled:
-                unrolled(self, s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
-                return
-            with self.ctx.unrolling.around(s.node):
-                self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
+            with self.ctx.unrolling.around(s.node, seq.length):
+                if s.node in self.ctx.unrolling.unrolled:
+                    unrolled(self, s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
+                else:
+                    self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
             return
         self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
 
@@ -512,7 +512,7 @@ class Statements:
             return self.guarded(rest, s)
 
         limit = self.ctx.b.constant(_MAX_TRIPS, ScalarType(I64))
-        with self.ctx.unrolling.around(s.node, is_while=True) if may_unroll(self, s, go) else nullcontext():
+        with self.ctx.unrolling.around_while(s.node) if may_unroll(self, s, go) else nullcontext():
             self.loop(s, limit, go, lambda index: None, again)
 
     def guarded(self, rest: Value, s: WhileLoop) -> bool | Value:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.containers import list_calls
 from tracejit.frontend.containers.generators import is_endless
-from tracejit.frontend.containers.tables import is_iterator
+from tracejit.frontend.containers.tables import is_iterator, is_table
 from tracejit.frontend.context import Frame
+from tracejit.frontend.control.alike import FEW_POOLED
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.syntax.desugar import Branch, ForLoop, Statement, desugar
 from tracejit.frontend.syntax.scopes import annotate_within, names_bound
-from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue, SequenceValue
+from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue, SequenceValue, SharedList, SharedObject
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -127,9 +128,18 @@ def _unroll(
                 _unroll(c, node, rest, items)
         finally:
             c.ctx.path = path
+        if not k and items and len(given) > FEW_POOLED and _may_be_unknown(c, node, items[0]):
+            c.ctx.growing.has_guessed = True
+            raise ListGrows((c.ctx.place(node),), None)
     if ended is not None:
         ended(True)
     c.lists.require_length(lists, first.iter)
+
+
+def _may_be_unknown(c: Calls, node: ast.ListComp | ast.GeneratorExp, item: FrontValue) -> bool:
+    """Whether to guess that a list of such items needs not be known while compiling: they are numbers in a pool."""
+    is_pooled = isinstance(item, SharedList) or (isinstance(item, SharedObject) and is_table(item))
+    return is_pooled and isinstance(node, ast.ListComp) and len(node.generators) == 1 and c.ctx.growing.guesses
 
 
 def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:

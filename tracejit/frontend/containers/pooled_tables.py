@@ -75,23 +75,35 @@ def _pool_parts(ctx: Context, key: FrontValue, node: ast.AST) -> None:
 
 
 def _pool(ctx: Context, values: Sequence[FrontValue | None]) -> None:
+    if put_together(ctx, values):
+        raise Again
+
+
+def put_together(ctx: Context, values: Sequence[FrontValue | None]) -> bool:
+    """Let containers lie in one pool, if all of them are the script's own; whether that is new."""
     found = [_places(ctx, v) for v in values]
     if not found or not all(found):
-        return
+        return False
     places = {p: cls for f in found for p, cls in f.items()}
     bases = set(places.values())
     if len(bases) > 1 and not all(_base(b) is _dict() or _is_record(b) for b in bases):
-        return
+        return False
     base = _dict() if len(bases) > 1 else bases.pop()
     known = ctx.pools_known
-    if known.put_together(places, base):
-        first = next((v for v in values if isinstance(v, DictValue)), None)
-        if first is not None and _is_record(base):
-            cls = known.container_class(next(iter(first.keys)))
-            assert cls is not None
-            known.classes[cls] = tuple(map(_field, first.items))
-        forget_objects(ctx)
-        raise Again
+    if not known.put_together(places, base):
+        return False
+    first = next((v for v in values if isinstance(v, DictValue)), None)
+    if first is not None and _is_record(base):
+        cls = known.container_class(next(iter(first.keys)))
+        assert cls is not None
+        known.classes[cls] = tuple(map(_field, first.items))
+    forget_objects(ctx)
+    return True
+
+
+def lies_in_pool(ctx: Context, value: FrontValue) -> bool:
+    """Whether a container lies in a pool, or will when everything is lowered again."""
+    return any(ctx.pools_known.container_class(place) is not None for place in _places(ctx, value))
 
 
 def pool_beside(ctx: Context, value: FrontValue, kinds: Iterable[Kind | None]) -> None:

@@ -334,6 +334,17 @@ def grow_dict(value: DictValue, with_texts: bool = False) -> None:
         raise ListGrows({("dict", k) for k in value.keys}, None)
 
 
+def places(ctx: Context, value: FrontValue) -> set[object]:
+    """The places that may have made a dict or set which the script made and which can be a table."""
+    match value:
+        case DictValue(items=items, access=None) if all(map(_can_be_key, items)):
+            return {("dict", k) for k in value.keys}
+        case Static(set() as items) if id(items) in ctx.sets and all(map(_can_be_key, items)):
+            return {("set", ctx.sets[id(items)][1])}
+        case _:
+            return set()
+
+
 def grow_unless_given(value: DictValue) -> None:
     """Lower again with the dict as a table, where it can be one; one of the caller with few keys stays what it is."""
     if value.access is None or len(value.items) > FEW_KEYS:

@@ -13,7 +13,7 @@ from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.values import FrontValue, Number, TupleValue
 from tracejit.ir import interpreter
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import ListType, TensorType
 
 
 @dataclass(slots=True)
@@ -96,8 +96,14 @@ def few(ctx: Context, length: Value | int, node: ast.AST) -> int:
 
 def may_become_known(ctx: Context, *keys: FrontValue) -> bool:
     """Whether these values could be known while compiling if the loops over few numbers around them were unrolled: not
-    where one of them is read from an array, or chosen by what is."""
-    return bool(ctx.loops_to_unroll()) and not _are_read(ctx, [*_numbers(keys)])
+    where one of them is read from an array, or chosen by what is. That those in lists are not known either is
+    guessed."""
+    if not ctx.loops_to_unroll() or _are_read(ctx, keys, TensorType):
+        return False
+    if not ctx.growing.guesses or not _are_read(ctx, keys, ListType):
+        return True
+    ctx.growing.has_guessed = True
+    return False
 
 
 def _numbers(keys: Iterable[FrontValue]) -> Iterator[Value]:
@@ -108,10 +114,10 @@ def _numbers(keys: Iterable[FrontValue]) -> Iterator[Value]:
             yield key.value
 
 
-def _are_read(ctx: Context, pending: list[Value]) -> bool:
-    """Whether one of these is read from an array, or chosen by what is."""
+def _are_read(ctx: Context, keys: Iterable[FrontValue], kind: type) -> bool:
+    """Whether one of these is read from something of a kind of types, or chosen by what is."""
     makers = {r: op for b in (*ctx.outer_builders, ctx.b) for op in b.ops for r in op.results}
-    seen = set[Value]()
+    pending, seen = [*_numbers(keys)], set[Value]()
     while pending:
         v = pending.pop()
         op = makers.get(v)
@@ -121,7 +127,7 @@ def _are_read(ctx: Context, pending: list[Value]) -> bool:
         if op.name == "if":
             pending.append(op.operands[0])
         elif not op.blocks:
-            if any(isinstance(x.type, TensorType) for x in op.operands):
+            if any(isinstance(x.type, kind) for x in op.operands):
                 return True
             pending.extend(op.operands)
     return False

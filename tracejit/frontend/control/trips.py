@@ -1,20 +1,16 @@
-"""Places that make what grows; in the trips of unrolled loops, what one trip makes, the others make too."""
+"""Places that make what grows; in the trips of unrolled loops, what one trip makes, the others make too. Loops that may
+be unrolled."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.restarts import ListGrows
-from tracejit.frontend.syntax.trees import nodes_in
-from tracejit.frontend.values import GrowingList, ListValue
-
 if TYPE_CHECKING:
-    from tracejit.frontend.context import Context
     from tracejit.frontend.kinds import Kind
 
 
@@ -23,8 +19,9 @@ MAX_UNROLLED = 64
 #: So many iterations of unrolled loops inside of unrolled loops are too many. Then lists of so few items are unrolled.
 _MANY = 200
 _FEW = 8
-#: Guessing what grows costs a whole lowering, by which the kinds of items are found.
-_SEVERAL = 2
+#: What would be written more often, were the loops over few numbers around it unrolled, is better known at run time
+#: only, if it can be: compiling takes as long as the program is.
+_MANY_PLACES = 16
 
 
 class TooMany(Exception):
@@ -33,45 +30,21 @@ class TooMany(Exception):
 
 
 class Trips:
-    """The keys of a mapping that only grows, found by those of other trips of an unrolled loop."""
+    """The keys of a mapping that only grows, found by those of other trips of an unrolled loop, or of the loop where it
+    is unrolled or is no more."""
 
     def __init__(self, known: Mapping[object, Any]) -> None:
         self.known = known
-        self.first: dict[object, object] = {}  #: a key with one number for all trips -> the first such key
+        self.first: dict[object, object] = {}  #: a key without the numbers of trips -> the first such key
         self.count = 0  #: so many keys are in it
 
     def like(self, key: object) -> object | None:
         """The first of the keys that is the same in another trip."""
         own = _across_trips(key)
-        if own == key:
-            return None
         for k in islice(self.known, self.count, None):
             self.first.setdefault(_across_trips(k), k)
         self.count = len(self.known)
         return self.first.get(own)
-
-
-@dataclass(slots=True)
-class Unrolling:
-    """The loops that are to be unrolled, `while` loops that cannot be, and those around the present place that may be:
-    loops over few numbers, and `while` loops, which are unrolled only where the program were refused otherwise."""
-
-    unrolled: Set[ast.AST] = frozenset()
-    rolled: Set[ast.AST] = frozenset()
-    loops: list[ast.AST] = field(default_factory=list[ast.AST])
-    whiles: list[ast.AST] = field(default_factory=list[ast.AST])
-
-    @contextmanager
-    def around(self, loop: ast.AST, is_while: bool = False) -> Iterator[None]:
-        """Inside such a loop, which is not unrolled yet."""
-        places = self.whiles if is_while else self.loops
-        mark = len(places)
-        if loop not in self.rolled:
-            places.append(loop)
-        try:
-            yield
-        finally:
-            del places[mark:]
 
 
 class Growing(dict[object, "Kind | None"]):
@@ -112,54 +85,63 @@ class Growing(dict[object, "Kind | None"]):
         return found
 
 
-@contextmanager
-def growing_together(ctx: Context, loop: ast.AST) -> Iterator[None]:
-    """The body of a loop: where a list is found to grow in it, guess that several others do to which it appends
-    something, so that lowering does not begin anew for each."""
-    env = ctx.frame.env
-    try:
-        yield
-    except ListGrows as found:
-        lists, holders = ([env.get(name) for name in names] for names in _appended_to(loop))
-        keys = {key for x in lists if isinstance(x, ListValue) for key in x.keys}
-        items = _lists_in(ctx, holders)
-        known = ctx.growing.keys() | found.kinds.keys()
-        if ctx.growing.guesses and (len(keys - known) >= _SEVERAL or items - known):
-            ctx.growing.update(dict.fromkeys((keys | items) - known))
-            ctx.growing.has_guessed = True
-            _share(ctx, items)
-        raise
+@dataclass(slots=True)
+class Unrolling:
+    """The loops that are to be unrolled, `while` loops that cannot be, and those around the present place that may be:
+    loops over few numbers, and `while` loops, which are unrolled only where the program were refused otherwise. That
+    what loops of many trips make can be known at run time only is guessed."""
 
+    growing: Growing = field(default_factory=Growing)
+    unrolled: Set[ast.AST] = frozenset()
+    rolled: Set[ast.AST] = frozenset()
+    whiles: list[ast.AST] = field(default_factory=list[ast.AST])
+    _loops: list[ast.AST] = field(default_factory=list[ast.AST])
+    _trips: int = 1  #: so often the present place would stand there
 
-def _appended_to(loop: ast.AST) -> tuple[set[str], set[str]]:
-    """The names of what is appended to in a loop, and of what has items that are."""
-    methods = (node.func for node in nodes_in(loop) if isinstance(node, ast.Call))
-    appends = [m.value for m in methods if isinstance(m, ast.Attribute) and m.attr in ("append", "extend", "insert")]
-    holders = (of.value for of in appends if isinstance(of, ast.Subscript))
-    return {of.id for of in appends if isinstance(of, ast.Name)}, {of.id for of in holders if isinstance(of, ast.Name)}
+    @property
+    def loops(self) -> list[ast.AST]:
+        """The loops over few numbers around the present place that are not unrolled, and may be."""
+        if self._loops and self._trips > _MANY_PLACES and self.growing.guesses:
+            self.growing.has_guessed = True
+            return []
+        return self._loops
 
+    @contextmanager
+    def around(self, loop: ast.AST, trips: int) -> Iterator[None]:
+        """Inside a loop over few numbers."""
+        mark, before = len(self._loops), self._trips
+        self._trips *= max(trips, 1)
+        if loop not in self.unrolled:
+            self._loops.append(loop)
+        try:
+            yield
+        finally:
+            self._trips = before
+            del self._loops[mark:]
 
-def _lists_in(ctx: Context, lists: Iterable[object]) -> set[object]:
-    """The places that make the lists which growing lists hold."""
-    from tracejit.frontend.kinds import TupleKind
+    @contextmanager
+    def of_no_use(self) -> Iterator[None]:
+        """What is lowered inside would be no better known were the loops around it unrolled."""
+        loops, self._loops = self._loops, []
+        try:
+            yield
+        finally:
+            self._loops = loops
 
-    kinds = [ctx.growing.get(key) for x in lists if isinstance(x, GrowingList) for key in x.keys]
-    return {key for kind in kinds if isinstance(kind, TupleKind) and kind.cls is list for key in kind.keys}
-
-
-def _share(ctx: Context, items: Iterable[object]) -> None:
-    """Put the lists of these places, which growing lists hold, into pools, those of each place into one."""
-    from tracejit.frontend.instances.pooled_objects import forget_lists
-
-    new = [place for place in items if not ctx.pools_known.covers(place)]
-    for place in new:
-        ctx.pools_known.share((place,))
-    if new:
-        forget_lists(ctx)
+    @contextmanager
+    def around_while(self, loop: ast.AST) -> Iterator[None]:
+        """Inside a `while` loop, which is not unrolled yet."""
+        mark = len(self.whiles)
+        if loop not in self.rolled:
+            self.whiles.append(loop)
+        try:
+            yield
+        finally:
+            del self.whiles[mark:]
 
 
 def _across_trips(key: object) -> object:
-    """A key with one number for all trips."""
+    """A key without the numbers of trips."""
     if isinstance(key, tuple):
-        return tuple(map(_across_trips, key))
-    return -1 if type(key) is int else key
+        return tuple(_across_trips(part) for part in key if type(part) is not int)
+    return key

@@ -159,7 +159,7 @@ class Body:
             read_early=root.read_early,
             stale=root.stale,
             sets=root.sets,
-            unrolling=Unrolling(root.unrolling.unrolled, root.unrolling.rolled),
+            unrolling=Unrolling(root.growing, root.unrolling.unrolled, root.unrolling.rolled),
             sharing=root.sharing,
             steady=root.steady,
             level=1,

@@ -11,7 +11,9 @@ import numpy as np
 
 from tracejit.frontend.containers.ranges import bounds
 from tracejit.frontend.control.choices import picked
+from tracejit.frontend.control.dependence import may_become_known
 from tracejit.frontend.instances.objects import is_object
+from tracejit.frontend.instances.pooled_objects import pool_if_possible
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -19,6 +21,7 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     SequenceValue,
+    SharedObject,
     Size,
     SliceValue,
     Static,
@@ -77,7 +80,12 @@ def pick(
     if not items:
         e.arith.mismatch(IndexError(message), node)
     if any(map(is_object, items)) and e.ctx.loops_to_unroll():
-        return e.unknown_index(node)
+        if may_become_known(e.ctx, at):
+            return e.unknown_index(node)
+        with e.ctx.unrolling.of_no_use():
+            pool_if_possible(e.ctx, items)
+        if not all(isinstance(x, SharedObject) for x in items):
+            return e.unknown_index(node)
     place = e.indexing.checked_index(at, len(items), 0, node, message)
     if isinstance(place, int):
         return items[place]
