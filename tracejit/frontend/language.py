@@ -41,7 +41,8 @@ STATEMENTS = (
         "`for ... else`; over tuples, and over lists of known length, the loop is unrolled, unless they are more than "
         "64 numbers of one type of which none must be known at compile time; so is a `range` of at most 64 known "
         "numbers where the body needs the index at compile time, or gives a name other kinds of values; where unrolled "
-        "loops inside of others have more than 200 iterations, 8 takes the place of 64 wherever it can",
+        "loops inside of others have more than 200 iterations, 8 takes the place of 64 wherever it can, and what would "
+        "be written more than 16 times over `range`s is known at run time only wherever it can be",
         "s = 0\nfor i, v in enumerate((1, 2, n)):\n    s += i * v\nd = {}\nfor i in range(3):\n    d[i] = i * n\n"
         "for k in range(n):\n    s += k\nreturn s, d",
     ),
