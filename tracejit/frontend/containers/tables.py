@@ -336,13 +336,10 @@ def grow_dict(value: DictValue, with_texts: bool = False) -> None:
 
 def places(ctx: Context, value: FrontValue) -> set[object]:
     """The places that may have made a dict or set which the script made and which can be a table."""
-    match value:
-        case DictValue(items=items, access=None) if all(map(_can_be_key, items)):
-            return {("dict", k) for k in value.keys}
-        case Static(set() as items) if id(items) in ctx.sets and all(map(_can_be_key, items)):
-            return {("set", ctx.sets[id(items)][1])}
-        case _:
-            return set()
+    if isinstance(value, DictValue) and value.access is None and all(map(_can_be_key, value.items)):
+        return {("dict", k) for k in value.keys}
+    made = ctx.sets.get(id(value.value)) if isinstance(value, Static) else None
+    return {("set", made[1])} if made is not None and all(map(_can_be_key, made[0])) else set()
 
 
 def grow_unless_given(value: DictValue) -> None:
