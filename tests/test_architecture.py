@@ -36,7 +36,10 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
     "transforms/derivatives/batch.py": {"lt": "whether a trip is the first"},
     "transforms/derivatives/numbered_nodes.py": {"lt": "whether a number is that of a node"},
-    "transforms/derivatives/rewritten.py": {"all": "whether nothing was written"},
+    "transforms/derivatives/rewritten.py": {
+        "all": "whether nothing was written",
+        **dict.fromkeys(("logical_and", "logical_not", "lt"), "whether a branch or a trip was taken"),
+    },
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(
         "sqrt pow minimum maximum floordiv select le ge logical_and logical_not".split(), "arithmetic of trip counts"

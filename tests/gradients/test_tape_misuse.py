@@ -389,7 +389,43 @@ def items_that_all_share(x, n):
         y.backward()
 
 
+def needed_on_one_path(x, n):
+    h = x * 1.0
+    y = (h * h).sum() if n > 2 else h.sum()
+    h += 1
+    y.backward()
+
+
+def needed_on_the_other_path(x, n):
+    h, y = x * 1.0, x.sum()
+    if n > 2:
+        y = y * 2
+    else:
+        y = y + (h * h).sum()
+    with tj.no_grad():
+        h += 1
+    y.backward()
+
+
+def needed_in_trips(x, n):
+    h, y = x * 1.0, x.sum()
+    for _ in range(n):
+        y = y + (h * h).sum()
+    h += 1
+    y.backward()
+
+
+def needed_in_trips_of_a_while(x, n):
+    h, y, k = x * 1.0, x.sum(), 0
+    while k < n:
+        y, k = y + (h * h).sum(), k + 1
+    h += 1
+    y.backward()
+
+
 CASES = [
+    *((f, (n,)) for f in (needed_on_one_path, needed_on_the_other_path, needed_in_trips) for n in (0, 3)),
+    *((needed_in_trips_of_a_while, (n,)) for n in (0, 3)),
     *((f, (n,)) for f in (items_of_straight_code, items_that_all_share) for n in (0, 1)),
     (arrays_of_a_list, (3,)),
     (by_what_each_trip_begins_with, (3,)),
@@ -465,9 +501,24 @@ def a_turned_array_changed_in_a_loop(x, n):
     z.backward()
 
 
+def needed_in_trips_of_an_inner_loop(x, n):
+    h, y = x * 1.0, x.sum()
+    for i in range(n):
+        for _ in range(i):
+            y = y + (h * h).sum()
+    h += 1
+    y.backward()
+
+
 @pytest.mark.parametrize(
     "fn",
-    [changed_on_one_path, changed_in_a_loop, a_leaf_changed_between_trips, a_turned_array_changed_in_a_loop],
+    [
+        changed_on_one_path,
+        changed_in_a_loop,
+        a_leaf_changed_between_trips,
+        a_turned_array_changed_in_a_loop,
+        needed_in_trips_of_an_inner_loop,
+    ],
 )
 def test_a_write_that_depends_on_the_path_is_refused(fn) -> None:
     with pytest.raises(NotDifferentiable, match="changed in place meanwhile"):

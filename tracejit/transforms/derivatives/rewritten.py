@@ -80,27 +80,42 @@ def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence
     possible |= met
     parts, shows, stored = _Parts(before, certain), _shown(every, possible), StoredArrays(before, around)
     needed: dict[Value, Op] = {}
+    unharmed: list[Value] = []
     for op in every:
         if op.blocks or is_write(op) or not any(r in through for r in op.results):
             continue
         if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)) and not stored.concerns(op):
             continue
         values = _needed(op, through)
-        changed = list(stored.changed(op, values))
-        if any(is_certain for _, is_certain in changed):
-            return (b.constant(False, ScalarType(BOOL)),)
-        for write, _ in changed:
-            raise NotDifferentiable(gradient.name, _MAY_CHANGE, write.span)
+        changed = dict(stored.changed(op, values))
         contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
-        contents = [v for v in contents if possible[v].span != op.span]
-        if any(possible[v].operands[1] in certain for v in contents if v not in met):
-            return (b.constant(False, ScalarType(BOOL)),)
-        stale = [possible[v] for v in contents]
-        if stale:
-            raise NotDifferentiable(gradient.name, _MAY_CHANGE, stale[0].span)
+        for v in contents:
+            if possible[v].span != op.span:
+                changed[possible[v]] = possible[v].operands[1] in certain and v not in met
+        if changed:
+            did_not_run = _did_not_run(b, before, op) if any(changed.values()) else None
+            if did_not_run is None:
+                raise NotDifferentiable(gradient.name, _MAY_CHANGE, next(iter(changed)).span)
+            unharmed.append(did_not_run)
+            continue
         needed.update((v, op) for v in op.operands if v in values and v in parts.views)
     found = (parts.holds(b, value, op) for value, op in needed.items())
-    return [truth for truth in found if truth is not None]
+    return [*unharmed, *(truth for truth in found if truth is not None)]
+
+
+def _did_not_run(b: Builder, before: Sequence[Op], op: Op) -> Value | None:
+    """Whether an op did not run: one of those `before`, or in a branch or a loop among them; None of others."""
+    if any(op is other for other in before):
+        return b.constant(False, ScalarType(BOOL))
+    around, block = next(((top, n) for top in before for n in top.blocks if any(op is o for o in n.ops)), (None, None))
+    if around is None or block is None or around.name == "custom":
+        return None
+    if around.name == "if":
+        ran = b.wrap(around.operands[0]) if block.label == "then" else b.logical_not(b.wrap(around.operands[0]))
+    else:
+        limit, go = map(b.wrap, around.operands[:2])
+        ran = b.logical_and(go, b.lt(0, limit))
+    return b.logical_not(ran).value
 
 
 class _Parts:
