@@ -22,6 +22,7 @@ from tracejit.transforms.derivatives.activity import active
 from tracejit.transforms.derivatives.earlier_trips import (
     Carried,
     carried_on_the_way,
+    noting_derivatives,
     require_taken_once,
     through_earlier_trips,
     versions_of_leaves,
@@ -32,6 +33,7 @@ from tracejit.transforms.derivatives.items_again import items_made_again
 from tracejit.transforms.derivatives.just_added import items_just_added
 from tracejit.transforms.derivatives.jvp import Forward
 from tracejit.transforms.derivatives.numbered_nodes import with_numbers
+from tracejit.transforms.derivatives.recorded import Records
 from tracejit.transforms.derivatives.residuals import Draft
 from tracejit.transforms.derivatives.rewritten import without_intact, without_rewritten
 from tracejit.transforms.derivatives.spent import UnsureError, telling_spent, without_unspent
@@ -55,8 +57,9 @@ def expand_gradient(graph: Graph) -> Graph:
         op.name == "gradient" for loop in walk(graph.body) if loop.name == "loop" for op in walk(loop.block("body"))
     ):
         graph = items_made_again(canonicalize(graph))  # what segments of loops leave as it is leads through no trips
+    graph, records = noting_derivatives(graph)
     leaves = set[Value]().union(*(versions_of_leaves(op) for op in walk(graph.body) if op.name == "gradient"))
-    body = _Expansion(graph.params, carried_on_the_way(graph), leaves).block(graph.body, ())
+    body = _Expansion(graph.params, carried_on_the_way(graph), leaves, records).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 
@@ -103,10 +106,11 @@ def _without_leaf(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence
 class _Expansion:
     """The gradients of one graph, expanded in program order."""
 
-    def __init__(self, params: Sequence[Value], carried: Carried, leaves: Collection[Value]) -> None:
+    def __init__(self, params: Sequence[Value], carried: Carried, leaves: Collection[Value], records: Records) -> None:
         self.params = params
         self.carried = carried
         self.leaves = leaves  #: all contents of leaves
+        self.records = records
         self.results: dict[Value, Value] = {}
 
     def block(self, block: Block, enclosing: tuple[tuple[Op, Edit], ...]) -> Block:
@@ -115,7 +119,7 @@ class _Expansion:
         for old in block.ops:
             op = substitute(old, self.results)
             if op.name in ("gradient", "tangent"):
-                op, again = through_earlier_trips(op, self.carried, enclosing, edit, self.leaves)
+                op, again = through_earlier_trips(op, self.carried, enclosing, edit, self.leaves, self.records)
                 self.results.update(again)
                 edits = [*(outer for _, outer in enclosing), edit]
                 loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
@@ -136,7 +140,8 @@ class _Expansion:
     def _nested(self, op: Op, around: tuple[tuple[Op, Edit], ...]) -> tuple[Block, ...]:
         if op.name != "custom":
             return tuple(self.block(nested, around) for nested in op.blocks)
-        inner = (_Expansion((*nested.params, *self.params), self.carried, self.leaves) for nested in op.blocks)
+        given = (self.carried, self.leaves, self.records)
+        inner = (_Expansion((*nested.params, *self.params), *given) for nested in op.blocks)
         return tuple(each.block(nested, ()) for each, nested in zip(inner, op.blocks, strict=True))
 
     def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:

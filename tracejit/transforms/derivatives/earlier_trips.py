@@ -21,7 +21,10 @@ from tracejit.transforms.derivatives.activity import useful, varied
 from tracejit.transforms.derivatives.effects import without_effects
 from tracejit.transforms.derivatives.frames import Edit, substitute
 from tracejit.transforms.derivatives.once_more import NOT_MADE_AGAIN, made_for
+from tracejit.transforms.derivatives.recorded import Records, detached, noting
 from tracejit.transforms.derivatives.spent import UNSURE, UnsureError
+
+NOTHING = Records()
 
 #: The ops around a place, outermost first, each with the block that holds it.
 Enclosing = Sequence[tuple[Op, Edit]]
@@ -101,7 +104,7 @@ def _derivatives(root: Block, block: Block, loops: tuple[Op, ...]) -> Iterator[t
 
 
 def through_earlier_trips(
-    op: Op, carried: Carried, enclosing: Enclosing, edit: Edit, leaves: Collection[Value]
+    op: Op, carried: Carried, enclosing: Enclosing, edit: Edit, leaves: Collection[Value], records: Records
 ) -> tuple[Op, Mapping[Value, Value]]:
     """A derivative that reads nothing which an enclosing loop carries on the way to it: the blocks around it get the
     repeated trips. Also gives what stands for what the loops carry, behind it too: not for `leaves`, and lists, which
@@ -114,7 +117,7 @@ def through_earlier_trips(
         on_the_way = carried[op.results[0]][around.block("body").params[0]]
         if not on_the_way:
             continue
-        needed, ops = slice_of(op, around, on_the_way)
+        needed, ops = slice_of(op, around, on_the_way, records)
         b = Rebuilder(without_effects, dict(stand_in), op.span)
         inits = _starts(b, around, needed, edits[: depth + 1])
         new = dict(zip(needed, repeated(b, around, inits, ops), strict=True))
@@ -126,24 +129,51 @@ def through_earlier_trips(
     return substitute(op, new), {old: again for old, again in new.items() if not isinstance(old.type, ListType)}
 
 
-def slice_of(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
-    """What a loop must carry to give `carried`, and the ops of its body for that."""
+def slice_of(
+    op: Op, around: Op, carried: Sequence[Value], records: Records = NOTHING
+) -> tuple[list[Value], Sequence[Op]]:
+    """What a loop must carry to give `carried`, and the ops of its body for that, which read derivatives that are
+    noted. Raises `NotDifferentiable` where they take one."""
+    needed, ops = _slice(around, carried, records)
+    if any(v in needed for p in needed for v in type_values(p.type)):
+        raise NotDifferentiable(op.name, "it depends on arrays of earlier trips whose sizes differ", op.span)
+    if any(o.name in ("gradient", "tangent") for o in walk(Block((), tuple(ops), ()))):
+        raise NotDifferentiable(op.name, "it depends on derivatives taken in earlier trips of its loop", op.span)
+    return needed, ops
+
+
+def _slice(around: Op, carried: Sequence[Value], records: Records) -> tuple[list[Value], Sequence[Op]]:
     body = around.block("body")
+    made, noted = records.read(around)
     following = dict(zip(body.params[1:], body.results[1:], strict=True))
     needed, ops = set(carried), ()
     while True:
         wanted = [following[p] for p in needed]
-        ops = sliced(body.ops, wanted)
+        ops = sliced(made, wanted)
         read = set(wanted).union(*map(all_reads, ops), *(type_values(p.type) for p in needed))
-        more = read.intersection(body.params[1:]) - needed
+        more = read.intersection(body.params[1:]) - needed - {*noted}
         if not more:
             break
         needed |= more
-    if any(v in following for p in needed for v in type_values(p.type)):
-        raise NotDifferentiable(op.name, "it depends on arrays of earlier trips whose sizes differ", op.span)
-    if any(o.name in ("gradient", "tangent") for o in walk(Block((), tuple(ops), ()))):
-        raise NotDifferentiable(op.name, "it depends on derivatives taken in earlier trips of its loop", op.span)
     return [p for p in body.params[1:] if p in needed], ops
+
+
+def noting_derivatives(graph: Graph) -> tuple[Graph, Records]:
+    """The graph that notes the derivatives that its loops take in trips which run again for later ones."""
+    values: dict[Value, None] = {}
+    outermost: dict[Op, None] = {}
+    for root, op, loops in _derivatives(graph.body, graph.body, ()):
+        if op.name != "gradient" or op.attrs.get("rare", False) or root is not graph.body:
+            continue
+        for loop in loops:
+            way = carried_to(root, loop, op)
+            taken = [o for o in walk(Block((), tuple(_slice(loop, way, NOTHING)[1]), ())) if o.name == "gradient"]
+            found = [detached(root, o) for o in taken] if way else []
+            if any(each is None for each in found):
+                return graph, NOTHING
+            values.update(dict.fromkeys(v for each in found for v in each or ()))
+            outermost.update(dict.fromkeys(loops[:1] if found else ()))
+    return noting(graph, outermost, [*values]) if values else (graph, NOTHING)
 
 
 def _starts(b: Rebuilder, around: Op, needed: Sequence[Value], edits: Sequence[Edit]) -> dict[Value, Value]:

@@ -18,8 +18,9 @@ from tracejit.ir.opdef import Update
 from tracejit.ir.reached import all_of
 from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.derivatives.activity import active
+from tracejit.transforms.derivatives.activity import active, useful, varied
 from tracejit.transforms.derivatives.contents_by_path import same_by_path
+from tracejit.transforms.derivatives.earlier_trips import carried_to
 from tracejit.transforms.derivatives.stored_arrays import StoredArrays, is_write
 from tracejit.transforms.derivatives.vjp import contributions
 
@@ -33,7 +34,7 @@ def without_intact(body: Block) -> Block:
     """The block with the answers in the place of its `intact` ops."""
     if not any(op.name == "intact" for op in walk(body)):
         return body
-    return _answered(body, [], any(is_write(op) for op in walk(body)))
+    return _answered(body, [], body if any(is_write(op) for op in walk(body)) else None)
 
 
 def without_rewritten(graph: Graph) -> Graph:
@@ -45,7 +46,8 @@ def without_rewritten(graph: Graph) -> Graph:
     return rebuild(graph, visit) if any(op.name in _MARKS for op in walk(graph.body)) else graph
 
 
-def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence[tuple[Op, int]] = ()) -> Block:
+def _answered(block: Block, before: Sequence[Op], root: Block | None, around: Sequence[tuple[Op, int]] = ()) -> Block:
+    """A block with the answers; `root` is the whole program, where that has marks."""
     ops: list[Op] = []
     here = list(before)
     for at, op in enumerate(block.ops):
@@ -53,12 +55,15 @@ def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence
             b = Builder(op.span)
             behind = walk(Block((), block.ops[at:], ()))
             taken = next((g for g in behind if g.name == "gradient" and g.attrs.get("site") == op.attrs["site"]), None)
-            truths = _conditions(b, taken, here, around) if marked and taken is not None else ()
+            truths: Sequence[Value] = ()
+            if root is not None and taken is not None:
+                truths = _conditions(b, taken, here, around)
+                _require_lasting(root, taken, [loop for loop, _ in around if loop.name == "loop"])
             all_of(b, truths, op.results[0])
             ops += b.ops
             continue
         if op.blocks:
-            blocks = tuple(_answered(n, here, marked, (*around, (op, len(here)))) for n in op.blocks)
+            blocks = tuple(_answered(n, here, root, (*around, (op, len(here)))) for n in op.blocks)
             op = Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
         ops.append(op)
         here.append(op)
@@ -116,6 +121,29 @@ def _did_not_run(b: Builder, before: Sequence[Op], op: Op) -> Value | None:
         limit, go = map(b.wrap, around.operands[:2])
         ran = b.logical_and(go, b.lt(0, limit))
     return b.logical_not(ran).value
+
+
+def _require_lasting(root: Block, gradient: Op, loops: Sequence[Op]) -> None:
+    """Raises NotDifferentiable where a derivative goes through earlier trips of loops around it, of which one may
+    change an array that an earlier one needs."""
+    xs = gradient_parts(gradient)[2]
+    for loop in loops:
+        body = loop.block("body")
+        way = carried_to(root, loop, gradient)
+        following = [v for p, v in zip(body.params[1:], body.results[1:], strict=True) if p in way]
+        if not way:
+            continue
+        ops = [*walk(body)]
+        marks = _replaced(ops, [*ops, loop])
+        through, shows = varied(root.ops, xs) & useful(body.ops, following), _shown(ops, marks)
+        for op in ops:
+            if op.blocks or is_write(op) or through.isdisjoint(op.results):
+                continue
+            found = [v for v in (*op.operands, *op.results) if v in shows]
+            needed = _needed(op, through) if found else ()
+            stale = [marks[shows[v]] for v in found if v in needed and marks[shows[v]].span != op.span]
+            if stale:
+                raise NotDifferentiable(gradient.name, _MAY_CHANGE, stale[0].span)
 
 
 class _Parts:
