@@ -424,7 +424,30 @@ def of_a_list_that_was_asked_for_its_length_before(w, n):
     return total
 
 
+def of_what_derivatives_changed(w, n):
+    h = w * 1.0
+    for _ in range(n):
+        h = h * w
+        h.sum().backward(retain_graph=True)
+        h = h + w.grad
+    return h.detach().sum()
+
+
+def steps_that_later_derivatives_go_through(w, n):
+    h = w.detach() * 0.5
+    for i in range(n):
+        h = tj.tanh(h + w)
+        if i != 1:
+            h.sum().backward(retain_graph=True)
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+            w.grad = None
+    return h.detach().sum()
+
+
 PROGRAMS = [
+    of_what_derivatives_changed,
+    steps_that_later_derivatives_go_through,
     of_a_list_that_was_asked_for_its_length_before,
     a_few_losses_and_a_step,
     what_is_left_of_a_list,
@@ -478,12 +501,21 @@ def once_more_without_retain_graph(w, n):
         h.sum().backward()
 
 
-def of_what_derivatives_changed(w, n):
+def of_slopes_of_earlier_trips(w, n):
     h = w * 1.0
+    for i in range(n):
+        (slope,) = tj.autograd.grad((h * h).sum(), [h], create_graph=True)
+        h = h - w * slope
+        h.sum().backward(retain_graph=i < n - 1)
+
+
+def of_a_leaf_that_each_trip_steps(w, n):
+    h = w.detach()
     for _ in range(n):
-        h = h * w
+        h = tj.tanh(h * w)
         h.sum().backward(retain_graph=True)
-        h = h + w.grad
+        with tj.no_grad():
+            w -= 0.1
 
 
 def without_detach(w, n):
@@ -555,7 +587,8 @@ def test_a_second_backward_through_earlier_trips_is_an_error(fn: Callable[..., A
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
-        (of_what_derivatives_changed, "derivatives taken in earlier trips"),
+        (of_slopes_of_earlier_trips, "derivatives taken in earlier trips"),
+        (of_a_leaf_that_each_trip_steps, "may be changed in place meanwhile"),
     ],
 )
 def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:
