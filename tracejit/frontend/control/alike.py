@@ -66,8 +66,8 @@ def _guess_tables(ctx: Context, loop: ast.AST, found: Iterable[object]) -> None:
 def _guess_pools(ctx: Context, loop: ast.AST) -> None:
     """Where containers that a list holds are found to lie in a pool, those of other lists do of which the loop uses
     items, and lists of many of them need not be known while compiling."""
-    indexed = {node.value.id for node in nodes_in(loop) if _is_item(node)}
-    for x in _values(ctx, indexed):
+    items = (node.value for node in nodes_in(loop) if isinstance(node, ast.Subscript))
+    for x in _values(ctx, {of.id for of in items if isinstance(of, ast.Name)}):
         if not isinstance(x, ListValue) or len(x.items) < _SEVERAL:
             continue
         if pooled_tables.put_together(ctx, x.items):
@@ -75,10 +75,6 @@ def _guess_pools(ctx: Context, loop: ast.AST) -> None:
         if len(x.items) > FEW_POOLED and all(pooled_tables.lies_in_pool(ctx, item) for item in x.items):
             ctx.growing.update(dict.fromkeys(x.keys - ctx.growing.keys()))
             ctx.growing.has_guessed = True
-
-
-def _is_item(node: ast.AST) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
 
 
 def _changed(loop: ast.AST, methods: frozenset[str]) -> tuple[set[str], set[str]]:
