@@ -34,6 +34,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("le", "minimum", "maximum", "floordiv"), "arithmetic of trips"),
     },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
+    "transforms/derivatives/recorded.py": {"detach": "derivatives that nothing is differentiated through are noted"},
     "transforms/derivatives/batch.py": {"lt": "whether a trip is the first"},
     "transforms/derivatives/numbered_nodes.py": {"lt": "whether a number is that of a node"},
     "transforms/derivatives/rewritten.py": {

@@ -200,7 +200,7 @@ def other_memory(w, x, n):
     ("fn", "reason"),
     [
         (shared_on_one_path, "on some of the paths"),
-        (an_item_of_a_list, "a copy of what Python shares"),
+        (an_item_of_a_list, "is shared with others"),
         (other_memory, "other memory"),
     ],
 )

@@ -162,8 +162,8 @@ class _Expansion:
 
     @staticmethod
     def total(frame: Frame, versions: Sequence[Value]) -> Value:
-        """The sum of the cotangents of an array's versions."""
-        reached = [x for x in versions if x in frame.cotangents]
+        """The sum of the cotangents of an array's versions, of which several may have become one value."""
+        reached = [x for x in dict.fromkeys(versions) if x in frame.cotangents]
         total = frame.cotangents.total_or_zero((reached or versions)[0])
         for x in reached[1:]:
             total = frame.b.emit("add", (total, frame.cotangents.total_or_zero(x)))[0]
