@@ -381,4 +381,4 @@ def test_a_script_does_what_eager_code_does(fn, n) -> None:
     expected = gradient(fn, n)
     for _ in range(2):
         found = gradient(scripted, n)
-        assert found == (expected if isinstance(expected, str | None) else pytest.approx(expected, rel=2e-5, abs=2e-6))
+        assert found == (expected if isinstance(expected, str | None) else pytest.approx(expected, rel=2e-5))

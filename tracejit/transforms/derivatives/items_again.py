@@ -160,24 +160,6 @@ class _Search:
         assumed.add(body.params[1 + at])
         return self._is_empty(op.operands[2 + at], assumed) and self._is_empty(body.results[1 + at], assumed)
 
-    def _shrinks(self, items: Value, start: Value) -> bool:
-        """Whether a list is one from before from which only last items were taken."""
-        op = self.makers.get(items)
-        if items is start or op is None:
-            return items is start
-        at = op.results.index(items)
-        match op.name:
-            case "list_pop":
-                return self._shrinks(op.operands[0], start)
-            case "if":
-                return all(self._shrinks(block.results[at], start) for block in op.blocks)
-            case "loop":
-                body = op.block("body")
-                is_same = self._shrinks(body.results[1 + at], body.params[1 + at])
-                return is_same and self._shrinks(op.operands[2 + at], start)
-            case _:
-                return False
-
     def _filled(self, loop: Op | None, index: int, pushes: Sequence[Op], changed: set[Value]) -> _Filled | None:
         """The list, if the loop only adds items to an empty one, and its trips may run again one by one."""
         if loop is None:
@@ -185,7 +167,7 @@ class _Search:
         body = loop.block("body")
         param, end = body.params[1 + index], body.results[1 + index]
         versions: dict[Value, None] = {param: None}
-        if not self._is_empty(loop.operands[2 + index], set()) or not self._grows(end, param, versions):
+        if not self._is_empty(loop.operands[2 + index], set()) or not self._comes_of(end, param, "list_push", versions):
             return None
         if any(op.name not in _ADDING and not versions.keys().isdisjoint(op.operands) for op in walk(body)):
             return None
@@ -205,25 +187,26 @@ class _Search:
             return None
         return _Filled(loop, index, ops, given, constant, versions, item, pushes)
 
-    def _grows(self, items: Value, start: Value, versions: dict[Value, None]) -> bool:
-        """Whether a list is one from before to which items were added; notes what it is in between."""
+    def _comes_of(self, items: Value, start: Value, name: str, versions: dict[Value, None]) -> bool:
+        """Whether a list is one from before that ops of this name alone have changed; notes what it is in between."""
         versions[items] = None
         op = self.makers.get(items)
         if items is start or op is None:
             return items is start
         at = op.results.index(items)
-        match op.name:
-            case "list_push":
-                return self._grows(op.operands[0], start, versions)
-            case "if":
-                return all(self._grows(block.results[at], start, versions) for block in op.blocks)
-            case "loop":
-                body = op.block("body")
-                versions[body.params[1 + at]] = None
-                is_same = self._grows(body.results[1 + at], body.params[1 + at], versions)
-                return is_same and self._grows(op.operands[2 + at], start, versions)
-            case _:
-                return False
+        if op.name == name:
+            return self._comes_of(op.operands[0], start, name, versions)
+        if op.name == "if":
+            return all(self._comes_of(block.results[at], start, name, versions) for block in op.blocks)
+        if op.name != "loop":
+            return False
+        param, end = op.block("body").params[1 + at], op.block("body").results[1 + at]
+        versions[param] = None
+        return self._comes_of(end, param, name, versions) and self._comes_of(op.operands[2 + at], start, name, versions)
+
+    def _shrinks(self, items: Value, start: Value) -> bool:
+        """Whether a list is one from before from which only last items were taken."""
+        return self._comes_of(items, start, "list_pop", {})
 
     def _constant(self, loop: Op) -> Iterator[tuple[Value, Value]]:
         """What a loop carries and leaves as it is, with what that is."""
