@@ -74,9 +74,9 @@ def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence
     """What must hold for nothing that the derivative needs to be overwritten. `around` are the ops around it, each with
     how many of those `before` stand in front of it."""
     enclosing = [op for op, _ in around]
-    certain = _replaced(before, enclosing)
+    certain = _replaced(before, (), enclosing)
     every = [*_all(before)]
-    possible = _replaced(every, [*every, *enclosing])
+    possible = _replaced(every, every, enclosing)
     if not possible:
         return ()
     ys, _, xs = gradient_parts(gradient)
@@ -199,15 +199,17 @@ class _Parts:
         return b.full(flag, b.shape(b.wrap(like)), BOOL)
 
 
-def _replaced(marks: Sequence[Op], loops: Sequence[Op]) -> dict[Value, Op]:
-    """The contents that marks say are replaced, also under the names they have before loops and where a trip ends."""
+def _replaced(marks: Sequence[Op], loops: Sequence[Op], around: Sequence[Op] = ()) -> dict[Value, Op]:
+    """The contents that marks say are replaced, also under the names they have before loops and, of loops that are
+    over, where a trip ends: what the trip at hand of a loop `around` hands on is there until the next one."""
     found = {op.operands[1]: op for op in marks if is_write(op)}
-    for loop in reversed([op for op in loops if op.name == "loop"]):  # an inner loop stands behind the one around it
+    for loop in reversed([op for op in (*around, *loops) if op.name == "loop"]):  # an inner loop stands behind others
         body = loop.block("body")
         for init, param, following in zip(loop.operands[2:], body.params[1:], body.results[1:], strict=True):
             if param in found:
                 found.setdefault(init, found[param])
-                found.setdefault(following, found[param])
+                if loop not in around:
+                    found.setdefault(following, found[param])
     return found
 
 
