@@ -52,3 +52,44 @@ def test_shared_kernels_get_their_own_arguments() -> None:
     a, b = np.eye(3) + 1.0, np.diag([1.0, 2.0, 4.0]) + 0.5
     for found, expected in zip(f(a, b), f.__wrapped__(a, b), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_kernels_of_parts_of_arrays_and_of_whole_ones_are_one() -> None:
+    @tj.script
+    def f(x: Any, y: Any, n: int) -> Any:
+        a, b = np.sin(x[:n]), np.sin(x[n:])
+        c, d = np.sin(y), np.sin(x[3:9])
+        y[n:] = a[n:] + b[n:]
+        y[:n] = a[:n] + b[:n]
+        return a, b, c, d, (x.reshape(2, -1) + 1.0).sum(), (x + 1.0).sum()
+
+    x, y = np.arange(10.0), np.ones(5)
+    expected_y = y.copy()
+    expected = f.__wrapped__(x, expected_y, 5)
+    for found, wanted in zip(f(x, y, 5), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-15)
+    np.testing.assert_array_equal(y, expected_y)
+
+
+SHIFTED = """
+graph @f(%x: f64[n], %at: i64, %m: i64, %k: i64) on cpu {
+  %c = const() {value = 1, type = !i64} : i64
+  %p = vread(%x, %at, %c, %m) : f64[%m]
+  %a = exp(%p) : f64[%m]
+  %b = exp(%x) : f64[n]
+  %q = vread(%x, %at, %c, %k) : f64[%k]
+  %r = vread(%x, %c, %c, %k) : f64[%k]
+  %d = add(%q, %r) : f64[%k]
+  yield %a, %b, %d
+}
+"""
+
+
+def test_a_kernel_gets_the_buffer_from_where_all_accesses_begin() -> None:
+    program = lower(pipeline.run(parse(SHIFTED), pipeline.LEVEL2))
+    assert len(program.kernels) == 2
+    x = np.arange(8.0)
+    a, b, d = evaluate(program, [x, np.int64(2), np.int64(5), np.int64(4)])
+    np.testing.assert_array_equal(a, np.exp(x[2:7]))
+    np.testing.assert_array_equal(b, np.exp(x))
+    np.testing.assert_array_equal(d, x[2:6] + x[1:5])

@@ -129,7 +129,7 @@ class Rare:
 
 @record
 class Offset:
-    """The buffer that starts at element `index` of a buffer (arguments of `Call` only)."""
+    """The buffer that starts at element `index` of a buffer (arguments of `Call` and `Launch` only)."""
 
     buffer: Var
     index: Expr

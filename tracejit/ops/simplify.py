@@ -142,9 +142,12 @@ def strong_mul(b: Any, g: Any, d: Any) -> Any:
 
 
 def reduced(name: str) -> Rule:
-    """The rule of a reduction of something transposed: what it was made of is read as it lies."""
+    """The rule of a reduction along axes of size 1, which is a reshape, and of something transposed: what it was made
+    of is read as it lies."""
 
     def rule(b: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        if all(x.type.shape[axis] == 1 for axis in axes):
+            return b.reshape(x, tuple(size for axis, size in enumerate(b.shape(x)) if axis not in axes))
         inner = b.made_by(x, "transpose")
         if inner is None:
             return None
@@ -157,9 +160,9 @@ def reduced(name: str) -> Rule:
 
 
 def total(b: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
-    """A sum of something transposed; of products by one cotangent each: the total of the other factors by the
-    cotangent, so that it does not have to wait for that. Not in f16 and bf16, where the other factors alone may
-    overflow."""
+    """A sum along axes of size 1; of something transposed; of products by one cotangent each: the total of the other
+    factors by the cotangent, so that it does not have to wait for that. Not in f16 and bf16, where the other factors
+    alone may overflow."""
     turned = reduced("sum")(b, x, axes=axes)
     if turned is not None:
         return turned

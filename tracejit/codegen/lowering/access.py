@@ -1,15 +1,17 @@
 """Elements of values on demand, and every access to memory that this takes.
 
 Asking for the element of a value at an index asks the operands of its op at their indices; what is asked twice is
-remembered by (value, index). Addresses are split so that their loop-invariant part is named outside the loop.
+remembered by (value, index). Addresses are split so that their loop-invariant part is named outside the loop. Where all
+accesses to a buffer begin at one place that the caller knows, the kernel is given the buffer from there on: kernels of
+parts of arrays are those of whole ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from tracejit.codegen.loop_ir import Expr, Var
+from tracejit.codegen.loop_ir import Cast, Const, Expr, Offset, Scalar, Select, Var
 from tracejit.codegen.lowering.code import Code
 from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import ZERO, Array, Element, Index, load, parts, stores, unravel
@@ -75,6 +77,8 @@ class Elements:
         self.address_names: set[Var] = set()
         self.spills: dict[Value, Array] = {}
         self.spilled: set[Value] = set()
+        self.still: Collection[Var] | None = None  #: buffers that the kernel is given whole; None: all
+        self.starts: dict[Var, dict[Expr, Var]] = {}  #: the others, by where accesses begin, from there on
 
     def sizes_of(self, value: Value) -> Index:
         """The sizes of a value's axes; none for a host scalar."""
@@ -161,20 +165,57 @@ class Elements:
         place = None if value in self.producers else self.outer(value)
         if isinstance(place, Array) and place.contiguous:
             self.accesses.append(Access(place.buffer, at, False))
-            return self.k.let(load(place.buffer, self.sum_of(at), place.type.dtype, self.k), value.name)
+            return self.k.let(load(*self._from_start(place, at), place.type.dtype, self.k), value.name)
         return self.element(value, unravel(self.k, at, self.sizes_of(value)))
 
     def load(self, array: Array, index: Index, name: str) -> Element:
         """An element of an array outside the group."""
         at = array.address(self.k, index)
         self.accesses.append(Access(array.buffer, at, False))
-        return self.k.let(load(array.buffer, self.sum_of(at), array.type.dtype, self.k), name)
+        return self.k.let(load(*self._from_start(array, at), array.type.dtype, self.k), name)
 
     def store(self, array: Array, index: Index, value: Element) -> None:
         """Write an element of a result."""
         at = array.address(self.k, index)
         self.accesses.append(Access(array.buffer, at, True))
-        self.code.emit(*stores(array.buffer, self.sum_of(at), value, self.k))
+        self.code.emit(*stores(*self._from_start(array, at), value, self.k))
+
+    def _from_start(self, array: Array, address: Expr) -> tuple[Var, Expr]:
+        """The buffer from where its accesses begin, and the place in it."""
+        buffer = array.buffer
+        if self.still is None or buffer in self.still or array.type.dtype.is_complex:
+            return buffer, self.sum_of(address)
+        start, rest = ZERO, ZERO
+        for term in _addends(address):
+            if self._is_known(term):
+                start = self.k.add(start, term)
+            else:
+                rest = self.k.add(rest, term)
+        starts = self.starts.setdefault(buffer, {})
+        if start not in starts:
+            starts[start] = buffer if start == ZERO else Var(buffer.name, buffer.type)
+            if buffer in self.code.volatile:
+                self.code.volatile.add(starts[start])
+        return starts[start], self.sum_of(rest)
+
+    def _is_known(self, e: Expr) -> bool:
+        """Whether the caller of the kernel knows what an expression is."""
+        if isinstance(e, Var):
+            return e not in self.code.depths
+        return isinstance(e, Const | Scalar | Cast | Select) and all(map(self._is_known, parts(e)))
+
+    def spread(self) -> set[Var]:
+        """Buffers whose accesses begin at several places."""
+        return {buffer for buffer, starts in self.starts.items() if len(starts) > 1}
+
+    def given(self) -> dict[Var, Offset]:
+        """What the kernel is given for buffers that begin elsewhere."""
+        return {
+            var: Offset(buffer, start, buffer.type)  # type: ignore[arg-type]
+            for buffer, starts in self.starts.items()
+            for start, var in starts.items()
+            if var is not buffer
+        }
 
     def sum_of(self, address: Expr) -> Expr:
         """An address with its loop-invariant part named outside the loop and the innermost index added last."""

@@ -34,7 +34,7 @@ from tracejit.codegen.loop_ir import (
     Way,
 )
 from tracejit.codegen.lowering.elements import ElementBuilder, parts
-from tracejit.ir.types import I64, DType
+from tracejit.ir.types import BOOL, I64, DType
 
 
 @dataclass(slots=True, eq=False)
@@ -261,6 +261,37 @@ def free_variables(stmts: Sequence[Stmt]) -> tuple[Var, ...]:
 
     visit(stmts)
     return tuple(found)
+
+
+def has_loop(stmts: Sequence[Stmt]) -> bool:
+    """Whether there is a loop among statements."""
+    return any(isinstance(s, For) or (isinstance(s, If) and (has_loop(s.then) or has_loop(s.orelse))) for s in stmts)
+
+
+def known_outside(stmts: Sequence[Stmt]) -> tuple[list[Let], tuple[Stmt, ...]]:
+    """Whole numbers and conditions that a kernel of these statements needs not compute itself, and the others."""
+    known: list[Let] = []
+    rest: list[Stmt] = []
+    own: set[Var] = set()
+
+    def is_own(e: Expr) -> bool:
+        return e in own if isinstance(e, Var) else isinstance(e, Load) or any(map(is_own, parts(e)))
+
+    for stmt in stmts:
+        match stmt:
+            case Let(var, expr) if var.type in (I64, BOOL) and not is_own(expr):
+                known.append(stmt)
+                continue
+            case Let(var) | Alloc(var):
+                own.add(var)
+            case For():
+                own.update(c.result for c in stmt.carried)
+            case If():
+                own.update(stmt.results)
+            case _:
+                pass
+        rest.append(stmt)
+    return known, tuple(rest)
 
 
 def stored_buffers(stmts: Sequence[Stmt]) -> frozenset[Var]:

@@ -264,7 +264,10 @@ class Array:
 
     def is_dense(self, k: KernelBuilder) -> bool:
         """Whether the elements are known to lie in C order, wherever the first one is."""
-        return self.strides is None or self.strides == c_strides(k, self.shape)
+        if self.strides is None:
+            return True
+        rows = zip(self.shape, self.strides, c_strides(k, self.shape), strict=True)
+        return all(size == ONE or stride == dense for size, stride, dense in rows)
 
     def steps(self, k: KernelBuilder) -> Index:
         """The strides, spelt out."""

@@ -1,10 +1,9 @@
 """Graph -> Program: the entry, its control flow, storage and effects.
 
 The entry is one native function: host scalars are vars, tensors are buffers with sizes, `if` and `loop` are
-structured statements that pass values explicitly. Kernels are made by `kernels.py`, ops that are not
-elementwise by `opaque.py` and `lists.py`, parameters and results by `boundary.py`, views by
-`views.py`. Ops are told apart by their lowering kind; only the structural vocabulary is named. The graph has
-been through `ownership`: updates happen in place, and storage is freed where `memory.py` says.
+structured statements that pass values explicitly. Kernels are made by `kernels.py`, ops that are not elementwise by
+`opaque.py` and `lists.py`, parameters and results by `boundary.py`, views by `views.py`. The graph has been through
+`ownership`: updates happen in place, and storage is freed where `memory.py` says.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from tracejit.codegen.lowering import opaque as lower_opaque
 from tracejit.codegen.lowering import products as lower_products
 from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering import views as lower_views
-from tracejit.codegen.lowering.code import Code, free_variables, stored_buffers
+from tracejit.codegen.lowering.code import Code, free_variables, has_loop, known_outside, stored_buffers
 from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import (
     ONE,
@@ -300,15 +299,25 @@ class Lowering:
 
     def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[Target]) -> None:
         """One kernel that computes `ops` and writes the targets."""
-        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
-        self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
+        made = self.kernel_of(ops, targets)
+        self.launch(name, made.run(), [op.span for op in ops if op.span is not None], made.elements.given())
 
-    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
+    def kernel_of(self, ops: Sequence[Op], targets: Sequence[Target]) -> KernelLowering:
+        """The lowering of a kernel."""
+        still = self.target != "cpu" or self.in_kernel
+        return KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu", still)
+
+    def launch(
+        self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = (), given: Mapping[Var, Offset] | None = None
+    ) -> None:
         """Run statements as a kernel, one for all that have the same code; on the CPU, code without loops stays in
-        the entry."""
-        if self.in_kernel or (self.target == "cpu" and not _has_loop(body)):
+        the entry, and so do whole numbers known outside of loops. `given`: what they get for some buffers."""
+        if self.in_kernel or (self.target == "cpu" and not has_loop(body)):
             self.emit(*body)
             return
+        if self.target == "cpu":
+            known, body = known_outside(body)
+            self.emit(*known)
         params, kernels = free_variables(body), self.tables.kernels
         kernel = kernels.find(params, body, spans)
         if kernel is None:
@@ -316,7 +325,8 @@ class Lowering:
             outputs = stored_buffers(body).intersection(params)
             kernel = Kernel(title, params, outputs, tuple(body), tuple(dict.fromkeys(spans)))
             kernels.add(kernel)
-        self.emit(Launch(kernel.name, params))
+        starts = {var: replace(start, index=self.let(start.index, "at")) for var, start in (given or {}).items()}
+        self.emit(Launch(kernel.name, tuple(starts.get(p, p) for p in params)))
 
     # -- the program -------------------------------------------------------------------------------------------
 
@@ -417,7 +427,7 @@ class Lowering:
         """A kernel of `ops` for the results of `op`, which are their `values`."""
         targets = [self.target_of(op, ops, v, r) for v, r in zip(values, op.results, strict=True)]
         wanted = [t.array for t in targets]
-        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
+        lowering = self.kernel_of(ops, targets)
         body = lowering.run()
         for result, target, array in zip(op.results, targets, wanted, strict=True):
             self.env[result] = target.array
@@ -426,7 +436,7 @@ class Lowering:
             else:
                 self.allocate(array, stack=result in self.kept)
         if not lower_opaque.zeroed(self, op, targets[0].array):
-            self.launch(op.name, body, [o.span for o in ops if o.span is not None])
+            self.launch(op.name, body, [o.span for o in ops if o.span is not None], lowering.elements.given())
 
     def target_of(self, op: Op, ops: Sequence[Op], value: Value, result: Value) -> Target:
         """Where a result may go: new storage, the part of an array that a `vwrite` puts it into, or the storage of
@@ -575,10 +585,6 @@ class _Position:
     at: int = 0
     dying: list[Value] = field(default_factory=list[Value])
     waiting: tuple[Expr, tuple[Stmt, ...]] | None = None
-
-
-def _has_loop(body: Sequence[Stmt]) -> bool:
-    return any(isinstance(s, For) or (isinstance(s, If) and (_has_loop(s.then) or _has_loop(s.orelse))) for s in body)
 
 
 def _slot_dtype(type: ListType) -> DType:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +28,7 @@ from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Scal
 from tracejit.codegen.lowering import schedule
 from tracejit.codegen.lowering import spills as lower_spills
 from tracejit.codegen.lowering.access import Elements, Outer, Sizes
-from tracejit.codegen.lowering.code import Code
+from tracejit.codegen.lowering.code import Code, has_loop
 from tracejit.codegen.lowering.elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lowering.folds import ColumnTiles, FoldGroup
 from tracejit.ir.core import Op, Value
@@ -83,7 +83,7 @@ class KernelLowering:
     """Builds the body of one kernel.
 
     `parallel`: the outermost loop may be parallel. `nested`: so may every loop whose trips need no order, and a flat
-    loop is not cut into blocks (a GPU's schedule does that).
+    loop is not cut into blocks (a GPU's schedule does that). `still`: the caller gives whole buffers only.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class KernelLowering:
         size: Sizes,
         parallel: bool,
         nested: bool = False,
+        still: bool = True,
     ) -> None:
         self.ops = ops
         self.targets = targets
@@ -108,6 +109,7 @@ class KernelLowering:
         self.outside = 1  #: scopes around a nest
         self.plain = False  #: no loop is a vector
         self.spills: dict[Value, lower_spills.Spill] = {}
+        self.still: set[Var] | None = None if still else set()
         self.begin(frozenset())
         self.spills = lower_spills.find(self)
 
@@ -118,6 +120,7 @@ class KernelLowering:
         self.k = self.code.k
         self.elements = Elements(self.code, self.ops, self.outer, self.size)
         self.elements.fold = self.fold_on_demand
+        self.elements.still = self.still
         self.axis_of: dict[Var, int] = {}
         self.formed: list[tuple[bool, dict[int | None, Expr] | None]] = []
         self.pending = list(self.targets)
@@ -130,17 +133,30 @@ class KernelLowering:
 
     def run(self) -> tuple[Stmt, ...]:
         """The kernel's statements."""
-        if len(self.space.sizes) > 1 or any(t.places for t in self.targets):
+        if len(self.space.proper(self.order)) > 1 or any(t.places for t in self.targets):
             parallel, self.parallel, self.is_final = self.parallel, False, False
             self.build()
             self.settle()
             self.order = order = self.order_in_memory()
             merged, turned = self.mergeable(), self.turned_axis()
             self.parallel, self.is_final = parallel, True
+            self.hold(self.elements.spread())
             self.begin(merged, order)
             self.turned = turned
         self.build()
+        if self.hold(self.elements.starts if not has_loop(self.code.scopes[0].stmts) else self.elements.spread()):
+            turned = self.turned
+            self.begin(self.space.merged, self.order)
+            self.turned = turned
+            self.build()
         return tuple(self.code.scopes[0].stmts)
+
+    def hold(self, buffers: Iterable[Var]) -> bool:
+        """Take these whole from now on; whether that changes anything."""
+        moving = set(buffers) - (self.still or set())
+        if self.still is not None:
+            self.still |= moving
+        return bool(moving)
 
     def build(self) -> None:
         """Emit every nest."""
