@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from tracejit.codegen.products.panels import panels_text
+from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.pieces import PARAMS
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support.native import tiles_module
@@ -38,7 +38,7 @@ none:
 @pytest.mark.parametrize(("m", "n", "k"), [(3, 700, 900), (1, 5, 700), (130, 61, 40), (9, 12, 6000)])
 def test_a_product_without_memory_for_its_panels(count: int, dtype: str, m: int, n: int, k: int) -> None:
     name = {"float32": "f32", "float64": "f64"}[dtype]
-    text = panels_text(name, engine().options).replace(
+    text = panels_once_text(name, engine().options).replace(
         "declare ptr @tj_alloc(i64)\ndeclare void @tj_free(ptr)",
         ALLOCATOR.format(count=count) + "declare void @free(ptr)\ndefine internal void @tj_free(ptr %p) {\n"
         "  call void @free(ptr %p)\n  ret void\n}",
@@ -48,7 +48,7 @@ def test_a_product_without_memory_for_its_panels(count: int, dtype: str, m: int,
     assert "@malloc" in text
     objects = [
         engine().compiled(t, disk.digest(t, *identity()), optimised=False)
-        for t in (text, turn_text(name, engine().options), tiles_module(name, engine().options))
+        for t in (text, *(part(name, engine().options) for part in (panels_text, turn_text, tiles_module)))
     ]
     entry = f"tj_panels_{name}"
     library = engine().link(objects, (entry,), {})

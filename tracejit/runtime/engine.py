@@ -34,11 +34,13 @@ from tracejit.codegen.support.native import (
     EXPORTS,
     FINDERS,
     LAPACK,
+    ONCE,
     PRODUCTS,
     RARE,
     Platform,
     blas_module,
     part_module,
+    part_once_module,
     process_text,
     products_module,
     rare_text,
@@ -252,9 +254,9 @@ class Engine:
     def ahead(self, name: str, parts: Sequence[str]) -> None:
         """Compile what products of a dtype may need that is not on the disk, what takes longest first; `parts`: those
         that they call, the most likely first. Once a program has them, what it needs is asked for."""
-        first, *others = (self._part_code(part, name) for part in parts)
-        likely = [self._tiles_code(name), first, self._rare_code("pool"), self._products_code(name)]
-        for codes in (likely, others):
+        first, *others = (self._part_codes(part, name) for part in parts)
+        likely = [self._tiles_code(name), *first, self._rare_code("pool"), self._products_code(name)]
+        for codes in (likely, [*chain(*others)]):
             self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
 
     # -- code that programs share ---------------------------------------------------------------------------------
@@ -272,9 +274,13 @@ class Engine:
         key = disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
         return Code(key, lambda: Module(tiles_module(name, self.options), "plain"))
 
-    def _part_code(self, part: str, name: str) -> Code:
+    def _part_codes(self, part: str, name: str) -> list[Code]:
         key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
-        return Code(key, lambda: Module(part_module(part, name, self.options), "plain"))
+        codes = [Code(key, lambda: Module(part_module(part, name, self.options), "plain"))]
+        if part in ONCE:
+            named = f"{part} {name} {self.options}"
+            codes.append(_quick_code(named, lambda: part_once_module(part, name, self.options)))
+        return codes
 
     # -- what is found when native code asks for it ---------------------------------------------------------------
 
@@ -301,8 +307,8 @@ class Engine:
             return self._parts[part, name][symbol]
 
     def _own(self, part: str, name: str, symbol: str) -> Any:
-        data = self._stock.get(self._part_code(part, name))
-        return self._linked(f"{part}.{name}", [data], [symbol], uses=[self.support, self._products[name]])
+        objects = [self._stock.get(code) for code in self._part_codes(part, name)]
+        return self._linked(f"{part}.{name}", objects, [symbol], uses=[self.support, self._products[name]])
 
     def _by_blas(self, part: str, name: str, symbol: str) -> Any:
         blas = find_blas()

@@ -43,8 +43,13 @@ ELEMENTS = """  %of.a = mul i64 %m, %k
 
 
 def direct_text(name: str, options: LlvmOptions) -> str:
-    """`@tj_direct_fits_T(m, n, k, ac, bc)` and `@tj_direct_T(m, n, k, A, ar, ac, B, br, C, cr, share)`."""
+    """`@tj_direct_T(m, n, k, A, ar, ac, B, br, C, cr, share)` where `direct_fits_text` says so, and its tiles."""
     return COMMON + _Direct(name, options).text()
+
+
+def direct_fits_text(name: str, options: LlvmOptions) -> str:
+    """`@tj_direct_fits_T(m, n, k, ac, bc)`."""
+    return COMMON + _Direct(name, options).fits()
 
 
 @record
@@ -172,9 +177,9 @@ class _Direct:
         self.lanes, self.rows, self.widths = shape.lanes, shape.rows, shape.widths
 
     def text(self) -> str:
-        """Everything of this dtype."""
+        """Tiles, parts and products."""
         tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._whole(), self._fits()])
+        return "\n".join([tiles, self._part(), self._whole()])
 
     def _call(self, width: int, at: str, label: str) -> str:
         """One tile at column `at`."""
@@ -317,18 +322,25 @@ run:
   ret void
 }}"""
 
-    def _fits(self) -> str:
+    def fits(self) -> str:
         """Whether a product is one for these tiles.
 
         B's rows are contiguous and all of it stays cached, it is too small or used too rarely to be packed, C is at
         least one tile and little of it is computed twice, and a column of A does not fall on a few sets of the cache.
         """
         return f"""
-define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
+define internal i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
   %dense = icmp eq i64 %bc, 1
   %tall = icmp sge i64 %m, {self.rows}
   %wide = icmp sge i64 %n, {self.lanes}
   %deep = icmp sge i64 %k, 1
+  %f0 = and i1 %dense, %tall
+  %f1 = and i1 %wide, %deep
+  %f3 = and i1 %f0, %f1
+  br i1 %f3, label %large, label %no
+no:
+  ret i1 false
+large:
   %count = mul i64 %n, %k
   %cached = icmp sle i64 %count, {CACHED_BYTES // self.size}
   %some = icmp sge i64 %count, {PACKED_BYTES // self.size}
@@ -344,11 +356,7 @@ define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) 
   %wasted = mul i64 %twice, {WASTE}
   %thrifty = icmp sle i64 %wasted, %m
 {spread_text(self.size)}
-  %f0 = and i1 %dense, %tall
-  %f1 = and i1 %wide, %deep
   %f2 = and i1 %thrifty, %reached
-  %f3 = and i1 %f0, %f1
   %f4 = and i1 %f2, %small
-  %f5 = and i1 %f3, %f4
-  ret i1 %f5
+  ret i1 %f4
 }}"""

@@ -6,15 +6,17 @@ beyond the caches, for few rows and columns that sum much, and for what is left 
 columns are contiguous. `_inner` is the same from inside a parallel loop.
 
 Most programs need the register tiles only. A process links the rest, which takes long to compile, when a product first
-needs it: then `@tj_resolve` gives the address of a part.
+needs it: then `@tj_resolve` gives the address of a part. What chooses has no vectors and is compiled quickly.
 """
 
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.direct import direct_fits_text
 from tracejit.codegen.products.dots import DOTS
 from tracejit.codegen.products.few import FAR_BYTES, MOST, MOST_NEAR
 from tracejit.codegen.products.pieces import PARAMS, TYPES
+from tracejit.codegen.products.tiny import tiny_fits_text
 
 #: dtypes with products of their own.
 DTYPES = tuple(TYPES)
@@ -24,6 +26,7 @@ PARTS = {
     "few": (f"{PARAMS}, i1 %share", "void"),
     "dots": (f"{DOTS}, i1 %share", "i1"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
+    "tiny": (PARAMS, "void"),
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
@@ -44,12 +47,11 @@ def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_laz
     parts = "\n".join(_later(part, name) for part in PARTS) if is_lazy else _declared(name)
     vectors = "packed" if has_blas else "panels"
     choices = [_choice(name, suffix, lanes, rest, vectors, has_few=is_lazy) for suffix in ("", "_inner")]
-    return "\n".join((_DIRECT.format(name=name), parts, _clear(name), *choices))
+    fits = direct_fits_text(name, options), tiny_fits_text(name, options)
+    return "\n".join((_DIRECT.format(name=name), *fits, parts, _clear(name), *choices))
 
 
 _DIRECT = """
-declare i1 @tj_tiny_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, i64, ptr, i64)
-declare i1 @tj_direct_fits_{name}(i64, i64, i64, i64, i64)
 declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)
 """
 
@@ -80,7 +82,13 @@ done:
   ret void
 }}
 define {result} @tj_{part}_{name}({params}) nounwind {{
+  %known = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
+  %unknown = icmp eq ptr %known, null
+  br i1 %unknown, label %find, label %go
+find:
   call void @tj_find_{part}_{name}()
+  br label %go
+go:
   %part = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
   {call if result == "void" else f"%result = {call}"}
 {returned}
@@ -176,6 +184,9 @@ packed:
   ret void"""
     return f"""
 define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
+  %wide.n = icmp sge i64 %n, {lanes}
+  br i1 %wide.n, label %tiles, label %other
+tiles:
   %fits = call i1 @tj_direct_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc)
   br i1 %fits, label %direct, label %other
 direct:
@@ -192,8 +203,11 @@ clear:
   call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
   ret void
 small:
-  %small.done = call i1 @tj_tiny_{name}({PARAMS})
-  br i1 %small.done, label %done, label %thin
+  %is.tiny = call i1 @tj_tiny_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %bc)
+  br i1 %is.tiny, label %tiny, label %thin
+tiny:
+  call void @tj_tiny_{name}({PARAMS})
+  ret void
 thin:
   %row = icmp eq i64 %m, 1
   br i1 %row, label %one.row, label %several

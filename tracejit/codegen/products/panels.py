@@ -43,8 +43,13 @@ _ARGUMENTS = len(Fields.of(PARAMS).items)
 
 
 def panels_text(name: str, options: LlvmOptions) -> str:
-    """`@tj_panels_T(m, n, k, A, ar, ac, B, br, bc, C, cr, share)`: C = A B for m, n, k of at least 1."""
-    return COMMON + plain_text(name) + _Panels(name, options).text()
+    """What packs and multiplies panels, for `panels_once_text`."""
+    return COMMON + _Panels(name, options).text()
+
+
+def panels_once_text(name: str, options: LlvmOptions) -> str:
+    """Once a product: `@tj_panels_T(m, n, k, A, ar, ac, B, br, bc, C, cr, share)`: C = A B for m, n, k from 1 on."""
+    return COMMON + plain_text(name) + _Panels(name, options).once_text()
 
 
 class _Panels:
@@ -61,31 +66,26 @@ class _Panels:
         self.load, self.store = (f"@llvm.masked.{x}.v{self.lanes}{name}.p0" for x in ("load", "store"))
 
     def text(self) -> str:
-        """Everything of this dtype."""
-        tiles = "\n".join(
-            f"declare void @tj_tile_{self.name}_{w}(i64, ptr, i64, i64, ptr, i64, ptr, i64)"
-            for w in self.shape.widths[:3]
-        )
+        """The loops of this dtype."""
+        names = (f"@tj_tile_{self.name}_{width}" for width in self.shape.widths[:3])
+        tiles = "\n".join(f"declare void {tile}(i64, ptr, i64, i64, ptr, i64, ptr, i64)" for tile in names)
         declarations = f"""
-declare ptr @tj_alloc(i64)
-declare void @tj_free(ptr)
-declare void @tj_find_turn_{self.name}()
 declare void @tj_turn_{self.name}(ptr, i64, i64, ptr)
 {tiles}
 declare {self.vector} {self.load}(ptr, i32, {self.mask}, {self.vector})
 declare void {self.store}({self.vector}, ptr, i32, {self.mask})
 """
-        parts = (
-            self._copied(),
-            self._blocks(),
-            self._panels(),
-            put_text(f"@tj_panels_put_{self.name}", self.name, self.lanes, self.width),
-            self._part(),
-            self._slice(),
-            self._whole(),
-        )
+        put = put_text(f"@tj_panels_put_{self.name}", self.name, self.lanes, self.width)
+        parts = self._copied(), self._blocks(), self._panels(), put, self._part()
         far = tile_text(self.name, self.lanes, self.rows, self.width, FAR)
         return "\n".join((declarations, far, *parts))
+
+    def once_text(self) -> str:
+        """What runs once a product of this dtype."""
+        chunks = (f"@tj_panels_{x}_{self.name}(ptr, i64, i64)" for x in ("blocks", "pack", "part"))
+        called = "@tj_free(ptr)", f"@tj_find_turn_{self.name}()", *chunks
+        declared = "declare ptr @tj_alloc(i64)", *(f"declare void {function}" for function in called)
+        return "\n".join((*declared, self._slice(), self._whole()))
 
     # -- packing ------------------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ done:
         are copied together: they share lines of the cache."""
         rows, type, size = self.rows, self.type, self.size
         return f"""
-define internal void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+define void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
 {_FIELDS.loads()}
   %last = sub i64 %m, 1
@@ -209,7 +209,7 @@ done:
             for v in range(vectors)
         )
         return f"""
-define internal void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+define void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
 {_FIELDS.loads()}
   %along = icmp eq i64 %bc, 1
@@ -322,7 +322,7 @@ done:
         whole, two, one = (tile_call(self.name, w, *operands) for w in self.shape.widths[:3])
         far = tile_call(self.name, width, *operands, far=FAR)
         return f"""
-define internal void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+define void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
   %beside = alloca [{rows * width} x {type}], align 64
 {_FIELDS.loads()}

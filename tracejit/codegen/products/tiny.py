@@ -20,8 +20,7 @@ LINE = 8
 
 
 def tiny_text(name: str, options: LlvmOptions) -> str:
-    """`i1 @tj_tiny_T(m, n, k, A, ar, ac, B, br, bc, C, cr)`: C = A B where that is little work; m, n and k are at least
-    1. The result says whether it was computed."""
+    """`void @tj_tiny_T(m, n, k, A, ar, ac, B, br, bc, C, cr)`: C = A B where `@tj_tiny_fits_T` says so."""
     type, size = TYPES[name]
     lanes = options.vector_bits // (8 * size)
     vector, mask = f"<{lanes} x {type}>", f"<{lanes} x i1>"
@@ -81,32 +80,12 @@ declare {vector} @llvm.fmuladd.v{lanes}{name}({vector}, {vector}, {vector})
 declare {type} @llvm.fmuladd.{name}({type}, {type}, {type})
 declare {vector} {load}(ptr, i32, {mask}, {vector})
 declare void {store}({vector}, ptr, i32, {mask})
-define i1 @tj_tiny_{name}({PARAMS}) nounwind {{
+define void @tj_tiny_{name}({PARAMS}) nounwind {{
 start:
-  %steps = mul i64 %m, %k
-  %narrow = icmp sle i64 %n, {lanes}
-  %few.steps = icmp sle i64 %steps, {STEPS}
-  %shallow = icmp sle i64 %k, {SHALLOW}
-  %lies = icmp eq i64 %bc, 1
-  %fast = and i1 %shallow, %lies
-  %little = or i1 %few.steps, %fast
-  %row = icmp eq i64 %m, 1
   %column = icmp eq i64 %n, 1
-  %long = icmp sge i64 %n, {LINE}
-  %tall = icmp sge i64 %m, {LINE}
-  %row.line = and i1 %row, %long
-  %column.line = and i1 %column, %tall
-  %line = or i1 %row.line, %column.line
-  %matrix = xor i1 %line, true
-  %n0 = and i1 %narrow, %little
-  %tiny = and i1 %n0, %matrix
-  br i1 %tiny, label %layout, label %no
-no:
-  ret i1 false
-layout:
   %unit = icmp eq i64 %bc, 1
   %dense = or i1 %unit, %column
-  br i1 %dense, label %rows, label %other
+  br i1 %dense, label %rows, label %s.row
 rows:
 {mask_text(lanes, "%n")}
   %quarters = and i64 %m, -{ROWS}
@@ -117,14 +96,10 @@ rows:
   br label %r{ROWS}.check
 {rows(ROWS, "rows", "%a", "%c", "0", "%quarters", "r1.check")}
 {rows(1, f"r{ROWS}.check", "%a.rest", "%c.rest", "%quarters", "%m", "yes")}
-other:
-  %all = mul i64 %steps, %n
-  %few = icmp sle i64 %all, {STEPS}
-  br i1 %few, label %s.row, label %no
 s.row:
-  %si = phi i64 [ 0, %other ], [ %si1, %s.ended ]
-  %sa = phi ptr [ %a, %other ], [ %sa1, %s.ended ]
-  %sc = phi ptr [ %c, %other ], [ %sc1, %s.ended ]
+  %si = phi i64 [ 0, %start ], [ %si1, %s.ended ]
+  %sa = phi ptr [ %a, %start ], [ %sa1, %s.ended ]
+  %sc = phi ptr [ %c, %start ], [ %sc1, %s.ended ]
   br label %s.column
 s.column:
   %sj = phi i64 [ 0, %s.row ], [ %sj1, %s.end ]
@@ -157,5 +132,39 @@ s.ended:
   %s.again = icmp slt i64 %si1, %m
   br i1 %s.again, label %s.row, label %yes
 yes:
-  ret i1 true
+  ret void
+}}"""
+
+
+def tiny_fits_text(name: str, options: LlvmOptions) -> str:
+    """`i1 @tj_tiny_fits_T(m, n, k, bc)`: whether a product is little work; m, n and k are at least 1."""
+    lanes = options.vector_bits // (8 * TYPES[name][1])
+    return f"""
+define internal i1 @tj_tiny_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %bc) nounwind {{
+  %narrow = icmp sle i64 %n, {lanes}
+  br i1 %narrow, label %perhaps, label %no
+no:
+  ret i1 false
+perhaps:
+  %steps = mul i64 %m, %k
+  %few.steps = icmp sle i64 %steps, {STEPS}
+  %shallow = icmp sle i64 %k, {SHALLOW}
+  %lies = icmp eq i64 %bc, 1
+  %fast = and i1 %shallow, %lies
+  %little = or i1 %few.steps, %fast
+  %row = icmp eq i64 %m, 1
+  %column = icmp eq i64 %n, 1
+  %long = icmp sge i64 %n, {LINE}
+  %tall = icmp sge i64 %m, {LINE}
+  %row.line = and i1 %row, %long
+  %column.line = and i1 %column, %tall
+  %line = or i1 %row.line, %column.line
+  %matrix = xor i1 %line, true
+  %tiny = and i1 %little, %matrix
+  %dense = or i1 %lies, %column
+  %all = mul i64 %steps, %n
+  %few = icmp sle i64 %all, {STEPS}
+  %simple = or i1 %dense, %few
+  %fits = and i1 %tiny, %simple
+  ret i1 %fits
 }}"""

@@ -12,7 +12,7 @@ from tracejit.codegen.products.direct import direct_text
 from tracejit.codegen.products.dots import dots_text
 from tracejit.codegen.products.few import few_text
 from tracejit.codegen.products.line import line_text
-from tracejit.codegen.products.panels import panels_text
+from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.tiny import tiny_text
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support import allocation as support_allocation
@@ -119,8 +119,9 @@ def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str
     """The module of all that the matrix products of some dtypes need; it needs no passes."""
     texts = [gemm.gemm_text(name, options) for name in names]
     for name in names:
-        texts += _tiles(name, options)
+        texts.append(direct_text(name, options))
         texts += [text for part, text in _parts(name, options).items() if part not in gemm.LARGE]
+        texts += [text(name, options) for text in ONCE.values()]
     return once("\n".join(texts)) + FOOTER
 
 
@@ -137,8 +138,8 @@ def blas_module(name: str, integer_bits: int, has_switch: bool) -> str:
 
 
 def tiles_module(name: str, options: LlvmOptions) -> str:
-    """The module of the register tiles of one dtype, and of its products of a few numbers."""
-    return once("\n".join(_tiles(name, options))) + FOOTER
+    """The module of the register tiles of one dtype."""
+    return once(direct_text(name, options)) + FOOTER
 
 
 def part_module(part: str, name: str, options: LlvmOptions) -> str:
@@ -146,10 +147,22 @@ def part_module(part: str, name: str, options: LlvmOptions) -> str:
     return once(_parts(name, options)[part]) + FOOTER
 
 
-def _tiles(name: str, options: LlvmOptions) -> tuple[str, str]:
-    return direct_text(name, options), tiny_text(name, options)
+def part_once_module(part: str, name: str, options: LlvmOptions) -> str:
+    """The module of what runs once a product, of a part of ONCE."""
+    return once(ONCE[part](name, options)) + FOOTER
+
+
+#: Parts of which what runs once a product is a module of its own.
+ONCE = {"panels": panels_once_text}
 
 
 def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
-    texts = {"panels": panels_text, "few": few_text, "dots": dots_text, "line": line_text, "turn": turn_text}
+    texts = {
+        "panels": panels_text,
+        "few": few_text,
+        "dots": dots_text,
+        "line": line_text,
+        "tiny": tiny_text,
+        "turn": turn_text,
+    }
     return {part: text(name, options) for part, text in texts.items()}
