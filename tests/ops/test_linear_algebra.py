@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -280,3 +282,61 @@ def test_solutions_by_cholesky_factors() -> None:
             np.testing.assert_allclose(x.numpy(), np.linalg.solve(a, b))
     total = lambda a, b: sum(x.pow(2).sum() for x in solved(a @ a.mT + tj.eye(3, dtype=a.dtype), b))  # noqa: E731
     assert tj.check(total, tj.tensor(a), tj.tensor(b)).ok
+
+
+# -- sizes from which on LAPACK factorises ----------------------------------------------------------------------
+
+
+def large(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    parts = RNG.normal(size=(2, *shape))
+    return (parts[0] + 1j * parts[1] if np.dtype(dtype).kind == "c" else parts[0]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_determinants_of_large_matrices_agree_with_numpy(dtype: str) -> None:
+    x = large((2, 3, 80, 80), dtype) / 8
+    x[0, 1, :, 7] = x[0, 1, :, 3]  # singular
+    x[1, 2] = np.eye(80, dtype=dtype)[RNG.permutation(80)]  # exchanges alone
+    tolerance = 2e-3 if np.finfo(dtype).bits == 32 else 1e-10
+    (found,) = native(x, "numpy linalg.det")
+    expected = np.linalg.det(x.astype("complex128" if np.dtype(dtype).kind == "c" else "float64"))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found / scale, expected / scale, atol=tolerance)
+    sign, log = native(x[1], "numpy linalg.slogdet")
+    np.testing.assert_allclose(sign * np.exp(log), expected[1], rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("mode", ["reduced", "complete"])
+def test_qr_of_large_matrices_agrees_with_numpy(dtype: str, mode: Any) -> None:
+    made, _ = program(large((2, 70, 80), dtype), "numpy linalg.qr", mode=mode)
+    compiled = compile_program(made)
+    tolerance = 2e-4 if np.finfo(dtype).bits == 32 else 1e-11
+    for shape in ((1, 70, 70), (2, 90, 66), (2, 66, 90)):
+        x = large(shape, dtype)
+        for found, wanted in zip(compiled.call([x]), np.linalg.qr(x, mode=mode), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_values_without_vectors_are_those_with_them(dtype: str) -> None:
+    x = large((2, 12, 12), dtype)
+    hermitian = x + x.conj().swapaxes(-1, -2)
+    np.testing.assert_allclose(native(hermitian, "numpy linalg.eigvalsh")[0], np.linalg.eigvalsh(hermitian), atol=1e-12)
+    found = np.sort_complex(native(x, "numpy linalg.eigvals")[0])
+    np.testing.assert_allclose(found, np.sort_complex(np.linalg.eigvals(x)), atol=1e-12)
+    wide = x[:, :5]
+    np.testing.assert_allclose(
+        native(wide, "numpy linalg.svd", compute_uv=False)[0], np.linalg.svd(wide, compute_uv=False), atol=1e-12
+    )
+
+
+def test_derivatives_of_large_matrices() -> None:
+    x = RNG.normal(size=(70, 70)) / 8 + np.eye(70)
+    inverse = np.linalg.inv(x)
+    np.testing.assert_allclose(tj.grad(lambda a: np.linalg.slogdet(a)[1])(x), inverse.T, atol=1e-10)
+    np.testing.assert_allclose(tj.grad(np.linalg.det)(x), np.linalg.det(x) * inverse.T, atol=1e-10)
+    symmetric = x + x.T
+    np.testing.assert_allclose(tj.grad(lambda a: np.linalg.eigvalsh(a).sum())(symmetric), np.eye(70), atol=1e-10)
+    report = tj.check(lambda a: (np.linalg.qr(a)[1] ** 2).sum() + np.linalg.svd(a, compute_uv=False)[0], x[:, :66])
+    assert report, str(report)

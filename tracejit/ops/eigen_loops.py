@@ -54,7 +54,20 @@ def eig(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]:
     def call(at: Sequence[Expr], elements: Expr, reals: Expr, room: Expr | int) -> Expr:
         matrix, found = (e.pointer(y, (*at, zero, zero)) for y in (a, vectors))
         values = [e.pointer(halves, (*at, k, zero)) for k in (zero, one)] if is_real else [e.pointer(w, (*at, zero))]
-        job = ("N", "V", size, matrix, lead, *values, found, 1, found, lead, elements, room)
+        job = (
+            "N",
+            "V" if e.is_wanted(results[1]) else "N",
+            size,
+            matrix,
+            lead,
+            *values,
+            found,
+            1,
+            found,
+            lead,
+            elements,
+            room,
+        )
         return e.lapack("geev", dtype, *job, *(() if is_real else (reals,)))
 
     first = [zero for _ in batches]
@@ -72,20 +85,27 @@ def eig(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]:
 
         e.each(batches, factor)
         if is_real:
-            _from_halves(e, w, v, halves, vectors)
-        else:
-            transpose_into(e, v, vectors)
+            _values_of_halves(e, w, halves)
+        if e.is_wanted(results[1]):
+            if is_real:
+                _vectors_of_halves(e, v, halves, vectors)
+            else:
+                transpose_into(e, v, vectors)
 
     e.either(space.there, library, lambda: _by_rotations(schur, x, w, v, flag))
     require_none(e, flag, NO_EIGENVALUES)
     return w, v
 
 
-def _from_halves(e: Emitter, w: Array, v: Array, halves: Array, vectors: Array) -> None:
-    """Complex numbers from their real and imaginary parts; a pair of conjugate vectors from the parts of the first."""
-    zero, one = e.k.const(0, I64), e.k.const(1, I64)
+def _values_of_halves(e: Emitter, w: Array, halves: Array) -> None:
+    """Complex numbers from their real and imaginary parts."""
     with e.kernel(), e.loops(w.shape) as (*batch, j):
-        e.store(w, (*batch, j), e.k.complex(*(e.load(halves, (*batch, p, j)) for p in (zero, one))))
+        e.store(w, (*batch, j), e.k.complex(*(e.load(halves, (*batch, e.k.const(p, I64), j)) for p in (0, 1))))
+
+
+def _vectors_of_halves(e: Emitter, v: Array, halves: Array, vectors: Array) -> None:
+    """A pair of conjugate vectors from the parts of the first."""
+    one = e.k.const(1, I64)
     with e.kernel(), e.loops(v.shape, parallel=True) as (*batch, i, j):
         k, side = e.k, e.load(halves, (*batch, one, j))
         is_first, is_second = k.let(k.gt(side, 0), "is_first"), k.let(k.lt(side, 0), "is_second")

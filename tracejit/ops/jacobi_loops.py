@@ -139,11 +139,12 @@ def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) ->
     w, v = e.new(results[0]), e.new(results[1])
     dtype, size, zero = x.type.dtype, x.shape[-1], e.k.const(0, I64)
     half, lead = "L" if lower else "U", leading(e, size)
+    job = "V" if e.is_wanted(results[1]) else "N"
     vectors, flag = e.work(dtype, x.shape, "vectors"), failures(e)
 
     def call(matrix: Expr, values: Expr, memory: Sequence[Expr], sizes: Sequence[Expr | int]) -> Expr:
         pairs = [y for pair in zip(memory, sizes, strict=True) for y in pair]
-        return e.lapack("eigh", dtype, "V", half, size, matrix, lead, values, *pairs)
+        return e.lapack("eigh", dtype, job, half, size, matrix, lead, values, *pairs)
 
     def arrays(elements: Any, reals: Any, integers: Any) -> tuple[Any, ...]:
         return (elements, reals, integers) if dtype.is_complex else (elements, integers)
@@ -169,7 +170,8 @@ def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) ->
         e.each(x.shape[:-2], one)
 
     e.either(space.there, library, lambda: _rotated(e, x, a, vectors, w, moved, lower))
-    transpose_into(e, v, vectors)
+    if job == "V":
+        transpose_into(e, v, vectors)
     require_none(e, flag, NO_EIGENVALUES)
     return w, v
 
@@ -235,22 +237,25 @@ def svd(e: Emitter, results: Sequence[Any], x: Array, k: Expr, *, full: bool = F
     """The columns of x (of its conjugate transpose, where x is wide) are rotated until they are orthogonal: then their
     lengths are the singular values, and what the rotations make of the unit vectors is the other basis."""
     u, s, vh = (e.new(result) for result in results)
-    svd_into(e, x, k, u, s, vh, full=full)
+    svd_into(e, x, k, u, s, vh, full=full, vectors=e.is_wanted(results[0]) or e.is_wanted(results[2]))
     return u, s, vh
 
 
-def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, full: bool = False) -> None:
-    """`svd` into arrays that are there: by LAPACK, or by rotations."""
+def svd_into(
+    e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, full: bool = False, vectors: bool = True
+) -> None:
+    """`svd` into arrays that are there: by LAPACK, or by rotations. Without `vectors`, u and vh need not be filled."""
     dtype, (rows, columns), batches = x.type.dtype, x.shape[-2:], x.shape[:-2]
     zero, flag = e.k.const(0, I64), failures(e)
     left, right = u.shape[-1], vh.shape[-2]
     leads = [leading(e, size) for size in (rows, rows, right)]
+    job = "N" if not vectors else "A" if full else "S"
 
     def call(a: Expr, values: Expr, basis: Expr, other: Expr, memory: Sequence[Expr], size: Expr | int) -> Expr:
         elements, reals, integers = memory
         rest = (reals, integers) if dtype.is_complex else (integers,)
-        job = ("A" if full else "S", rows, columns, a, leads[0], values, basis, leads[1], other, leads[2])
-        return e.lapack("gesdd", dtype, *job, elements, size, *rest)
+        arrays = (a, leads[0], values, basis, leads[1], other, leads[2])
+        return e.lapack("gesdd", dtype, job, rows, columns, *arrays, elements, size, *rest)
 
     most = e.k.maximum(rows, columns)
     reals = e.k.mul(e.k.mul(e.k.add(k, 1), e.k.add(most, k)), 7)
@@ -274,8 +279,9 @@ def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, fu
 
         with_elements = e.k.gt(k, 0)
         e.either(with_elements, lambda: e.each(batches, one), lambda: _unit_bases(e, basis, back))
-        transpose_into(e, u, basis)
-        transpose_into(e, vh, back)
+        if vectors:
+            transpose_into(e, u, basis)
+            transpose_into(e, vh, back)
 
     e.either(space.there, library, lambda: _hestenes(e, x, k, (u, s, vh), (lines, other), moved, flag))
     require_none(e, flag, NO_SINGULAR_VALUES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import I64, DType, TensorType, real_dtype
+from tracejit.ir.types import F64, I64, DType, TensorType, real_dtype
 
 Emitter = Any
 Array = Any
@@ -17,6 +17,9 @@ Expr = Any
 
 #: What a `LinAlgError` says.
 SINGULAR, NOT_POSITIVE = "Singular matrix", "Matrix is not positive definite"
+
+#: Of matrices up to this size elimination and reflections by loops take no longer than LAPACK's.
+OWN = 64
 
 
 def precision_of(dtype: DType) -> float:
@@ -245,13 +248,43 @@ def solve_triangular(e: Emitter, results: Sequence[Any], a: Array, b: Array, *, 
     return out
 
 
+def _triangle(e: Emitter, x: Array, sign: Array) -> Array:
+    """What elimination leaves of x, of which only the diagonal is known in either order; `sign` becomes 1, negated for
+    each row exchange. By LAPACK, to which the transpose is as good, where that pays."""
+    dtype, size, batches, zero, one = x.type.dtype, x.shape[-1], x.shape[:-2], e.k.const(0, I64), e.k.const(1, I64)
+    upper = fresh_copy(e, x, "upper")
+    probe = [e.work(part, (one,), "probe") for part in (dtype, I64)]
+    found = e.lapack("getrf", dtype, 0, 0, probe[0].buffer, 1, probe[1].buffer)
+    pays = e.k.let(e.k.logical_and(e.k.eq(found, 0), e.k.gt(size, OWN)), "pays")
+    pivots = e.work(I64, (*batches, only_if(e, pays, size)), "pivots")
+
+    def library() -> None:
+        def factor(at: Sequence[Expr]) -> None:
+            e.lapack(
+                "getrf", dtype, size, size, e.pointer(upper, (*at, zero, zero)), size, e.pointer(pivots, (*at, zero))
+            )
+
+        e.each(batches, factor)
+        with e.kernel(), e.loops(batches) as batch:
+            with e.fold(size, e.k.const(1, dtype)) as fold:
+                stays = e.k.eq(e.load(pivots, (*batch, fold.index)), e.k.add(fold.index, 1))
+                fold.following = [e.k.select(stays, fold.carried[0], e.k.neg(fold.carried[0]))]
+            e.store(sign, batch, fold.results[0])
+
+    def own() -> None:
+        with e.kernel(), e.loops(batches) as batch:
+            e.store(sign, batch, e.k.const(1, dtype))
+            _eliminate(e, upper, batch, None, lambda _: e.store(sign, batch, e.k.neg(e.load(sign, batch))))
+
+    e.either(pays, library, own)
+    return upper
+
+
 def det(e: Emitter, results: Sequence[Any], x: Array) -> Array:
     """The product of the diagonal after elimination, negated for each row exchange."""
     out = e.new(results[0])
-    upper = fresh_copy(e, x, "upper")
+    upper = _triangle(e, x, out)
     with e.kernel(), e.loops(x.shape[:-2]) as batch:
-        e.store(out, batch, e.k.const(1, x.type.dtype))
-        _eliminate(e, upper, batch, None, lambda _: e.store(out, batch, e.k.neg(e.load(out, batch))))
         with e.fold(x.shape[-1], e.load(out, batch)) as fold:
             at = (*batch, fold.index, fold.index)
             fold.following = [e.k.mul(fold.carried[0], e.load(upper, at))]
@@ -284,10 +317,8 @@ def cofactors(e: Emitter, results: Sequence[Any], x: Array) -> Array:
 def slogdet(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]:
     """The product of the signs and the sum of the logarithms of the diagonal after elimination."""
     sign, log = e.new(results[0]), e.new(results[1])
-    upper = fresh_copy(e, x, "upper")
+    upper = _triangle(e, x, sign)
     with e.kernel(), e.loops(x.shape[:-2]) as batch:
-        e.store(sign, batch, e.k.const(1, x.type.dtype))
-        _eliminate(e, upper, batch, None, lambda _: e.store(sign, batch, e.k.neg(e.load(sign, batch))))
         with e.fold(x.shape[-1], e.load(sign, batch), e.k.const(0, log.type.dtype)) as fold:
             pivot = e.load(upper, (*batch, fold.index, fold.index))
             size = e.k.let(e.k.abs(pivot), "size")
@@ -358,32 +389,68 @@ def _own_cholesky(e: Emitter, x: Array, out: Array, flag: Array, rest: Callable[
 
 
 def qr(e: Emitter, results: Sequence[Any], x: Array, k: Expr, *, full: bool = False) -> tuple[Array, Array]:
-    """Reflections of the columns from the left; Q is their product, applied to the unit vectors from the last on.
+    """By LAPACK where that pays, or reflections of the columns from the left; Q is their product, applied to the unit
+    vectors from the last on.
 
     Columns are rows of a transpose, so that they are contiguous. Below its diagonal, column j holds the vector of
     reflection j, whose first element is 1, and `scales` the number tau of I - tau v v^H."""
     q, r = e.new(results[0]), e.new(results[1])
-    dtype, rows, columns = x.type.dtype, x.shape[-2], x.shape[-1]
+    dtype, rows, columns, batches = x.type.dtype, x.shape[-2], x.shape[-1], x.shape[:-2]
     turned = transposed(e, x, "columns")
-    basis = e.work(dtype, (*x.shape[:-2], q.shape[-1], rows), "basis")
-    scales = e.work(dtype, (*x.shape[:-2], k), "scales")
-    with e.kernel(), e.loops(x.shape[:-2]) as batch:
-        with e.loops((k,)) as (j,):
-            _reflection(e, turned, scales, batch, j)
-            with e.loops((after(e, j, columns),)) as (step,):
-                c = e.k.let(e.k.add(e.k.add(j, 1), step), "c")
-                _reflect(e, turned, (*batch, j), j, turned, (*batch, c), e.k.conj(e.load(scales, (*batch, j))))
-        with e.loops((q.shape[-1], rows)) as (c, i):
-            e.store(basis, (*batch, c, i), e.k.cast(e.k.eq(c, i), dtype))
-        with e.loops((k,)) as (step,):
-            j = e.k.let(after(e, step, k), "j")
-            with e.loops((q.shape[-1],)) as (c,):
-                _reflect(e, turned, (*batch, j), j, basis, (*batch, c), e.load(scales, (*batch, j)))
-        with e.loops((q.shape[-1], rows)) as (c, i):
-            e.store(q, (*batch, i, c), e.load(basis, (*batch, c, i)))
-        with e.loops((r.shape[-2], columns)) as (i, c):
-            above = e.k.le(i, c)
-            e.store(r, (*batch, i, c), e.k.select(above, e.load(turned, (*batch, c, i)), e.k.const(0, dtype)))
+    basis = e.work(dtype, (*batches, q.shape[-1], rows), "basis")
+    scales = e.work(dtype, (*batches, k), "scales")
+    zero, none = e.k.const(0, I64), e.k.const(0, dtype)
+    sides, lead = (rows, q.shape[-1], k), leading(e, rows)
+
+    def factored(matrix: Expr, scale: Expr, memory: Expr, room: Expr | int) -> Expr:
+        return e.lapack("geqrf", dtype, rows, columns, matrix, lead, scale, memory, room)
+
+    def multiplied(matrix: Expr, scale: Expr, memory: Expr, room: Expr | int) -> Expr:
+        return e.lapack("gqr", dtype, *sides, matrix, lead, scale, memory, room)
+
+    asked = e.work(dtype, (e.k.const(2, I64),), "asked")
+    if e.in_order:
+        e.zero(asked)
+    places = [e.pointer(asked, (e.k.const(i, I64),)) for i in (0, 1)]
+    found = [ask(basis.buffer, scales.buffer, to, -1) for ask, to in zip((factored, multiplied), places, strict=True)]
+    there = e.k.logical_and(*(e.k.eq(info, 0) for info in found))
+    pays = e.k.let(e.k.logical_and(there, e.k.gt(k, OWN)), "pays")
+    room = zero
+    if e.in_order:
+        wanted = [e.k.cast(e.k.real(e.load(asked, (e.k.const(i, I64),))), F64) for i in (0, 1)]
+        room = only_if(e, pays, e.k.cast(e.k.mul(e.k.maximum(*wanted), 1.0 + 2.0**-20), I64))
+    memory = e.work(dtype, (room,), "workspace")
+
+    def library() -> None:
+        def factor(at: Sequence[Expr]) -> None:
+            factored(e.pointer(turned, (*at, zero, zero)), e.pointer(scales, (*at, zero)), memory.buffer, room)
+
+        def multiply(at: Sequence[Expr]) -> None:
+            multiplied(e.pointer(basis, (*at, zero, zero)), e.pointer(scales, (*at, zero)), memory.buffer, room)
+
+        e.each(batches, factor)
+        with e.kernel(), e.loops((*batches, k, rows)) as at:
+            e.store(basis, at, e.load(turned, at))
+        e.each(batches, multiply)
+
+    def own() -> None:
+        with e.kernel(), e.loops(batches) as batch:
+            with e.loops((k,)) as (j,):
+                _reflection(e, turned, scales, batch, j)
+                with e.loops((after(e, j, columns),)) as (step,):
+                    c = e.k.let(e.k.add(e.k.add(j, 1), step), "c")
+                    _reflect(e, turned, (*batch, j), j, turned, (*batch, c), e.k.conj(e.load(scales, (*batch, j))))
+            with e.loops((q.shape[-1], rows)) as (c, i):
+                e.store(basis, (*batch, c, i), e.k.cast(e.k.eq(c, i), dtype))
+            with e.loops((k,)) as (step,):
+                j = e.k.let(after(e, step, k), "j")
+                with e.loops((q.shape[-1],)) as (c,):
+                    _reflect(e, turned, (*batch, j), j, basis, (*batch, c), e.load(scales, (*batch, j)))
+
+    e.either(pays, library, own)
+    transpose_into(e, q, basis)
+    with e.kernel(), e.loops(r.shape, parallel=True) as (*batch, i, c):
+        e.store(r, (*batch, i, c), e.k.select(e.k.le(i, c), e.load(turned, (*batch, c, i)), none))
     return q, r
 
 

@@ -64,6 +64,10 @@ class Emitter:
         assert isinstance(result.type, TensorType)
         return self.lowering.new_array(result.type, result.name, room=room)
 
+    def is_wanted(self, result: Value) -> bool:
+        """Whether anything reads a result."""
+        return result in self.lowering.uses.readers
+
     def scratch(self, like: TensorType, name: str = "scratch") -> Array:
         """Storage that lives to the end of the block."""
         made = self.lowering.new_array(like, name)

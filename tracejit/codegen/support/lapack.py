@@ -11,9 +11,14 @@ from typing import Literal
 
 from tracejit.ir.types import DType
 
-#: Parameters of routines before `info`: a letter, an integer, an array.
+#: Parameters of routines before `info`: a letter, an integer, an array; `n` is an array of integers, as many as the
+#: first parameter says, which become of 64 bits.
 _ROUTINES: dict[str, str] = {
     "potrf": "cipi",
+    "getrf": "iipin",
+    "geqrf": "iipippi",
+    "orgqr": "iiipippi",
+    "ungqr": "iiipippi",
     "gesv": "iipippi",
     "syevd": "ccipippipi",
     "heevd": "ccipippipipi",
@@ -22,22 +27,26 @@ _ROUTINES: dict[str, str] = {
 }
 _OF_COMPLEX = {"gesdd": "ciipippipipipp", "geev": "ccipippipipip"}
 _LETTERS = {"f32": "s", "f64": "d", "c64": "c", "c128": "z"}
+#: Routines that real (False) or complex numbers (True) alone have.
+_ALONE = {"syevd": False, "heevd": True, "orgqr": False, "ungqr": True}
+#: What is called another way for real and for complex numbers.
+_NAMES = {"eigh": ("syevd", "heevd"), "gqr": ("orgqr", "ungqr")}
 
 #: Routine by name -> its parameters.
 ROUTINES: dict[str, str] = {
     letter + name: (_OF_COMPLEX.get(name, kinds) if letter in "cz" else kinds)
     for name, kinds in _ROUTINES.items()
     for letter in _LETTERS.values()
-    if (name == "syevd") <= (letter in "sd") and (name == "heevd") <= (letter in "cz")
+    if _ALONE.get(name, letter in "cz") is (letter in "cz")
 }
 
 #: What a program calls, by the name of the routine.
 CALLS: dict[str, str] = {f"lapack_{name}": name for name in ROUTINES}
 
 
-def routine(name: Literal["potrf", "gesv", "eigh", "gesdd", "geev"], dtype: DType) -> str:
+def routine(name: Literal["potrf", "getrf", "geqrf", "gqr", "gesv", "eigh", "gesdd", "geev"], dtype: DType) -> str:
     """The call of a routine for matrices of that dtype."""
-    spelt = name if name != "eigh" else "heevd" if dtype.is_complex else "syevd"
+    spelt = _NAMES[name][dtype.is_complex] if name in _NAMES else name
     return f"lapack_{_LETTERS[dtype.name]}{spelt}"
 
 
@@ -48,7 +57,7 @@ def lapack_module(integer_bits: int = 0, available: Collection[str] = ()) -> str
 
 
 def _parameters(kinds: str) -> str:
-    return ", ".join(f"{'ptr' if kind == 'p' else 'i64'} %a{i}" for i, kind in enumerate(kinds))
+    return ", ".join(f"{'ptr' if kind in 'pn' else 'i64'} %a{i}" for i, kind in enumerate(kinds))
 
 
 def _stub(name: str) -> str:
@@ -61,7 +70,7 @@ def _call(name: str, integer: str) -> str:
     lines: list[str] = []
     arguments: list[str] = []
     for i, kind in enumerate(kinds):
-        if kind == "p":
+        if kind in "pn":
             arguments.append(f"ptr %a{i}")
             continue
         type = "i8" if kind == "c" else integer
@@ -80,6 +89,23 @@ def _call(name: str, integer: str) -> str:
         f"  %info = alloca {integer}\n  store {integer} 0, ptr %info\n"
         + "\n".join(lines)
         + f"\n  call void @tj_fortran_{name}({', '.join(arguments)})\n"
-        f"  %found = load {integer}, ptr %info\n{widened}"
+        f"  %found = load {integer}, ptr %info\n{widened}{_wide_integers(kinds, integer)}"
         f"  ret i64 {'%found' if integer == 'i64' else '%wide'}\n}}"
+    )
+
+
+def _wide_integers(kinds: str, integer: str) -> str:
+    """Code that makes the integers of an array `n` ones of 64 bits, from the last on."""
+    if "n" not in kinds or integer == "i64":
+        return ""
+    array = f"%a{kinds.index('n')}"
+    return (
+        "  br label %next\n"
+        "next:\n  %left = phi i64 [ %a0, %0 ], [ %i, %one ]\n"
+        "  %more = icmp sgt i64 %left, 0\n  br i1 %more, label %one, label %done\n"
+        "one:\n  %i = sub i64 %left, 1\n"
+        f"  %from = getelementptr {integer}, ptr {array}, i64 %i\n  %narrow = load {integer}, ptr %from\n"
+        f"  %integer = sext {integer} %narrow to i64\n"
+        f"  %to = getelementptr i64, ptr {array}, i64 %i\n  store i64 %integer, ptr %to\n  br label %next\n"
+        "done:\n"
     )
