@@ -558,7 +558,7 @@ class Statements:
     ) -> bool:
         """Lower the loop under the plan; False if the plan had to grow."""
         outer: Builder = self.ctx.b
-        lowering = LoopLowering(self.ctx, self.arith, plan, names, s.live_head, s.node)
+        lowering = LoopLowering(self.ctx, self.arith, self.calls.gradients, plan, names, s.live_head, s.node)
         index = Value(
             ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i"
         )

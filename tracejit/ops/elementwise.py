@@ -555,11 +555,12 @@ strong_product = op(
 leaf = op(
     "leaf",
     ("x",),
-    doc="x itself; marks the variable that a `gradient` op differentiates by.",
-    infer=lambda x: (x.type,),
-    eager=lambda xp, x: x,
-    vjp=lambda b, g, x, out: (g,),
-    lower=pointwise(lambda k, x: x),
+    doc="x itself; marks the variable that a `gradient` op differentiates by. One that the script `made` a leaf ends "
+    "eager code's tape.",
+    infer=lambda x, made=False: (x.type,),
+    eager=lambda xp, x, made=False: x,
+    vjp=lambda b, g, x, out, made=False: (g,),
+    lower=pointwise(lambda k, x, made=False: x),
     samples=uniform((-3.0, 3.0)),
 )
 detach = op(

@@ -24,6 +24,7 @@ from tracejit.frontend.control.joined_numbers import meeting, unread
 from tracejit.frontend.control.loop_plan import rank_of
 from tracejit.frontend.control.optionals import is_none
 from tracejit.frontend.control.sides import Side
+from tracejit.frontend.derivatives.joined_leaves import JoinedLeaves
 from tracejit.frontend.instances import class_values, variants
 from tracejit.frontend.instances.heap import Contents, describe_part, may_lack, same_class
 from tracejit.frontend.kinds import join_number_types, number_type
@@ -84,8 +85,10 @@ class Join:
     known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
     elements: dict[Value, Any] = field(default_factory=dict[Value, Any])  #: for `elements.py`
+    leaves: JoinedLeaves = field(init=False)
 
     def __post_init__(self) -> None:
+        self.leaves = JoinedLeaves(self)
         for side in (self.then, self.orelse):  # one may not know an input that the other met first
             for c, base in self.outer.bases.items():
                 side.storage.bases.setdefault(c, base)
@@ -433,6 +436,7 @@ class Join:
             plain,
             readonly=self.flag([None if v is None else v.readonly for v in (a, b)], "readonly"),
         )
+        self.leaves.note(made, a, b)
         return made
 
     def brought_out(self, view: ArrayView, side: Side) -> ArrayView:
@@ -567,9 +571,11 @@ class Join:
 
     def emit(self, cond: Value) -> None:
         """Append the `if`."""
+        same = self.leaves.pair()
         blocks = (self.then.b.block((), self.then_values, "then"), self.orelse.b.block((), self.else_values, "else"))
         self.ctx.at(self.node)
         self.ctx.b.ops.append(Op(REGISTRY["if"], (cond,), {}, tuple(self.results), blocks, self.ctx.b.span))
+        self.leaves.become(same)
 
 
 def _part(contents: Contents | None, key: Any) -> FrontValue | None:

@@ -48,6 +48,9 @@ class Plan:
     types: dict[Path, tuple[DType, bool]] = field(default_factory=dict["Path", tuple[DType, bool]])
     dtypes: dict[Path, DType] = field(default_factory=dict["Path", DType])
     split: set[Path] = field(default_factory=set["Path"])
+    leaves: set[Path] = field(default_factory=set["Path"])  #: names that stand for another leaf in each iteration
+    twins: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: which may become one tensor
+    attached: set[Path] = field(default_factory=set["Path"])  #: those of which '.grad' may lead to leaves
     varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
     #: The greatest lower bound that may be assumed of one of these, where an iteration fell below the first length's.
     least: dict[tuple[Path, str, int], int] = field(default_factory=dict[tuple["Path", str, int], int])

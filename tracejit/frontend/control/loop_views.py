@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend.containers.array_memory import lies_in_memory
 from tracejit.frontend.containers.placed_arrays import note_joined, require_one_memory
 from tracejit.frontend.control.loop_plan import Carry, Path, label
+from tracejit.frontend.derivatives.carried_leaves import CarriedLeaves
 from tracejit.frontend.sizes import key
 from tracejit.frontend.tensors.ranks import rebased
 from tracejit.frontend.tensors.write_checks import MaybeView
@@ -37,6 +38,7 @@ class LoopViews:
         self.size_carry: dict[tuple[Path, str, int], Carry] = {}
         self.copy_carry: dict[Path, Carry] = {}
         self.bounds: dict[Carry, int] = {}  #: what is assumed of carried lengths, as of the first
+        self.leaves = CarriedLeaves(loop)
 
     # -- the head -----------------------------------------------------------------------------------------------
 
@@ -73,6 +75,8 @@ class LoopViews:
             self.ctx.converted[c] = converted
         if original is not None:
             self.copied(path, c, original)
+        elif converted is None:
+            self.leaves.head(path, c, view)
         if view.storage in self.loop.entry_storage.held or path in self.plan.held:
             storage.held.add(c)
         plain = view.plain and path not in self.plan.views
@@ -132,6 +136,7 @@ class LoopViews:
             same = head.storage == end.storage and head.plain == end.plain and _keys(head) == _keys(end)
             if not same:
                 self.plan.add(self.plan.split, path)
+                self.leaves.note(path, head, end)
             return None
         require_one_memory(self.ctx, (self.ctx.storage, head), (self.ctx.storage, end))
         if lies_in_memory(self.ctx, head):
@@ -156,6 +161,7 @@ class LoopViews:
             if head_type.rank != end_type.rank:
                 return None
         ends[self.loop.classes[path]] = end.storage
+        self.leaves.end(path, end, ends)
         carry.next = base
         if head.plain and (not end.plain or tuple(map(key, head.prefix)) != tuple(map(key, end.prefix))):
             self.plan.add(self.plan.views, path)
@@ -229,6 +235,7 @@ class LoopViews:
         for path, made in self.copy_carry.items():
             c = self.loop.classes[path]
             self.ctx.maybe_views[c] = dataclasses.replace(self.ctx.maybe_views[c], shared=mapping[made.param])
+        self.leaves.finish(mapping)
 
 
 def _keys(view: ArrayView) -> tuple[object, ...]:

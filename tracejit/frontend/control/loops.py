@@ -27,6 +27,7 @@ from tracejit.frontend.control.loop_plan import CELL, Carry, Path, Plan, label, 
 from tracejit.frontend.control.loop_views import LoopViews
 from tracejit.frontend.control.optionals import bound_array, is_none
 from tracejit.frontend.control.rotation import Rotation, candidates, put_back
+from tracejit.frontend.derivatives.gradients import Gradients
 from tracejit.frontend.instances import variants
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.syntax.definitions import binding_before, binding_within
@@ -70,10 +71,18 @@ class LoopLowering:
     """One attempt at a loop."""
 
     def __init__(
-        self, ctx: Context, arith: Arithmetic, plan: Plan, names: Sequence[str], live: frozenset[str], node: ast.AST
+        self,
+        ctx: Context,
+        arith: Arithmetic,
+        gradients: Gradients,
+        plan: Plan,
+        names: Sequence[str],
+        live: frozenset[str],
+        node: ast.AST,
     ) -> None:
         self.ctx = ctx
         self.arith = arith
+        self.gradients = gradients
         self.plan = plan
         self.names = names
         self.live = live
@@ -137,6 +146,7 @@ class LoopLowering:
                 self.ctx.storage.bases[c] = made.param
         self.ctx.frame.env.update(self.head_env)
         self.head_aliases()
+        self.views.leaves.enter()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
         self.elements.enter()
@@ -362,6 +372,7 @@ class LoopLowering:
             refuse_shared(self.ctx, self.node)
         for c, q, entry, name in alias_pairs(self, ends):
             self.end_alias(c, q, entry, name, ends)
+        self.views.leaves.leave()
         self.elements.leave(ends)
 
     def writes_rotated(self) -> bool:

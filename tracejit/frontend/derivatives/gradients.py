@@ -17,7 +17,16 @@ from tracejit.eager.backward import COMPLEX_LOSS
 from tracejit.eager.hooks import LEAF_HOOKS
 from tracejit.errors import NotDifferentiable, ScriptError
 from tracejit.frontend.boundary.signature import ArraySpec, constant_access
-from tracejit.frontend.containers.array_memory import lies_in_memory
+from tracejit.frontend.containers.array_memory import lies_in_memory, same_memory
+from tracejit.frontend.context import Again
+from tracejit.frontend.derivatives.accumulation import (
+    CLEARED,
+    ENTRY,
+    HAS_ARRAY,
+    GradientState,
+    accumulate,
+    follow,
+)
 from tracejit.frontend.derivatives.directions import direction_for
 from tracejit.frontend.derivatives.tape import Tape
 from tracejit.frontend.first_call import ARGUMENTS
@@ -40,19 +49,11 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.reached import Reach, Truth, any_of, may_lead, value_of
-from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
+from tracejit.ir.types import F64, ScalarType, is_differentiable
 from tracejit.ops.control import emit_gradient
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
-
-
-#: What a script did to the `.grad` of an input: bits of a number that branches and loops join. Neither: it is as the
-#: caller left it. Both: an array in the place of what the caller left; the first alone: one to add to that. With
-#: `ENTRY`, the array is what the caller left, which is an input of the graph and accumulates in place.
-HAS_ARRAY = 1
-CLEARED = 2
-ENTRY = 4
 
 
 _NO_HISTORY = "this tensor does not require gradients and has no grad_fn"
@@ -72,10 +73,6 @@ class NeedsEntry(Exception):
         self.access = access
 
 
-class GradientState:
-    """The class of the front end's object whose parts are `.grad` of the inputs: a state and an array each."""
-
-
 @dataclass(slots=True)
 class Gradients:
     """The state of `.grad` while a function is lowered.
@@ -87,6 +84,10 @@ class Gradients:
     #: classes of arguments that ask for gradients -> their access; those of tensors that the script made -> None
     leaves: dict[int, Any] = field(default_factory=dict[int, Any])
     made: dict[int, ObjectValue] = field(default_factory=dict[int, ObjectValue])  #: the latter, and their `.grad`
+    #: classes that may be several leaves, by the path taken -> where names are bound to them
+    joined: dict[int, object] = field(default_factory=dict[int, object])
+    #: pairs of classes that are one leaf by the path taken -> where
+    twins: dict[frozenset[int], Value] = field(default_factory=dict[frozenset[int], Value])
     inputs: dict[int, Any] = field(default_factory=dict[int, Any])  #: classes of all arguments -> their access
     #: classes whose `.grad` at entry is known -> the state it starts from
     entries: dict[int, int] = field(default_factory=dict[int, int])
@@ -126,11 +127,38 @@ class Gradients:
     def add_made(self, x: ArrayView, leaf: Value, node: ast.AST) -> None:
         """Note a tensor that the script made, whose content is a leaf from here on, without a `.grad`."""
         ctx, c = self.calls.ctx, x.storage
-        self.leaves[c], self.first[c], self.entries[c] = None, leaf, CLEARED
-        self.tensors.add(c)
-        ctx.asking.add(c)
         parts: dict[Any, FrontValue] = {("state", c): ctx.number(CLEARED), ("grad", c): self.zeros(x)}
-        self.made[c] = ctx.heap.add(ObjectValue(GradientState, parts), place_key(node, ctx.path, "leaf"))
+        self.add_leaf(c, leaf, ctx.heap.add(ObjectValue(GradientState, parts), place_key(node, ctx.path, "leaf")))
+
+    def add_leaf(self, storage: int, leaf: Value, holder: ObjectValue) -> None:
+        """Note that a class of the script holds a leaf from here on, whose `.grad` is known and lies in `holder`."""
+        self.leaves[storage], self.first[storage], self.entries[storage] = None, leaf, CLEARED
+        self.tensors.add(storage)
+        self.calls.ctx.asking.add(storage)
+        self.made[storage] = holder
+
+    def is_wanted(self, place: object) -> bool:
+        """Whether names that a branch or a loop binds to several leaves are to be leaves of their own."""
+        recursion = self.calls.ctx.recursion
+        return recursion is not None and place in recursion.known.leaves
+
+    def want_leaves(self, classes: Iterable[int]) -> None:
+        """Lower again with classes that may be several leaves, by the path taken, as leaves of their own, unless that
+        was tried."""
+        recursion, places = self.calls.ctx.recursion, {self.joined.get(c) for c in classes} - {None}
+        if recursion is not None and not places <= recursion.known.leaves:
+            recursion.known.leaves |= places
+            raise Again
+
+    def same(self, a: int, b: int) -> bool | Value:
+        """Whether two leaves are one tensor."""
+        return True if a == b else self.twins.get(frozenset((a, b)), False)
+
+    def end(self, storage: int) -> None:
+        """The leaf that a class held until now is no more there, though the class is."""
+        ended = self.calls.ctx.storage.new(self.first[storage])
+        self.add_leaf(ended, self.first[storage], self.made[storage])
+        del self.calls.ctx.storage.bases[ended]
 
     def is_made(self, content: Value) -> bool:
         """Whether a content is that of a tensor that the script made and asks gradients for."""
@@ -192,6 +220,7 @@ class Gradients:
         contents: dict[Any, FrontValue] = {**holder.contents, ("state", storage): state}
         if array is not None:
             contents["grad", storage] = array
+            self.calls.ctx.made.setdefault(array.storage, frozenset())  # what reads it does not make it
         self.calls.ctx.write_object(holder, contents, node)
 
     # -- loss.backward() and .grad ------------------------------------------------------------------------------
@@ -227,26 +256,11 @@ class Gradients:
         names = [f"d{xs[0].name}" for xs in versions]
         found = emit_gradient(ctx.b, ys, seeds, [x for xs in versions for x in xs], attrs, names)
         for c, g, truth in zip(classes, found, truths, strict=True):
-            state = self.state(c)
             total = ctx.fresh(g if creates else ctx.b.emit("detach", (g,), names=(g.name,))[0])
             total = self.after_hooks(c, total, truth, node)
-            known = state.value.known
-            if not isinstance(known, int) or known & HAS_ARRAY:
-                held = self.array(c)
-                added = self.calls.arith.typed("add", node, held, total)
-                assert isinstance(added, ArrayView)
-                if isinstance(known, int) and held.storage not in ctx.readonly and held.storage not in self.leaves:
-                    ctx.store(held, ctx.load(added))  # other names of the array see it, as in eager code
-                    continue
-                total = added
-            if isinstance(known, int) and (truth is True or known & HAS_ARRAY):
-                after = ctx.number(known | HAS_ARRAY)
-            else:
-                bit = ctx.b.emit("cast", (value_of(ctx.b, truth),), {"dtype": I64})[0]
-                after = Number(ctx.b.emit("bitor", (state.value, bit))[0], weak=True)
-                if truth is True:
-                    ctx.sizes.truths[self.is_held(after.value)] = True
-            self.set(c, after, total, node)
+            accumulate(self, c, total, truth, node)
+        for c in classes:
+            follow(self, c, classes, node)
         return Static(None)
 
     def after_hooks(self, storage: int, g: ArrayView, truth: Truth, node: ast.AST) -> ArrayView:
@@ -367,6 +381,8 @@ class Gradients:
             return
         partners = (c for c, _ in ctx.storage.partners(x.storage) if ctx.storage.apart(x.storage, c) is not True)
         several = any(c in self.tensors for c in partners)
+        if several and x.is_whole:
+            self.want_leaves(same_memory(ctx, x.storage))
         if several or x.storage in ctx.storage.held:
             reason = "which tensor this is depends on the path taken"
             ctx.require_known(node, reason, "ask for '.grad' of each, where it is known")
@@ -393,10 +409,12 @@ class Gradients:
             ):  # nobody sees the `.grad` of an array that is made here
                 zeros = self.zeros(x) if x.storage in self.leaves else None
                 self.set(x.storage, ctx.number(CLEARED), zeros, node)
+                follow(self, x.storage, (), node)
         elif x.storage not in self.leaves:
             ctx.refuse(node, "this array asks for no gradient, so its '.grad' cannot be set", "requires_grad=True")
         elif isinstance(value, ArrayView):
             self.set(x.storage, ctx.number(CLEARED | HAS_ARRAY), value, node)
+            follow(self, x.storage, (), node)
         else:
             ctx.refuse(node, f"'.grad' cannot hold {describe(value)}", "assign an array or None")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NO_FLOAT = "only tensors of floating-point or complex dtype can require gradients, not {}"
 _NO_LEAF = "requires_grad can be cleared on leaf tensors only; use detach() to leave the tape"
+_ASKS_ALREADY = "this tensor asks for gradients already, on the path taken: use x.detach().clone().requires_grad_()"
 _A_COPY = "x = x.detach().clone().requires_grad_()"
 
 
@@ -35,8 +36,10 @@ def ask(c: Calls, x: ArrayView, wanted: bool, node: ast.AST) -> ArrayView:
     ctx = c.ctx
     content = ctx.load(x)
     asks = any_of(ctx.b, c.gradients.reach().of(content)) if x.dtype.is_inexact else False
-    if isinstance(asks, Value):
+    if isinstance(asks, Value) and not wanted:
         ctx.refuse(node, "whether this tensor asks for gradients depends on the path taken", _A_COPY)
+    if isinstance(asks, Value):  # most often of what a loop hands on, which leads to no leaf
+        ctx.check(ctx.b.emit("logical_not", (asks,))[0], "RuntimeError", _ASKS_ALREADY)
     if asks is wanted:
         return x
     if not wanted and x.storage not in c.gradients.leaves:
@@ -50,7 +53,7 @@ def ask(c: Calls, x: ArrayView, wanted: bool, node: ast.AST) -> ArrayView:
         ctx.refuse(node, "a function that calls itself asks for gradients of a tensor that it makes", "tj.grad(f)(x)")
     if not ctx.notes_writes:
         raise NeedsWrites
-    leaf = ctx.b.emit("leaf", (content,), names=(content.name,))[0]
+    leaf = ctx.b.emit("leaf", (content,), {"made": True}, names=(content.name,))[0]
     ctx.storage.bases[x.storage] = leaf  # what has a history of its own keeps it
     c.gradients.add_made(x, leaf, node)
     return x

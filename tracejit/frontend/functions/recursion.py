@@ -78,6 +78,8 @@ class Known:
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
     early: dict[Access, Any] = field(default_factory=dict[Access, Any])  #: lists from outside that are there at once
     entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
+    #: names behind branches and in loops that are to be leaves of their own, by the places of these
+    leaves: set[object] = field(default_factory=set[object])
     notes_writes: bool = False  #: writes are marked for derivatives although no argument asks for gradients
     #: sizes (access, axis) of arrays from outside that decide what the program is
     sizes: set[tuple[Access, int]] = field(default_factory=set[tuple[Access, int]])

@@ -167,7 +167,7 @@ class _Made:
                 self.merge(op.results[0], op, False, 0, made, self.sure_of(op.operands[0]) & made[1])
                 continue
             made = 0
-            for v in sources(op):
+            for v in () if op.attrs.get("made", False) else sources(op):  # eager code's tape ends at a leaf
                 made |= self.of.get(v, 0)
             if op.name == "list_new":
                 self.sure[op.results[0]] = _ALL
