@@ -109,3 +109,43 @@ def test_what_is_compiled_ahead_goes_by_the_shapes_of_products(
     results = ", ".join(f"%c{i}" for i in range(len(rows)))
     prepare_products(parse(f"graph @f({params}, %b: f32[k, n]) on cpu {{\n{products}  yield {results}\n}}\n"))
     assert asked == [("f32", parts)]
+
+
+_RECORDED = """
+import time
+import tracejit as tj
+from tracejit.runtime import dispatch
+
+@tj.script
+def square(x):
+    return x * x
+
+def is_begun():
+    return bool(dispatch._begun)
+
+x = tj.ones(3, requires_grad=True)
+y = square(x)
+seen = [is_begun()]
+if {backward}:
+    y.sum().backward()
+    seen.append(is_begun())
+square(x)
+seen.append(is_begun())
+while dispatch.is_coming():
+    time.sleep(0.001)
+y = square(x)
+y.sum().backward()
+print(seen, len(square._specialisations), y.tolist(), x.grad.tolist())
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_first_gradients_come_before_the_native_call_path(tmp_path: Path, threads: str, backward: bool) -> None:
+    (tmp_path / "program.py").write_text(_RECORDED.format(backward=backward))
+    environment = {**os.environ, "TRACEJIT_CACHE_DIR": str(tmp_path), "TRACEJIT_NUM_THREADS": threads}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    seen, slope = ([False, True, True], 4.0) if backward else ([False, True], 2.0)
+    assert done.stdout == f"{seen} 1 [1.0, 1.0, 1.0] {[slope] * 3}\n", done.stderr

@@ -124,6 +124,32 @@ def is_decided() -> bool:
     return _made_call.cache_info().currsize > 0
 
 
+def make_ahead() -> None:
+    """Let another thread compile the native path, where there may be one, while nobody waits for it."""
+    from tracejit.runtime.emission import short_turns
+
+    def make() -> None:
+        with short_turns():
+            is_available()
+
+    if not _begun and not is_decided():
+        _begun.append(errands.meanwhile(make))
+
+
+def is_coming() -> bool:
+    """Whether another thread is making the native path."""
+    return any(errand is not None and errand.is_ahead for errand in _begun)
+
+
+def is_due() -> bool:
+    """Whether the native path is there, or another thread was to make it and is not doing so: then who needs it makes
+    it."""
+    return is_decided() or (bool(_begun) and not is_coming())
+
+
+_begun: list[errands.Errand | None] = []  #: who makes the native path ahead, if somebody was asked to
+
+
 def _native_call() -> int | None:
     """Address of the vectorcall function, compiled on first use; None where it cannot be used."""
     with _making:

@@ -27,7 +27,6 @@ from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import Dim, Order, TensorType, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
-from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.errands import Errand, meanwhile
 from tracejit.transforms import pipeline
 
@@ -209,13 +208,6 @@ def prepare_engine() -> None:
     from tracejit.runtime.engine import prepare, support
 
     prepare(support)
-
-
-def prepare_calls() -> None:
-    """Let the native call path be made while nobody waits for it."""
-    from tracejit.runtime.engine import prepare
-
-    prepare(is_available)
 
 
 def prepare_products(graph: Graph) -> None:

@@ -12,7 +12,7 @@ from tracejit.codegen.loop_ir import InputSpec
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import guards as g
-from tracejit.runtime.dispatch import FastCallable
+from tracejit.runtime.dispatch import FastCallable, is_due, make_ahead
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation
 
@@ -51,7 +51,8 @@ def native_entry(native: NativeFunction, has_loops: bool, hook: ErrorHook) -> g.
 class DirectCall(FastCallable):
     """Runs a compiled graph on its inputs, given one by one; gives a sequence of arrays and NumPy scalars.
 
-    Inputs as the graph takes them are served natively from the second call on, all others through ctypes.
+    Inputs as the graph takes them are served natively from the second call on where the native path is there then,
+    all others through ctypes.
     """
 
     def __init__(self, native: NativeFunction, has_loops: bool) -> None:
@@ -63,6 +64,10 @@ class DirectCall(FastCallable):
     def slow_call(self, *inputs: Any) -> Sequence[Any]:
         kinds = tuple(map(type, inputs))
         count = self._kinds.get(kinds, 0)
+        if count == 1 and not is_due():  # nobody waits for the native path
+            found = self.native.call(inputs)
+            make_ahead()
+            return found
         if count or len(self._kinds) < _MOST_KINDS:
             self._kinds[kinds] = count + 1
         if count == 1:

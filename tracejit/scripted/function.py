@@ -41,13 +41,12 @@ from tracejit.frontend.syntax.subset import check_subset
 from tracejit.ir.types import Order, is_differentiable
 from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
-from tracejit.runtime.dispatch import FastCallable, is_decided
+from tracejit.runtime.dispatch import FastCallable, is_decided, is_due, make_ahead
 from tracejit.scripted.calls import inputs_of, run
 from tracejit.scripted.compiler import (
     Compiled,
     compile_graph,
     compiling,
-    prepare_calls,
     prepare_engine,
     without_collection,
 )
@@ -263,13 +262,15 @@ class ScriptedFunction(FastCallable):
         if found.lowered.graph.device != "cpu":
             self._remember(found, arguments)
             return self.run_chosen(found, arguments)
-        if (found.was_called or is_decided()) and not found.runs_baseline(arguments):
-            # a first result waits neither for the native path of later ones nor for their code
+        is_recorded, was_called = bool(found.wanted) and not found.lowered.gradients, found.was_called
+        enters = is_decided() or (was_called and (is_due() or not is_recorded))
+        if enters and not found.runs_baseline(arguments):
+            # a first result waits neither for the native path of later ones nor for their code, nor do first gradients
             self._install(found, CallPattern(len(args), tuple(kwargs)))
         found.was_called = True
         result = self.run_chosen(found, arguments)
-        if not is_decided():
-            prepare_calls()
+        if was_called or not is_recorded:
+            make_ahead()
         return result
 
     def _remember(self, found: Specialisation, arguments: Sequence[Any]) -> None:

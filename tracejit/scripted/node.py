@@ -26,6 +26,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.reached import telling_paths
 from tracejit.ir.types import Order, is_differentiable, rows_first
 from tracejit.locks import cached_property
+from tracejit.runtime.dispatch import make_ahead
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
@@ -203,6 +204,7 @@ class GraphNode(Node):
             found = call_recorded(function.joint, [*self.inputs, *seeds])
         else:
             found = function.backward([*self.saved[: function.n_residuals], *map(raw_value, seeds)])
+        make_ahead()
         rows = [self.led_to(i) for i in chosen if cotangents[i] is not None]
         return [x if any(reached) else None for x, *reached in zip(found, *rows, strict=False)]
 
