@@ -584,11 +584,25 @@ def test_a_second_backward_through_earlier_trips_is_an_error(fn: Callable[..., A
     np.testing.assert_allclose(*left, rtol=1e-12)
 
 
+def of_items_in_loops_in_a_loop(w, n):
+    losses = []
+    for i in range(2):
+        for _ in range(n):
+            losses.append((w * w).sum() * i)
+        for loss in losses:
+            for k in range(2):
+                (loss * k).backward(retain_graph=True)
+                with tj.no_grad():
+                    w -= 0.1 * w.grad
+    return w.sum().item()
+
+
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
         (of_slopes_of_earlier_trips, "derivatives taken in earlier trips"),
         (of_a_leaf_that_each_trip_steps, "may be changed in place meanwhile"),
+        (of_items_in_loops_in_a_loop, "(may be changed in place meanwhile|not made before it)"),
     ],
 )
 def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:

@@ -293,6 +293,17 @@ def one_is_frozen_in_turn(w, u, x, n):
     return 0.0, active.detach() * 1.0, frozen.detach() * 1.0
 
 
+def a_row_that_was_just_added(w, u, x, n):
+    a = tj.outer(w, x) * 0.5
+    g = w + x
+    rows = [g]
+    for _ in range(n):
+        rows.append(a[1])
+        g = rows[-1]
+    (w * rows[-1] + g * u).sum().backward()
+    return 0.0, g.detach() * 1.0
+
+
 def a_gradient_that_the_script_sets(w, u, x, n):
     w.grad = tj.ones(3, dtype=tj.float64)
     g = w.grad
@@ -361,6 +372,7 @@ PROGRAMS = [
     two_names_of_two,
     the_best_is_kept,
     one_is_frozen_in_turn,
+    a_row_that_was_just_added,
     a_gradient_that_the_script_sets,
     another_name_of_a_gradient,
     another_name_of_a_gradient_of_each_trip,

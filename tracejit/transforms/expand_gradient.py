@@ -33,6 +33,7 @@ from tracejit.transforms.derivatives.items_again import items_made_again
 from tracejit.transforms.derivatives.just_added import items_just_added
 from tracejit.transforms.derivatives.jvp import Forward
 from tracejit.transforms.derivatives.numbered_nodes import with_numbers
+from tracejit.transforms.derivatives.once_more import taken_apart
 from tracejit.transforms.derivatives.recorded import Records
 from tracejit.transforms.derivatives.residuals import Draft
 from tracejit.transforms.derivatives.rewritten import without_intact, without_rewritten
@@ -123,8 +124,9 @@ class _Expansion:
                 self.results.update(again)
                 edits = [*(outer for _, outer in enclosing), edit]
                 loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
+                taken = frozenset[Value]().union(*(taken_apart(around) for around, _ in enclosing))
                 found = (
-                    self.gradient(op, edits, max(loops, default=0))
+                    self.gradient(op, edits, max(loops, default=0), taken)
                     if op.name == "gradient"
                     else self.tangent(op, edits)
                 )
@@ -144,15 +146,16 @@ class _Expansion:
         inner = (_Expansion((*nested.params, *self.params), *given) for nested in op.blocks)
         return tuple(each.block(nested, ()) for each, nested in zip(inner, op.blocks, strict=True))
 
-    def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:
-        """Emit the backward where the op stands; so many blocks are outside of the loop around it."""
+    def gradient(self, op: Op, edits: list[Edit], outside: int, taken: frozenset[Value]) -> Sequence[Value]:
+        """Emit the backward where the op stands; so many blocks are outside of the loop around it. The ops around take
+        apart the lists `taken`."""
         ys, seeds, xs = gradient_parts(op)
         ops = [before for e in edits for before in e.ops]
         found = active(ops, xs, ys)
         for x, reason in zip(xs, op.attrs.get("unused", ()), strict=False):
             if x not in found:
                 raise NotDifferentiable("grad", reason, op.span)
-        frame = Frame(Region(self.params, edits, found), edits, outside=outside)
+        frame = Frame(Region(self.params, edits, found), edits, outside=outside, taken=taken)
         for y, seed in zip(ys, seeds, strict=True):
             frame.cotangents.add(y, seed)
         reverse(frame, ops)

@@ -265,6 +265,7 @@ class Frame:
     streams: list[Stream] = field(default_factory=list[Stream])
     #: How many of the edits are outside of a loop in which the backward runs.
     outside: int = 0
+    taken: frozenset[Value] = frozenset()  #: lists that the ops around take apart
     #: Ops of these edits, and the same in the trip at hand, where the backward goes through that (`once_more.py`).
     repeated: dict[Op, Op] = field(default_factory=dict[Op, Op])
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, walk
-from tracejit.ir.types import I64, ListType, ScalarType
+from tracejit.ir.types import I64, ListType, ScalarType, TensorType
 
 #: A place: values, each as often as it is added, and a number.
 _Place = tuple[tuple[tuple[Value, int], ...], int]
@@ -29,7 +29,12 @@ def items_just_added(graph: Graph) -> Graph:
         return graph
 
     def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        return (b.value(found[op]),) if op in found else None
+        if op not in found:
+            return None
+        item = b.value(found[op])
+        if item.type == op.results[0].type or not isinstance(item.type, TensorType):
+            return (item,)
+        return b.emit("broadcast", (item, *operands[2:]), {"exact": True}, names=(item.name,))  # its sizes have names
 
     return rebuild(graph, visit)
 

@@ -64,6 +64,9 @@ def _repeat(frame: Frame, op: Op) -> None:
         b.step(before)
         again |= dict.fromkeys(b.ops[-1].results, before)
     ops = sliced(b.ops, [*again])  # what only its checks read may be a list that was taken apart meanwhile
+    gone = frame.taken.union(*(taken_apart(o) for edit in frame.edits for o in edit.ops))
+    if any(not gone.isdisjoint(all_reads(o)) for o in ops):
+        raise NotDifferentiable("gradient", NOT_MADE_AGAIN, op.span)
     frame.repeated.update((again[o.results[0]], o) for o in ops)
     frame.append(*ops)
     frame.region.active.update([new for old, new in b.mapping.items() if old in frame.region.active])
