@@ -74,3 +74,35 @@ def test_a_block_of_lines_is_a_trip_of_a_parallel_loop() -> None:
     ordered(np.zeros((20, 20)))
     kernel = next(line for line in ordered.explain(np.zeros((20, 20))).splitlines() if "argsort" in line)
     assert "parallel loop" in kernel
+
+
+# -- arrays that are one line -----------------------------------------------------------------------------------
+
+
+@tj.script
+def one_line(x: Any) -> Any:
+    return np.sort(x), np.argsort(x, kind="stable"), np.sort(x[::-2]), np.unique(x)
+
+
+@tj.script
+def descending(x: Any) -> Any:
+    return tj.sort(x, descending=True), tj.argsort(x, descending=True)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int32, np.uint32, np.int16])
+def test_order_of_one_line(dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    for n in (0, 1, 5, 64, 65, 130, 1000, 30_000):
+        for most in (3, 60_000):
+            least = -most if np.dtype(dtype).kind in "if" else 0
+            x = rng.integers(least, most, n).astype(dtype)
+            if x.dtype.kind == "f":
+                x[::7] = np.nan
+                x[::5] = -0.0
+                x[::11] = -np.inf
+            for found, expected in zip(one_line(x), one_line.__wrapped__(x), strict=True):
+                np.testing.assert_array_equal(found, expected)
+            values, places = descending(x)
+            np.testing.assert_array_equal(values, x[places])
+            if n and x.dtype.kind != "f" and x.dtype != bool:
+                np.testing.assert_array_equal(values, np.sort(x)[::-1])

@@ -4,7 +4,8 @@ On a CPU the elements become unsigned numbers in the same order (for floats: Her
 the greatest, and 0.0 and -0.0 one number where places are asked for). Such keys move with their places or, where only
 the elements count, alone: an element is found again from its key. A short line is ordered by counting, for each
 element, those that come before it; a longer one byte by byte from the lowest (Knuth, The Art of Computer Programming 3,
-5.2.5), where bytes that all elements share cost nothing. Both keep the order of equal elements.
+5.2.5), where bytes that all elements share cost nothing. Both keep the order of equal elements. An array that is one
+line is ordered by vectors where a machine can (`codegen/support/ordering.py`).
 
 On a GPU all elements of a line are ordered at once (`merged`).
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import F32, F64, I32, I64, U32, U64, DType, TensorType
+from tracejit.ir.types import BOOL, F32, F64, I32, I64, U32, U64, DType, TensorType
 from tracejit.ops import sort_networks
 from tracejit.ops.loops import insert_axis, wide, without_axis
 
@@ -54,8 +55,7 @@ def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, 
     """Places (`order`) or elements, line by line."""
     line = Line(e, x.type.dtype, x.shape[axis], descending, order)
     if len(x.shape) == 1:
-        with e.kernel():
-            line.write(out, x, axis)
+        line.write_alone(out, x)
         return
     columns = sort_networks.Columns(e, line.key_dtype, line.size, None if order else line.value)
     with e.kernel():
@@ -93,11 +93,43 @@ class Line:
                 e.store(out, insert_axis(outer, axis, place), found)
 
             self.fill(lambda i: e.load(x, insert_axis(outer, axis, i)))
-            is_short = e.k.let(e.k.le(self.size, SHORT), "is_short")
-            with e.when(is_short):
-                self.by_counting(put)
-            with e.when(e.k.logical_not(is_short)):
-                self.by_bytes(put)
+            self.in_order(put)
+
+    def write_alone(self, out: Array, x: Array) -> None:
+        """`write` of an array that is one line: by vectors where a machine can. Keys of 32 bits take their places with
+        them in one number."""
+        e, k, is_packed = self.e, self.e.k, self.places is not None
+        if self.passes < 4 or (is_packed and self.key_dtype == U64):
+            with e.kernel():
+                self.write(out, x, 0)
+            return
+        keys = e.work(U64, (self.size,), "packed") if is_packed else self.keys
+        with e.kernel(), e.loops((self.size,), vector=True) as (i,):
+            key = self.key(e.load(x, (i,)))
+            e.store(keys, (i,), k.bitor(k.lsl(k.cast(key, U64), 32), k.cast(i, U64)) if is_packed else key)
+        fits = k.lt(self.size, 1 << 32) if is_packed else k.const(True, BOOL)
+        done = k.logical_and(e.order(keys, k.select(fits, self.size, k.const(0, I64))), fits)
+
+        def found() -> None:
+            with e.kernel(), e.loops((self.size,), vector=True) as (i,):
+                key = e.load(keys, (i,))
+                e.store(out, (i,), k.cast(k.bitand(key, 0xFFFFFFFF), I64) if is_packed else self.value(key))
+
+        def own() -> None:
+            with e.kernel():
+                if is_packed:
+                    self.fill(lambda i: e.load(x, (i,)))
+                self.in_order(lambda place, value: e.store(out, (place,), value))
+
+        e.either(done, found, own)
+
+    def in_order(self, put: Callable[[Expr, Expr], None]) -> None:
+        """Put the elements, or places, of the keys that are there."""
+        is_short = self.e.k.let(self.e.k.le(self.size, SHORT), "is_short")
+        with self.e.when(is_short):
+            self.by_counting(put)
+        with self.e.when(self.e.k.logical_not(is_short)):
+            self.by_bytes(put)
 
     def key(self, x: Expr) -> Expr:
         """An element as an unsigned number."""

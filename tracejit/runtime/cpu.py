@@ -27,7 +27,7 @@ from tracejit.codegen.llvm.printer import LlvmText, Module, gains_by_passes, pri
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support.lapack import lapack_module
-from tracejit.codegen.support.native import Platform, gemm_module, support_text
+from tracejit.codegen.support.native import Platform, gemm_module, ordering_modules, support_text
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.locks import cached_property
 from tracejit.messages import filled
@@ -330,6 +330,7 @@ def emit_object(
         needs_gemm = "@tj_gemm_" in str(text)
         support = [support_text(platform), *([gemm_module(options)] if needs_gemm else [])]
         support += [lapack_module()] if "@tj_lapack_" in str(text) else []
+        support += ordering_modules(str(text), options)
         module.link_in(assemble(support, machine, optimised=True))
         for item in (*module.functions, *module.global_variables):
             if not item.is_declaration and item.name != export_name:

@@ -35,6 +35,7 @@ from tracejit.codegen.support.native import (
     FINDERS,
     LAPACK,
     ONCE,
+    ORDERING,
     PRODUCTS,
     RARE,
     Platform,
@@ -46,6 +47,7 @@ from tracejit.codegen.support.native import (
     rare_text,
     tiles_module,
 )
+from tracejit.codegen.support.ordering import ordering_module
 from tracejit.codegen.support.pool import NUMBER as POOL
 from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
@@ -176,6 +178,7 @@ class Engine:
         self._platform = Platform.of_triple(llvm.get_process_triple())
         self._rare: dict[str, Any] = {}
         self._products: dict[str, Any] = {}
+        self._ordering: dict[int, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
         self._stock = Stock(partial(target_machine, self.options))
@@ -245,6 +248,15 @@ class Engine:
         data = self.quickly(f"lapack {bits} {sorted(routines)}", lambda: lapack_module(bits, routines))
         symbols = {f"tj_fortran_{name}": address for name, address in routines.items()}
         return self._linked("lapack", [data], LAPACK, symbols, uses=[self.support])
+
+    def ordering(self, bits: int) -> Any:
+        """The library of what orders numbers of so many bits, linked when a program first needs it."""
+        with self.lock:
+            if bits not in self._ordering:
+                key = disk.digest("ordering", str(bits), disk.stamp("codegen/"), repr(self.options), *identity())
+                code = Code(key, lambda: Module(ordering_module(bits, self.options), "plain"))
+                self._ordering[bits] = self._linked(f"ordering.{bits}", [self._stock.get(code)], [ORDERING[bits]])
+            return self._ordering[bits]
 
     def _link_products(self, name: str) -> Any:
         objects = [self._stock.get(code) for code in (self._tiles_code(name), self._products_code(name))]
@@ -418,6 +430,7 @@ class Engine:
                         self._resolve_now(name)
             if any(b"tj_lapack_" in data for data in objects):
                 uses.append(self.lapack)
+            uses += (self.ordering(b) for b, name in ORDERING.items() if any(name.encode() in d for d in objects))
             return self._linked("program", objects, exports, symbols, uses)
 
 

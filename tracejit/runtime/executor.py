@@ -19,6 +19,7 @@ from tracejit.codegen.cuda.host import HostText, print_host
 from tracejit.codegen.cuda.schedule import CudaProgram
 from tracejit.codegen.loop_ir import Call, Kernel, Pointer, PrintSite, Program
 from tracejit.codegen.numeric import numpy_dtype
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import CALLS
 from tracejit.ir.types import DType, ScalarType
 from tracejit.messages import filled
@@ -275,6 +276,7 @@ _CALLS: Mapping[str, _Support] = {
     "gemm_f32": _gemm,
     "gemm_f64": _gemm,
     **dict.fromkeys(CALLS, lambda run, site, *args: -1),
+    **dict.fromkeys(ordering.CALLS.values(), lambda run, site, *args: 0),
     "list_new": lambda run, site, *args: GrowingList(),
     "list_push": _list_push,
     "list_push_null": _list_push_null,

@@ -17,7 +17,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.printer import print_program
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.support.lapack import lapack_module
-from tracejit.codegen.support.native import Platform, gemm_module, support_text
+from tracejit.codegen.support.native import Platform, gemm_module, ordering_modules, support_text
 from tracejit.runtime.engine import assemble, engine, parsed, target_machine
 
 #: What the library brings itself: its allocator, and how many threads there shall be.
@@ -67,6 +67,7 @@ def _version(program: Program, options: LlvmOptions, platform: Platform, triple:
         texts.append(gemm_module(options))
     if "@tj_lapack_" in str(printed):
         texts.append(lapack_module())
+    texts += ordering_modules(str(printed), options)
     module = assemble([_marked(text, options) for text in texts], machine, optimised=True)
     module.link_in(assemble([_marked(support_text(platform, _OUTSIDE), options)], machine, optimised=True))
     for function in module.functions:

@@ -13,6 +13,7 @@ from tracejit.codegen.llvm.casts import bitcast
 from tracejit.codegen.llvm.memory import from_memory, to_memory
 from tracejit.codegen.llvm.values import Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, Pointer, Var
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import CALLS
 from tracejit.ir.types import BOOL, F64, I64, DType
 
@@ -229,11 +230,13 @@ def _gemm(suffix: str) -> Row:
     return emit
 
 
-def _lapack(name: str) -> Row:
+def _answered(name: str) -> Row:
+    """A function that gives an integer."""
+
     def emit(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
-        p.declare(f"declare i64 @tj_lapack_{name}({', '.join(type_text(a.dtype) for a in args)})")
+        p.declare(f"declare i64 @tj_{name}({', '.join(type_text(a.dtype) for a in args)})")
         typed = ", ".join(a.typed() for a in args)
-        p.env[results[0]] = p.define(f"call i64 @tj_lapack_{name}({typed})", I64)
+        p.env[results[0]] = p.define(f"call i64 @tj_{name}({typed})", I64)
 
     return emit
 
@@ -283,7 +286,7 @@ _CALLS: dict[str, Row] = {
     "gemm_f32": _gemm("f32"),
     "gemm_f64": _gemm("f64"),
 }
-_CALLS.update({call: _lapack(name) for call, name in CALLS.items()})
+_CALLS.update({call: _answered(call) for call in (*CALLS, *ordering.CALLS.values())})
 SUPPORTED = frozenset(_CALLS)
 #: Those that take time with the size of what they copy or fill.
 MOVES = frozenset(("copy", "zero", "zero_shared", "list_copy", "list_read", "list_write"))

@@ -21,11 +21,12 @@ from tracejit.codegen.lowering.elements import ONE, ZERO, Array, Element, Elemen
 from tracejit.codegen.lowering.lists import LISTS, accumulate, assign, clear, copy_part, fill
 from tracejit.codegen.lowering.placement import window_of
 from tracejit.codegen.lowering.sums import add_into
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import routine
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Opaque
-from tracejit.ir.types import I64, DType, ListType, ScalarType, TensorType
+from tracejit.ir.types import BOOL, I64, DType, ListType, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.entry import Lowering
@@ -130,6 +131,16 @@ class Emitter:
         info = Var("info", I64)
         self.lowering.emit(Call(routine(name, dtype), tuple(given), (info,)))
         return info
+
+    def order(self, keys: Array, count: Expr) -> Expr:
+        """Put the first elements of an array of unsigned numbers in order; gives whether that was done."""
+        if self.lowering.target != "cpu":
+            return Const(False, BOOL)
+        memory = self.work(keys.type.dtype, (self.k.add(count, ordering.SLACK),), "memory")
+        done = Var("done", I64)
+        call = ordering.CALLS[keys.type.dtype.bits]
+        self.lowering.emit(Call(call, (keys.buffer, memory.buffer, count), (done,)))
+        return self.k.let(self.k.ne(done, 0), "done")
 
     def pointer(self, array: Array, index: Sequence[Expr]) -> Expr:
         """Where the elements of an array from an index on are."""

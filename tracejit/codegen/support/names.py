@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import CALLS, ROUTINES
 from tracejit.records import record
 
@@ -78,11 +79,21 @@ _ROWS = (
 _LAPACK = tuple(
     Support(
         call,
-        tuple("buffer" if kind == "p" else "i64" for kind in ROUTINES[name]),
+        tuple("buffer" if kind in "pn" else "i64" for kind in ROUTINES[name]),
         "i64",
         f"LAPACK's {name}: its `info`, or -1 where there is no library",
     )
     for call, name in CALLS.items()
 )
 
-SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAPACK)}
+_ORDERING = tuple(
+    Support(
+        call,
+        ("buffer", "buffer", "i64"),
+        "i64",
+        f"put unsigned numbers of {bits} bits in order with memory for as many and `SLACK` more: 1, or 0 if not done",
+    )
+    for bits, call in ordering.CALLS.items()
+)
+
+SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAPACK, *_ORDERING)}

@@ -16,7 +16,7 @@ from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.tiny import tiny_text
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support import allocation as support_allocation
-from tracejit.codegen.support import lapack
+from tracejit.codegen.support import lapack, ordering
 from tracejit.codegen.support import lists as support_lists
 from tracejit.codegen.support import memory as support_memory
 from tracejit.codegen.support import pool as support_pool
@@ -44,6 +44,9 @@ RARE = {
 #: The functions of each library of matrix products that programs call, and those that find its parts.
 PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
 FINDERS = {name: tuple(f"tj_find_{part}_{name}" for part in gemm.PARTS) for name in gemm.DTYPES}
+
+#: What orders numbers of so many bits, each a library of its own, which is linked when a program first calls it.
+ORDERING = {bits: f"tj_{name}" for bits, name in ordering.CALLS.items()}
 
 #: Functions that a library of its own has, which is linked when a program first calls one.
 LAPACK = tuple(f"tj_lapack_{name}" for name in lapack.ROUTINES)
@@ -123,6 +126,11 @@ def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str
         texts += [text for part, text in _parts(name, options).items() if part not in gemm.LARGE]
         texts += [text(name, options) for text in ONCE.values()]
     return once("\n".join(texts)) + FOOTER
+
+
+def ordering_modules(text: str, options: LlvmOptions) -> list[str]:
+    """The modules of what a program, printed, calls to put numbers in order."""
+    return [ordering.ordering_module(bits, options) for bits, name in ORDERING.items() if f"@{name}" in text]
 
 
 def products_module(name: str, options: LlvmOptions, has_blas: bool) -> str:
