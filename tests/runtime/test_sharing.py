@@ -46,7 +46,8 @@ print(json.dumps(found))
 """
 
 CORES = """
-heavy(u)
+for _ in range(200):  # until there is a pool
+    heavy(u)
 (worker,) = threads() - before
 allowed = os.sched_getaffinity(0)
 core = min(allowed)

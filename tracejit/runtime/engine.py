@@ -267,8 +267,8 @@ class Engine:
         """Compile what products of a dtype may need that is not on the disk, what takes longest first; `parts`: those
         that they call, the most likely first. Once a program has them, what it needs is asked for."""
         first, *others = (self._part_codes(part, name) for part in parts)
-        likely = [self._tiles_code(name), *first, self._rare_code("pool"), self._products_code(name)]
-        for codes in (likely, [*chain(*others)]):
+        likely = [self._tiles_code(name), *first, self._products_code(name)]
+        for codes in (likely, [*chain(*others), self._rare_code("pool")]):
             self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
 
     # -- code that programs share ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracejit.codegen.support.cores import cores_text
-from tracejit.codegen.support.sharing import ASKED, FIRST, OWED, sharing_text
+from tracejit.codegen.support.sharing import ASKED, FIRST, SPARED, sharing_text
 from tracejit.codegen.support.zeros import SHARED
 
 #: How long a delay counts at most, in clock ticks; how often those who wait look before they yield or sleep, and how
@@ -177,7 +177,7 @@ take:
   ret ptr %function
 }}
 
-; Whether little work goes on without a pool that is not there yet: until it has been so much that workers are owed.
+; Whether work goes on without a pool that is not there yet: until it has been so much that a pool pays.
 define internal i1 @tj_pool_is_spared(i64 %work) nounwind {{
   %known = load atomic ptr, ptr @tj_pool_known acquire, align 8
   %unknown = icmp eq ptr %known, null
@@ -186,7 +186,7 @@ count:
   %before = load atomic i64, ptr @tj_pool_spared monotonic, align 8
   %sum = add i64 %before, %work
   store atomic i64 %sum, ptr @tj_pool_spared monotonic, align 8
-  %less = icmp slt i64 %sum, {OWED}
+  %less = icmp slt i64 %sum, {SPARED}
   ret i1 %less
 no:
   ret i1 false

@@ -35,6 +35,9 @@ AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 #: times what is enough of other work.
 NEAR, RETRY, FAR_REUSE, FAR_FACTOR = 450, 64, 64, 2
 
+#: Work that the caller of a process does alone before there is a pool (3 ms): to compile it takes four times as long.
+SPARED = 600_000_000
+
 #: Work that is owed for each worker until they are woken, and at most, after they brought nothing; clock ticks that end
 #: what is owed (20 us: as long as workers stay awake).
 OWED, MOST_OWED, PAUSE = 20_000_000, 20_000_000 << 4, 60_000
@@ -66,8 +69,8 @@ define internal void @tj_pool_learns(i64 %helped) nounwind {
 #: `each` work: alone where that is much less than `enough`, else perhaps in chunks, of which a `reduction` has at most
 #: MAX_CHUNKS. The record's first cell gets the trips per chunk; the result is how many chunks a reduction has.
 #: The tiles of a product, each of `each` multiplications, on `elements`, run alone if they are few or not to `share`.
-#: Beside it is to be defined what is `ASKED` then, and `@tj_pool_is_spared(work)`: whether little work is done alone
-#: because the pool is not there yet.
+#: Beside it is to be defined what is `ASKED` then, and `@tj_pool_is_spared(work)`: whether work is done alone because
+#: the pool is not there yet.
 FIRST = f"""
 define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
   %work = mul i64 %each, %count
@@ -79,8 +82,8 @@ define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %eno
   %plain = and i1 %little, %never
   br i1 %plain, label %alone, label %perhaps
 perhaps:
-  br i1 %little, label %hasty, label %ask
-hasty:
+  br i1 %reduction, label %ask, label %early
+early:
   %spared = call i1 @tj_pool_is_spared(i64 %work)
   br i1 %spared, label %alone, label %ask
 ask:
@@ -104,9 +107,6 @@ define void @tj_share_tiles(
   %several = and i1 %share, %enough
   br i1 %several, label %perhaps, label %alone
 perhaps:
-  %large = icmp sge i64 %work, {PRODUCT_WORK}
-  br i1 %large, label %ask, label %hasty
-hasty:
   %cost = mul i64 %work, {COMPUTED}
   %spared = call i1 @tj_pool_is_spared(i64 %cost)
   br i1 %spared, label %alone, label %ask
