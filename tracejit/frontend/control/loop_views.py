@@ -39,6 +39,7 @@ class LoopViews:
         self.copy_carry: dict[Path, Carry] = {}
         self.bounds: dict[Carry, int] = {}  #: what is assumed of carried lengths, as of the first
         self.leaves = CarriedLeaves(loop)
+        self.moves: list[tuple[int, int]] = []  #: of names found to be bound to other memory: from where to where
 
     # -- the head -----------------------------------------------------------------------------------------------
 
@@ -136,6 +137,7 @@ class LoopViews:
             same = head.storage == end.storage and head.plain == end.plain and _keys(head) == _keys(end)
             if not same:
                 self.plan.add(self.plan.split, path)
+                self.moves.append((head.storage, end.storage))
                 self.leaves.note(path, head, end)
             return None
         require_one_memory(self.ctx, (self.ctx.storage, head), (self.ctx.storage, end))
@@ -172,6 +174,11 @@ class LoopViews:
         if head.is_whole:
             return None
         self.end_numbers(path, head, end)
+
+    def may_rotate(self) -> bool:
+        """Whether names found to be bound to other memory are bound to each other's, or there are none."""
+        known = {begin for begin, _ in self.moves}.union(self.loop.classes.values())
+        return not self.moves or any(end in known for _, end in self.moves)
 
     def end_numbers(self, path: Path, head: ArrayView, end: ArrayView) -> None:
         """Where a view lies at the end of an iteration."""

@@ -350,6 +350,7 @@ class LoopLowering:
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
         self.objects.end_cells(ends)
+        self.plan.rotates &= self.views.may_rotate()
         if not self.rotation.follow(ends) or not self.writes_rotated():
             self.plan.rotates, self.plan.changed = False, True
         for c, before in self.entry_storage.bases.items():
