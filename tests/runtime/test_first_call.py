@@ -12,7 +12,7 @@ import pytest
 
 from tracejit.ir.parser import parse
 from tracejit.runtime import dispatch, engine
-from tracejit.scripted.compiler import prepare_products
+from tracejit.scripted.compiler import prepare_lists, prepare_products
 
 pytestmark = [
     pytest.mark.compiled,
@@ -109,6 +109,17 @@ def test_what_is_compiled_ahead_goes_by_the_shapes_of_products(
     results = ", ".join(f"%c{i}" for i in range(len(rows)))
     prepare_products(parse(f"graph @f({params}, %b: f32[k, n]) on cpu {{\n{products}  yield {results}\n}}\n"))
     assert asked == [("f32", parts)]
+
+
+@pytest.mark.parametrize(("op", "asked"), [("list_new", True), ("sin", False)])
+def test_what_lists_need_is_compiled_while_a_program_with_some_is_lowered(
+    op: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(engine, "prepare", begun.append)
+    line = "list_new() {element = !f64} : list<f64>" if op == "list_new" else "sin(%x) : f64"
+    prepare_lists(parse(f"graph @f(%x: f64) on cpu {{\n  %a = {line}\n  yield %x\n}}\n"))
+    assert begun == ([engine.lists] if asked else [])
 
 
 _RECORDED = """

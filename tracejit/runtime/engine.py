@@ -264,12 +264,15 @@ class Engine:
         return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
     def ahead(self, name: str, parts: Sequence[str]) -> None:
-        """Compile what products of a dtype may need that is not on the disk, what takes longest first; `parts`: those
-        that they call, the most likely first. Once a program has them, what it needs is asked for."""
+        """Compile what products of a dtype may need, until a program has them; `parts`: the most likely first."""
         first, *others = (self._part_codes(part, name) for part in parts)
         likely = [self._tiles_code(name), *first, self._products_code(name)]
         for codes in (likely, [*chain(*others), self._rare_code("pool")]):
             self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
+
+    def lists_ahead(self) -> None:
+        """Compile what programs with lists call."""
+        self._stock.ahead([self._rare_code("lists")], lambda: "lists" in self._rare)
 
     # -- code that programs share ---------------------------------------------------------------------------------
 
@@ -278,8 +281,8 @@ class Engine:
 
     def _products_code(self, name: str) -> Code:
         has_blas = find_blas() is not None
-        named = f"products {name} {self.options} {has_blas}"
-        return _quick_code(named, lambda: products_module(name, self.options, has_blas))
+        text = partial(products_module, name, self.options, has_blas)
+        return _quick_code(f"products {name} {self.options} {has_blas}", text)
 
     def _tiles_code(self, name: str) -> Code:
         """The part of the products of a dtype that every program with products needs."""
@@ -518,10 +521,14 @@ def support() -> None:
     _ = engine().support
 
 
+def lists() -> None:
+    """What `prepare` takes to have what programs with lists call compiled while one is lowered."""
+    engine().lists_ahead()
+
+
 @cache
 def products_ahead(name: str, parts: tuple[str, ...]) -> Callable[[], None]:
-    """What `prepare` takes to have the products of a dtype compiled while a program that multiplies is lowered; `parts`
-    as of `Engine.ahead`."""
+    """The same for products of a dtype, while a program that multiplies is lowered; `parts` as of `Engine.ahead`."""
     return lambda: engine().ahead(name, parts)
 
 

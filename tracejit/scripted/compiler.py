@@ -225,6 +225,14 @@ def prepare_products(graph: Graph) -> None:
         prepare(products_ahead(name, ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)))
 
 
+def prepare_lists(graph: Graph) -> None:
+    """Let what lists need be made while a graph that has some, behind all transforms, is lowered."""
+    from tracejit.runtime.engine import lists, prepare
+
+    if graph.device == "cpu" and any(op.name.startswith("list_") for op in walk(graph.body)):
+        prepare(lists)
+
+
 def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
     """The graph with derivatives spelt out and level-1 transforms run."""
     stages = pipeline.Stages(graph)
@@ -243,6 +251,7 @@ def compile_graph(graph: Graph, layouts: Sequence[Order] | None = None) -> Compi
     prepare_products(graph)
     with compiling(lambda: _place(graph)):
         simplified, final, stages = transformed(graph)
+        prepare_lists(final)
         program = lower(final, graph.device, layouts)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
     return Compiled(stages, simplified, final, program, layouts)
