@@ -56,3 +56,111 @@ def test_powers_of_two(dtype: Any) -> None:
     x = edges(dtype)
     for found, want in zip(by_powers_of_two(x), by_powers_of_two.__wrapped__(x), strict=True):
         np.testing.assert_array_equal(found, want)
+
+
+def in_branches(x: Any, n: int, m: int) -> Any:
+    total = 0
+    for i in range(3):
+        if n > 0:
+            total += m % n + i
+    return total, x
+
+
+def in_loop_conditions(x: Any, n: int, m: int) -> Any:
+    i = 0
+    while n > 0 and m // n != i and i < 4:
+        x = x * 0.5
+        i += 1
+    return i, x
+
+
+def in_expressions(x: Any, n: int, m: int) -> Any:
+    for i in range(4):
+        q, r = divmod(m + i, n) if n else (i, 2)
+        x = x * q + r
+    return n == 0 or m % n == 1, x
+
+
+def behind_breaks(x: Any, n: int, m: int) -> Any:
+    for _ in range(5):
+        if n == 0:
+            break
+        x = x + m // n
+    return n, x
+
+
+def behind_returns(x: Any, n: int, m: int) -> Any:
+    for i in range(5):
+        if n == 0:
+            return i, x
+        x = x * (1 + m % n)
+    return m, x
+
+
+def of_lengths(x: Any, n: int, m: int) -> Any:
+    total = 0
+    xs: list[Any] = []
+    for i in range(m):
+        if len(xs) > 0:
+            x = x + xs[i % len(xs)] * (m // len(xs))
+            total += divmod(n, len(xs))[1]
+        if i >= n:
+            xs.append(x * 0.5)
+    return total, x
+
+
+def shared(m: int, n: int) -> int:
+    return m % n if n > 2 else m // n
+
+
+def in_called_functions(x: Any, n: int, m: int) -> Any:
+    for _ in range(3):
+        if m > 3:
+            x = x * shared(m, n)
+    return m, x
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        in_branches,
+        in_loop_conditions,
+        in_expressions,
+        behind_breaks,
+        behind_returns,
+        of_lengths,
+        in_called_functions,
+    ],
+    ids=lambda fn: fn.__name__,
+)
+def test_what_a_condition_guards_is_not_divided_by(fn: Any) -> None:
+    def natural(x: Any, n: int, m: int) -> Any:
+        return fn(x, abs(n), abs(m))
+
+    def outcome(call: Any, n: int, m: int) -> Any:
+        x = tj.tensor([0.5, -2.0], dtype=tj.float64, requires_grad=True)
+        try:
+            number, y = call(x, n, m)
+        except ZeroDivisionError as error:
+            return str(error)
+        (y * y).sum().backward()
+        return number, *y.tolist(), *x.grad.tolist()
+
+    scripted = tj.script(natural)
+    for n in (3, 0, -2):
+        for m in (0, 5, 7):
+            assert outcome(scripted, n, m) == outcome(natural, n, m)
+
+
+def test_elements_that_are_not_negative_are_divided_by_zeros() -> None:
+    def elements(x: Any) -> Any:
+        q, r = np.zeros_like(x), np.zeros_like(x)
+        for i in range(len(x)):
+            q[i] = (x[i] & 7) // (x[-i] & 3)
+            r[i] = (x[i] & 7) % (x[-i] & 3)
+        return q, r
+
+    x = np.arange(20)
+    with np.errstate(all="ignore"):
+        expected = elements(x)
+    np.testing.assert_array_equal(tj.script(elements)(x), expected)

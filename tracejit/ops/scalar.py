@@ -138,21 +138,22 @@ _checked(
 
 
 def _natural(name: str, operation: str, eager: Callable[..., Any], doc: str) -> None:
-    """Register the form of a division for operands that are not negative: without a sign it is one instruction."""
+    """Register the form of a division for operands that are not negative: without a sign it is one instruction, and a
+    choice where y may be 0, for it may run before y is looked at."""
     binary(
         name,
         (I64,),
         doc=f"{doc} for x and y that are not negative; 0 where y is 0.",
         eager=eager,
         scalar=lambda k, x, y: k.cast(getattr(k, operation)(k.cast(x, U64), k.cast(y, U64)), I64),
-        samples=uniform((0.0, 9.0), (1.0, 4.0), dtypes=("int64",)),
+        samples=uniform((0.0, 9.0), (0.0, 4.0), dtypes=("int64",)),
         names=(),
         cost=8,
     )
 
 
-_natural("natural_floordiv", "quotient", lambda xp, x, y: xp.floor_divide(x, y), "The floor of x / y,")
-_natural("natural_mod", "remainder", lambda xp, x, y: xp.remainder(x, y), "The remainder of x / y,")
+_natural("natural_floordiv", "floordiv", lambda xp, x, y: xp.floor_divide(x, y), "The floor of x / y,")
+_natural("natural_mod", "mod", lambda xp, x, y: xp.remainder(x, y), "The remainder of x / y,")
 
 
 def _near(k: Any, x: Any, y: Any) -> Any:

@@ -103,7 +103,7 @@ def mod(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     divisor = _safe_divisor(k, y)
     remainder = k.let(k.remainder(x, divisor))
     if k.dtype(x).kind == "u":
-        return k.select(k.eq(y, 0), 0, remainder)
+        return remainder
     other_sign = k.logical_and(k.ne(remainder, 0), k.lt(k.bitxor(remainder, divisor), 0))
     return k.select(other_sign, k.add(remainder, divisor), remainder)
 
