@@ -22,7 +22,7 @@ from tracejit.frontend.control import optionals
 from tracejit.frontend.control.choices import as_operand, compared, each
 from tracejit.frontend.control.dependence import few
 from tracejit.frontend.control.joins import Join
-from tracejit.frontend.control.optionals import Refinement
+from tracejit.frontend.control.refinement import Refinement
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.functions.pure import has_same_hash
 from tracejit.frontend.instances import module_parts, named_tuples
@@ -337,14 +337,15 @@ class Expressions:
             return first
         truth = self.arith.truth(first, operands[0])
         is_and = isinstance(node.op, ast.And)
-        if isinstance(truth, bool):
-            return self.bool_op(node, operands[1:], is_condition) if truth is is_and else first
-        if not is_and and isinstance(first, OptionalValue):  # where it is chosen, it is there
-            first = first.value
 
         def rest() -> FrontValue:
-            with self.refinement.within(operands[0], is_and):
+            with self.refinement.within(operands[0], is_and, node):
                 return self.bool_op(node, operands[1:], is_condition)
+
+        if isinstance(truth, bool):
+            return rest() if truth is is_and else first
+        if not is_and and isinstance(first, OptionalValue):  # where it is chosen, it is there
+            first = first.value
 
         return (
             self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)

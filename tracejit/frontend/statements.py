@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -18,11 +18,13 @@ from tracejit.frontend.containers.merged_lists import may_change
 from tracejit.frontend.containers.shared_lists import over_container, over_iterator, over_list
 from tracejit.frontend.context import Context
 from tracejit.frontend.control.alike import growing_together
+from tracejit.frontend.control.assertions import assertion
 from tracejit.frontend.control.exceptions import raise_
 from tracejit.frontend.control.joins import Join
 from tracejit.frontend.control.loops import LoopLowering, Plan
 from tracejit.frontend.control.managers import with_block
 from tracejit.frontend.control.optionals import require_value, there_to_run_over
+from tracejit.frontend.control.refinement import Entered
 from tracejit.frontend.control.sides import Side, end_of
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.control.unrolled import may_unroll, rest_of, unrolled, unrolled_while
@@ -54,7 +56,6 @@ from tracejit.frontend.syntax.source import FunctionSource
 from tracejit.frontend.syntax.tries import Tries
 from tracejit.frontend.tensors import attributes, elements
 from tracejit.frontend.tensors.indexing import Indexing
-from tracejit.frontend.texts.text import Text
 from tracejit.frontend.values import (
     ArrayView,
     Closure,
@@ -63,7 +64,6 @@ from tracejit.frontend.values import (
     GeneratorValue,
     GrowingList,
     ListValue,
-    MessageValue,
     Number,
     ObjectValue,
     OptionalValue,
@@ -180,7 +180,7 @@ class Statements:
                 pass
             case ast.Assert():
                 if __debug__:  # python -O leaves assertions out
-                    self.assertion(s)
+                    assertion(self, s)
             case ast.Raise():
                 raise_(self.calls, s)
             case ast.Delete(targets):
@@ -297,38 +297,6 @@ class Statements:
 
     # -- effects -------------------------------------------------------------------------------------------------
 
-    def assertion(self, s: ast.Assert) -> None:
-        if self.ctx.exits:
-            self.failing_branch(s)
-            return
-        cond = self.arith.truth(self.expressions.value(s.test), s)
-        if cond is True:
-            self.refine(s.test, True)
-            return
-        mark = len(self.ctx.b.ops)
-        message = MessageValue("", ()) if s.msg is None else self.message(s.msg)
-        if message.arrays:
-            del self.ctx.b.ops[mark:]
-            self.failing_branch(s)
-            return
-        self.ctx.at(s)
-        value = cond if isinstance(cond, Value) else self.ctx.b.constant(False, ScalarType(BOOL))
-        self.ctx.check(value, "AssertionError", message.template, *message.values)
-        self.refine(s.test, True)
-        if cond is False:
-            raise Unreachable
-
-    def failing_branch(self, s: ast.Assert) -> None:
-        """`if not test: raise AssertionError(message)`."""
-        error = ast.Call(ast.Name("AssertionError", ast.Load()), [] if s.msg is None else [s.msg], [])
-        failed = ast.copy_location(ast.Raise(ast.copy_location(error, s)), s)
-        ast.fix_missing_locations(failed)
-        self.branch(Branch(s.test, [], [failed], s))
-
-    def message(self, node: ast.expr) -> MessageValue:
-        """The text of an assertion."""
-        return Text(self.calls, node).show_str(self.expressions.value(node)).message()
-
     def nested_function(self, s: ast.FunctionDef) -> None:
         decorators = [self.expressions.value(d) for d in s.decorator_list]
         made: FrontValue = self.closure(s)
@@ -403,22 +371,26 @@ class Statements:
         if not (then.alive or orelse.alive):
             raise Unreachable
         if not (then.alive and orelse.alive):
-            self.refine(s.test, then.alive)
+            self.refine(s.test, then.alive, (then if then.alive else orelse).ended)
         self.tries.guard(s.node)
 
-    def refine(self, test: Test, holds: bool) -> None:
-        """From here on a condition is known to hold, or not to."""
-        if isinstance(test, ast.expr):
-            self.expressions.refinement.refine(test, holds)
+    def refine(self, test: Test, holds: bool, ended: Set[ast.expr] = frozenset()) -> list[Entered]:
+        """From here on a condition is known to hold, or not to, but for what is said in it of things that have changed
+        since."""
+        return self.expressions.refinement.refine(test, holds, ended) if isinstance(test, ast.expr) else []
+
+    def outlived_in(self, s: ForLoop | WhileLoop) -> int:
+        """How much of the condition of a loop is known to say nothing about a trip."""
+        return self.expressions.refinement.outlived_in(s.test) if isinstance(s, WhileLoop) else 0
 
     def side(self, s: Branch, statements: Sequence[Statement], holds: bool) -> Side:
         with self.ctx.nested():
-            self.refine(s.test, holds)
+            entered = self.refine(s.test, holds)
             mark = len(self.tries.forks)
             with self.tries.opened(self.ctx.b):
                 alive = self.block(statements)
             alive = self.tries.close(mark, alive, s.live)
-            return end_of(self.ctx, alive)
+            return end_of(self.ctx, alive, self.expressions.refinement.ended(entered) if alive else frozenset())
 
     # -- loops -----------------------------------------------------------------------------------------------------
 
@@ -577,7 +549,9 @@ class Statements:
                         self.refine(s.test, True)
                     alive = self.block(s.body)
                     if alive:
+                        known = self.outlived_in(s)
                         go_next = again()
+                        plan.changed |= self.outlived_in(s) > known
             except Unreachable:
                 alive = False
             made: dict[str, FrontValue] = {"$go": _as_front(go_next)}

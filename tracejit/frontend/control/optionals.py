@@ -1,16 +1,10 @@
-"""Values that may be None at run time, and what a condition says about them.
-
-Where None meets a value the name becomes an `OptionalValue`. Behind `x is None`, `x is not None`, `isinstance(x, T)`,
-the truth of `x`, and `and`, `or` and `not` of these, the name is one of the two again, as is each other name of the
-same value (the subject of a `match`): `refined`.
-"""
+"""Values that may be None at run time: where None meets a value the name becomes an `OptionalValue`, of which
+conditions say more (`refinement.py`)."""
 
 from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +18,6 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     MessageValue,
     Number,
-    ObjectValue,
     OptionalValue,
     SharedObject,
     SharedVariant,
@@ -34,7 +27,6 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, DType, ScalarType
-from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
@@ -42,51 +34,15 @@ if TYPE_CHECKING:
     from tracejit.frontend.tensors.indexing import Indexing
 
 
-@record
-class Fact:
-    """`target` is None, or is not None; with a `cls`, it is such or no such instance."""
-
-    target: ast.expr
-    is_some: bool
-    cls: ast.expr | None = None
-
-
 #: Where it is not said what plain Python does with None.
 _UNNAMED = "unsupported operand: this is None here"
 #: What Python calls the kinds of numbers.
 _PYTHONS = {"b": "bool", "i": "int", "u": "int", "f": "float", "c": "complex"}
-#: What an expression that only names a place is made of.
-_PLACES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.expr_context)
 
 
 def is_none(value: FrontValue | None) -> bool:
     """Whether a value is None for certain."""
     return isinstance(value, Static) and value.value is None
-
-
-def facts(test: ast.expr, holds: bool) -> Iterator[Fact]:
-    """What a condition says about names and attributes where it holds, or where it does not."""
-    match test:
-        case ast.UnaryOp(ast.Not(), operand):
-            yield from facts(operand, not holds)
-        case ast.BoolOp(op, values) if isinstance(op, ast.And) is holds:
-            for value in values:
-                yield from facts(value, holds)
-        case ast.Compare(left, [op], [right]) if isinstance(op, ast.Is | ast.Eq | ast.IsNot | ast.NotEq):
-            same = isinstance(op, ast.Is | ast.Eq) is holds
-            for one, other in ((left, right), (right, left)):
-                if isinstance(other, ast.Constant) and other.value is None:
-                    yield Fact(_named(one), not same)
-        case ast.Call(ast.Name("isinstance"), [target, cls], []):
-            yield Fact(_named(target), holds, cls)
-        case ast.Name() | ast.Attribute() | ast.NamedExpr() if holds:
-            yield Fact(_named(test), True)
-        case _:
-            pass
-
-
-def _named(target: ast.expr) -> ast.expr:
-    return target.target if isinstance(target, ast.NamedExpr) else target
 
 
 def require_value(
@@ -184,109 +140,6 @@ def as_element(indexing: Indexing, value: FrontValue, dtype: DType, node: ast.AS
         return require_value(ctx, value)
     sides = (indexing.element_value(x, dtype, node) for x in (given, absent))
     return Number(ctx.b.emit("select", (value.some, *sides))[0], weak=False)
-
-
-class Refinement:
-    """Enters facts into the names and attributes of one lowering."""
-
-    def __init__(self, expressions: Expressions) -> None:
-        self.expressions = expressions
-        self.ctx = expressions.ctx
-
-    def refine(self, test: ast.expr, holds: bool) -> list[Callable[[], None]]:
-        """Enter what a condition says; the result undoes it where nothing else was bound since."""
-        return [undo for fact in facts(test, holds) for undo in self.enter(fact)]
-
-    @contextmanager
-    def within(self, test: ast.expr, holds: bool) -> Iterator[None]:
-        """What is lowered inside knows that the condition holds, or does not."""
-        undo = self.refine(test, holds)
-        try:
-            yield
-        finally:
-            for step in undo:
-                step()
-
-    def enter(self, fact: Fact) -> Iterator[Callable[[], None]]:
-        match fact.target:
-            case ast.Name(name):
-                found = self.ctx.frame.env.get(name)
-                made = self.refined(found, fact)
-                if found is not None and made is not None:
-                    for alias in [n for n, value in self.ctx.frame.env.items() if value is found]:
-                        self.ctx.frame.env[alias] = made
-                        yield partial(self.undo_name, alias, made, found)
-            case ast.Attribute(base, "grad") if (held := self.gradient(base, fact)) is not None:
-                truths = self.ctx.sizes.truths
-                truths[held] = fact.is_some
-                yield lambda: truths.__delitem__(held)
-            case ast.Attribute(base, name):
-                o = self.object(base)
-                found = None if o is None else o.fields.get(name)
-                made = self.refined(found, fact)
-                if o is not None and found is not None and made is not None:
-                    before = o.contents
-                    o.contents = after = {**before, name: made}
-                    yield lambda: self.undo_part(o, after, before)
-            case _:
-                pass
-
-    def undo_name(self, name: str, made: FrontValue, found: FrontValue) -> None:
-        if self.ctx.frame.env.get(name) is made:
-            self.ctx.frame.env[name] = found
-
-    @staticmethod
-    def undo_part(o: ObjectValue, after: object, before: object) -> None:
-        if o.contents is after:
-            o.contents = before  # type: ignore[assignment]
-
-    def object(self, base: ast.expr) -> ObjectValue | None:
-        """The object that an expression of names and attributes stands for."""
-        match base:
-            case ast.Name(name):
-                found = self.ctx.frame.env.get(name)
-                if isinstance(found, Static):
-                    return self.expressions.calls.statics.outer.get(id(found.value))
-                return found if isinstance(found, ObjectValue) else None
-            case ast.Attribute(inner, name):
-                o = self.object(inner)
-                found = None if o is None else o.fields.get(name)
-                return found if isinstance(found, ObjectValue) else None
-            case _:
-                return None
-
-    def gradient(self, base: ast.expr, fact: Fact) -> Value | None:
-        """What tells whether the `.grad` of an array is None, where that is known at run time only."""
-        if fact.cls is not None or not all(isinstance(n, _PLACES) for n in ast.walk(base)):
-            return None
-        owner = self.expressions.value(base)
-        found = self.expressions.calls.attribute(owner, "grad", base) if isinstance(owner, ArrayView) else None
-        return found.some if isinstance(found, OptionalValue) and found.checked else None
-
-    def refined(self, value: FrontValue | None, fact: Fact) -> FrontValue | None:
-        """What a value is behind a fact; None where the fact says nothing new."""
-        if isinstance(value, SharedVariant):
-            return self.narrowed(value, fact)
-        if not isinstance(value, OptionalValue):
-            return None
-        if isinstance(value.value, SharedVariant) and fact.cls is not None:
-            return self.narrowed(value.value, fact) if fact.is_some else None
-        if fact.cls is None:
-            return value.value if fact.is_some else Static(None)
-        known = self.expressions.value(fact.cls)
-        if not self.expressions.calls.is_instance(value.value, known, fact.cls):
-            return None
-        return value.value if fact.is_some else Static(None)
-
-    def narrowed(self, value: SharedVariant, fact: Fact) -> FrontValue | None:
-        """An object of several classes where a fact leaves one of them."""
-        if fact.cls is None:
-            return None
-        from tracejit.frontend.instances import variants
-
-        calls, asked = self.expressions.calls, fact.cls
-        known = self.expressions.value(asked)
-        return variants.narrowed(calls, value, lambda o: calls.is_instance(o, known, asked) is fact.is_some)
 
 
 # -- operations ---------------------------------------------------------------------------------------------------

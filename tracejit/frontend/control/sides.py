@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from tracejit.frontend.context import Context
@@ -25,6 +26,7 @@ class Side:
     heap: Heap
     contents: Mapping[Mutable, Contents]  #: what objects hold at its end
     met: int  #: how many parts of objects from outside were met by then
+    ended: Set[ast.expr]  #: conditions in that of the branch that are about what it has changed
 
     def held(self, o: Mutable) -> Contents:
         """What an object holds at the end of the branch, with parts that the other branch met first."""
@@ -34,7 +36,7 @@ class Side:
         return {**later, **self.contents[o]} if later else self.contents[o]
 
 
-def end_of(ctx: Context, alive: bool) -> Side:
+def end_of(ctx: Context, alive: bool, ended: Set[ast.expr] = frozenset()) -> Side:
     """The branch that is being lowered, at its end."""
     heap = ctx.heap
-    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, ctx.sizes, alive, heap, heap.snapshot(), len(heap.log))
+    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, ctx.sizes, alive, heap, heap.snapshot(), len(heap.log), ended)

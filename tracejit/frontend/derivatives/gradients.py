@@ -363,15 +363,20 @@ class Gradients:
         ctx, state = self.calls.ctx, self.state(x.storage).value
         if x.storage not in self.entries and not (isinstance(state.known, int) and state.known & CLEARED):
             raise NeedsEntry(self.inputs[x.storage])
-        if not isinstance(state.known, int):
-            held = self.is_held(state)
+        if (held := self.unknown(x)) is not None:
             known = ctx.sizes.truths.get(held)
             if known is None:
                 return OptionalValue(held, self.array(x.storage), checked=True)
             return self.array(x.storage) if known else Static(None)
-        if state.known & HAS_ARRAY:
-            return self.array(x.storage)
-        return Static(None)
+        assert isinstance(state.known, int)
+        return self.array(x.storage) if state.known & HAS_ARRAY else Static(None)
+
+    def unknown(self, x: ArrayView) -> Value | None:
+        """What tells whether the `.grad` of an array is one, where that is known at run time only."""
+        if x.storage not in self.tensors or not x.is_whole:
+            return None
+        state = self.state(x.storage).value
+        return None if isinstance(state.known, int) else self.is_held(state)
 
     def require_known(self, x: ArrayView, node: ast.AST) -> None:
         """Refuse to ask for the `.grad` of what may be one of several leaves, by the path taken or an index, or one

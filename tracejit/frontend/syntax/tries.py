@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -474,9 +474,7 @@ class Tries:
         inner = fork.b.nested()
         inner.ops = fork.b.ops
         ended = end_of(ctx, alive)
-        then = Side(
-            inner, ended.env, ctx.storage.snapshot(), ctx.sizes.nested(), alive, ctx.heap, ended.contents, ended.met
-        )
+        then = replace(ended, b=inner, storage=ctx.storage.snapshot(), sizes=ctx.sizes.nested())
         envs = {f: (dict(f.env), next((e for g, e in fork.left_envs if g is f), None)) for f in ctx.frames()}
         fork.b.ops = fork.outer.ops
         _restore(ctx.storage, fork.storage)
