@@ -18,7 +18,7 @@ import numpy as np
 import tracejit as tj
 from tests.searches import search_functions
 from tracejit import config
-from tracejit.errors import NotDifferentiable, ScriptError
+from tracejit.errors import NotDifferentiable, ScriptError, VerifyError
 
 HEAD = """\
 def f(w, u, x, n):
@@ -151,7 +151,7 @@ def outcome(fn: Callable[..., Any], trips: int) -> tuple[str, list[Any], list[An
     kind, found = "", ()
     try:
         found = fn(w, u, x, trips)
-    except (NotDifferentiable, ScriptError):
+    except (NotDifferentiable, ScriptError, VerifyError):
         raise
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         kind = type(error).__name__

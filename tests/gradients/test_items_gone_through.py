@@ -326,6 +326,65 @@ def items_of_a_function_of_its_own(x, n):
             ys[i - 2].backward()
 
 
+def of_a_list_with_more_items_since(x, n):
+    ys = losses(x, n)
+    y = ys[0]
+    ys.append(y)
+    y.backward()
+
+
+def through_an_item_again_with_more_since(x, n):
+    ys = losses(x, n)
+    first = ys[0]
+    ys.append(x.sum())
+    (first * 2.0).backward()
+    ys.append(x.sum())
+    (first * 3.0).backward()
+
+
+def of_another_item_with_more_since(x, n):
+    ys = losses(x, n)
+    first, last = ys[0], ys[-1]
+    ys.append(x.sum())
+    for y in (first, last):
+        y.backward()
+
+
+def in_trips_of_what_was_read_before(x, n):
+    ys = losses(x, n)
+    first, last = ys[0], ys[-1]
+    ys[0] = x.sum()
+    for i in range(n):
+        if i == 1:
+            first.backward()
+        elif i == n - 1:
+            last.backward()
+
+
+def of_a_number_in_an_array_that_changed(x, n):
+    hs = [x * i for i in range(n)]
+    h = x * 1.0
+    h[1] = hs[1][1] * 0.5
+    hs[1] *= 0.5
+    y = (hs[-1] * x).sum() + h.sum()
+    y.backward()
+
+
+def items_behind_trips_and_others(x, n):
+    ys, h, c = [], tj.ones(3, dtype=tj.float64), tj.ones(3, dtype=tj.float64)
+    for epoch in range(2):
+        for _ in range(n):
+            h = h * 0.5 + c
+        for _ in range(n):
+            ys.append((c * x).sum() * epoch)
+        for _ in range(n):
+            h = tj.tanh(h * x)
+        (x * 3.0).sum().backward()
+        for y in ys:
+            y.backward()
+        ys = []
+
+
 CASES = [
     *(
         (fn, 4)
@@ -336,6 +395,7 @@ CASES = [
             a_ring_with_places_for_later,
             caught_where_an_item_is_gone_through_again,
             items_of_a_function_of_its_own,
+            items_behind_trips_and_others,
         )
     ),
     *(
@@ -369,6 +429,11 @@ CASES = [
             retained_but_for_the_last_item,
             not_retained_for_the_one_before,
             rows_of_items,
+            of_a_list_with_more_items_since,
+            through_an_item_again_with_more_since,
+            of_another_item_with_more_since,
+            in_trips_of_what_was_read_before,
+            of_a_number_in_an_array_that_changed,
         )
         for n in (2, 3, 6)
     ),

@@ -265,7 +265,7 @@ class _Numbered:
             return self.rows[items]
         if _kind(items.type) != _TAPE:
             raise UnsureError("gradient", UNSURE, b.span)
-        return row_beside(b, items, _NONE, _NUMBER, "nodes")
+        return row_beside(b, b.emit("list_len", (items,))[0], _NONE, _NUMBER, "nodes")
 
     # -- branches and loops ---------------------------------------------------------------------------------------
 

@@ -198,6 +198,7 @@ class _Made:
         while True:
             self.count = self.start[op]
             self.nodes, self.merged = self.before(self.nodes, op), self.before(self.merged, op)
+            self.reads = {number: read for number, read in self.reads.items() if number < self.count}
             for i, (p, init) in enumerate(zip(body.params[1:], op.operands[2:], strict=True)):
                 self.merge(p, op, True, i, [self.of.get(init, 0), following[i]], self.sure_before(init, op) & sure[i])
             self.ops(body)

@@ -8,7 +8,6 @@ have parts in common that were made in the loop that filled their list, a second
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
@@ -27,20 +26,36 @@ def telling_items(body: Block) -> Block:
     """The block with the answers about items of lists as further operands of its `unspent` ops."""
     if not all(any(op.name in names for op in walk(body)) for names in (("unspent",), ("list_get", "list_part"))):
         return body
-    items = _Items(Spending(body))
     b = Builder()
-    items.ops(b, body.ops, {})
+    _Items(body).block(b, body, {})
     return Block(body.params, tuple(b.ops), body.results, body.label)
 
 
-@dataclass(slots=True)
 class _Items:
     """Ops that also tell which items of lists are spent."""
 
-    spending: Spending
+    def __init__(self, body: Block) -> None:
+        self.spending = Spending(body)
+        freeing = [op for op in walk(body) if op.name == "gradient" and self.spending.frees(op)]
+        #: For the gradients that free something, the lists of which they go through items.
+        self.reads = {op: self.read(op) for op in freeing}
+        self.marked_lists = {
+            lst for read in self.reads.values() for lst, indices in read.items() if indices is not None
+        }
+        self.lengths: dict[Value, Value] = {}  #: of these, for they may be taken apart before a gradient
+
+    def block(self, b: Builder, block: Block, rows: Rows) -> None:
+        """Append the ops of a block to `b`, and note in `rows` what is spent."""
+        self.measure(b, block.params)
+        self.ops(b, block.ops, rows)
+
+    def measure(self, b: Builder, values: Sequence[Value]) -> None:
+        """Emit how many items lists have, where they begin."""
+        for v in values:
+            if v in self.marked_lists:
+                self.lengths[v] = b.emit("list_len", (v,), names=("length",))[0]
 
     def ops(self, b: Builder, ops: Sequence[Op], rows: Rows) -> None:
-        """Append the ops to `b`, and note in `rows` what is spent."""
         for at, op in enumerate(ops):
             b.span = op.span
             if op.name == "unspent":
@@ -52,9 +67,9 @@ class _Items:
                 self.loop(b, op, rows)
             else:
                 b.append_op(op)
-                if self.spending.frees(op):
-                    for lst, indices in self.read(op).items():
-                        rows[lst] = self.marked(b, lst, indices, rows)
+                for lst, indices in self.reads.get(op, {}).items():
+                    rows[lst] = self.marked(b, lst, indices, rows)
+            self.measure(b, op.results)
 
     def read(self, gradient: Op) -> dict[Value, list[Value] | None]:
         """The lists of which a gradient goes through items, with the indices of these; None where they vary."""
@@ -82,9 +97,9 @@ class _Items:
 
     def marked(self, b: Builder, lst: Value, indices: list[Value] | None, rows: Rows) -> Value | None:
         """The row of a list of which more items are spent now."""
-        if indices is None:  # the list may have been taken apart meanwhile
+        if indices is None:
             return None
-        made = rows[lst] if lst in rows else row_beside(b, lst, False, _FLAG, "spent")
+        made = rows[lst] if lst in rows else row_beside(b, self.lengths[lst], False, _FLAG, "spent")
         if made is None:
             return None
         for index in indices:
@@ -96,14 +111,14 @@ class _Items:
         have their rows."""
         inside = {v for o in walk(Block((), (op,), ())) for v in (*o.results, *(p for n in o.blocks for p in n.params))}
         known: list[Value] = []
-        for gradient in (o for o in walk(Block((), (op,), ())) if o.name == "gradient" and self.spending.frees(o)):
-            for lst, indices in self.read(gradient).items():
+        for gradient in (o for o in walk(Block((), (op,), ())) if o in self.reads):
+            for lst, indices in self.reads[gradient].items():
                 if lst in inside:
                     continue
                 if indices is None or (lst in rows and rows[lst] is None):
                     rows[lst] = None
                 elif lst not in rows:
-                    rows[lst] = row_beside(b, lst, False, _FLAG, "spent")
+                    rows[lst] = row_beside(b, self.lengths[lst], False, _FLAG, "spent")
                 known.append(lst)
         return [lst for lst in dict.fromkeys(known) if rows[lst] is not None]
 
@@ -113,7 +128,7 @@ class _Items:
         blocks: list[Block] = []
         for block in op.blocks:
             inner, within = b.nested(), before | {lst: rows[lst] for lst in marks}
-            self.ops(inner, block.ops, within)
+            self.block(inner, block, within)
             blocks.append(inner.block((), (*block.results, *(_known(within[lst]) for lst in marks)), block.label))
         results = tuple(Value(_ROW, "spent") for _ in marks)
         b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), tuple(blocks), op.span))
@@ -123,7 +138,7 @@ class _Items:
         marks, body = self.spent_in(b, op, rows), op.block("body")
         params = tuple(Value(_ROW, "spent") for _ in marks)
         inner, within = b.nested(), {**rows, **dict(zip(marks, params, strict=True))}
-        self.ops(inner, body.ops, within)
+        self.block(inner, body, within)
         ends = (_known(within[lst]) for lst in marks)
         block = inner.block((*body.params, *params), (*body.results, *ends), body.label)
         results = tuple(Value(_ROW, "spent") for _ in marks)
@@ -137,10 +152,9 @@ def _known(row: Value | None) -> Value:
     return row
 
 
-def row_beside(b: Builder, items: Value, value: bool | int, type: ScalarType, name: str) -> Value:
+def row_beside(b: Builder, count: Value, value: bool | int, type: ScalarType, name: str) -> Value:
     """Emit a list of one value as many times as another list has items."""
-    row = b.emit("list_new", (), {"element": type}, names=(name,))[0]
-    count, go = b.emit("list_len", (items,))[0], b.constant(True, _FLAG)
+    row, go = b.emit("list_new", (), {"element": type}, names=(name,))[0], b.constant(True, _FLAG)
     inner, index, param = b.nested(), Value(_SIZE, "i"), Value(ListType(type), name)
     following = inner.emit("list_push", (param, inner.constant(value, type)))[0]
     block = inner.block((index, param), (go, following), "body")
