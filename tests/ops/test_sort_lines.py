@@ -106,3 +106,69 @@ def test_order_of_one_line(dtype: Any) -> None:
             np.testing.assert_array_equal(values, x[places])
             if n and x.dtype.kind != "f" and x.dtype != bool:
                 np.testing.assert_array_equal(values, np.sort(x)[::-1])
+
+
+# -- parts ------------------------------------------------------------------------------------------------------
+
+
+@tj.script
+def parted(x: Any, kth: Any) -> Any:
+    return np.partition(x, kth), np.take_along_axis(x, np.argpartition(x, kth), -1)
+
+
+@tj.script
+def parted_columns(x: Any, kth: Any) -> Any:
+    return np.partition(x, kth, axis=0), np.take_along_axis(x, np.argpartition(x, kth, axis=0), 0)
+
+
+def check_parts(x: Any, kth: Any, made: Any, axis: int = -1) -> None:
+    order, made = (np.moveaxis(y, axis, -1) for y in (np.sort(x, axis=axis), made))
+    np.testing.assert_array_equal(np.sort(made, axis=-1), order)
+    for k in np.atleast_1d(kth) % x.shape[axis]:
+        at = order[..., k : k + 1]
+        np.testing.assert_array_equal(made[..., k : k + 1], at)
+        assert (np.isnan(at) | (made[..., :k] <= at)).all()
+        assert (np.isnan(made[..., k:]) | (made[..., k:] >= at)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64, np.int8, np.uint32])
+@pytest.mark.parametrize("n", [1, 2, 8, 9, 63, 65, 1000])
+def test_parts(n: int, dtype: Any) -> None:
+    rng = np.random.default_rng(n)
+    some = rng.normal(size=n) * 50
+    ends = np.minimum(np.arange(n), np.arange(n)[::-1])
+    for numbers in (some, np.sort(some), np.sort(some)[::-1], np.full(n, 3.0), ends, np.round(some / 40)):
+        x = np.abs(numbers).astype(dtype) if np.dtype(dtype).kind == "u" else numbers.astype(dtype)
+        if x.dtype.kind == "f" and numbers is some:
+            x[::3], x[1::5], x[2::7], x[4::9], x[5::9] = np.nan, np.inf, -np.inf, -0.0, 0.0
+        for kth in (0, n // 2, -1, np.array([n - 1, 0, n // 3, n // 3]), rng.integers(0, n, 20)):
+            for made in parted(x, kth):
+                check_parts(x, kth, made)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 5), (20, 17), (40, 100)])
+def test_parts_of_lines(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(4).normal(size=shape)
+    for made in parted_columns(x, shape[0] // 2):
+        check_parts(x, shape[0] // 2, made, 0)
+    for made in parted(x, np.array([-1, shape[1] // 2])):
+        check_parts(x, np.array([-1, shape[1] // 2]), made)
+
+
+def test_parts_of_nothing() -> None:
+    for shape in ((0,), (3, 0), (0, 3)):
+        for made in parted(np.zeros(shape), 1000 if shape[-1] == 0 else 1):
+            assert made.shape == shape
+
+
+def test_gradient_of_parts() -> None:
+    @tj.script
+    def least(x: Any) -> Any:
+        return np.sum(np.partition(x, 3)[:3] ** 2), np.partition(x, 3)[3]
+
+    x = np.random.default_rng(5).normal(size=100)
+    order = np.argsort(x)
+    expected = np.zeros(100)
+    expected[order[:3]] = 2 * x[order[:3]]
+    np.testing.assert_allclose(tj.grad(lambda x: least(x)[0])(x), expected)
+    np.testing.assert_array_equal(tj.grad(lambda x: least(x)[1])(x), np.arange(100) == order[3])

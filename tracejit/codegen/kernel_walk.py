@@ -90,7 +90,9 @@ def host_code(program: Program) -> Iterator[Stmt]:
 
 def is_heavy(stmt: Stmt) -> bool:
     """Whether a statement of host code hands work on that takes longer than the host code around it."""
-    return isinstance(stmt, Launch) or (isinstance(stmt, Call) and stmt.name.startswith(("gemm", "lapack", "order")))
+    return isinstance(stmt, Launch) or (
+        isinstance(stmt, Call) and stmt.name.startswith(("gemm", "lapack", "order", "select", "places"))
+    )
 
 
 def loads(e: Expr) -> Iterator[Load]:

@@ -366,6 +366,16 @@ def ordered(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
     return m.unordered(m.node("GatherElements", keys, places, axis=axis), x.dtype)
 
 
+def parted(t: Translation, results: Sequence[Any], x: Handle, places: Handle, *, axis: int) -> Handle:
+    """The elements along an axis in order."""
+    return ordered(t, results, x, axis=axis)
+
+
+def argparted(t: Translation, results: Sequence[Any], x: Handle, places: Handle, *, axis: int) -> Handle:
+    """The places of the elements along an axis in order."""
+    return argsort(t, results, x, axis=axis)
+
+
 def ranked(t: Translation, results: Sequence[Any], x: Handle, ranks: Handle) -> Handle:
     """The elements of a vector at places of its order."""
     return t.model.gather(ordered(t, results, x, axis=0), ranks)

@@ -4,6 +4,8 @@ The elements become the keys that `sort_loops` orders. Of those that may be the 
 byte, from the highest on, is that of the place: how often each byte occurs says which one that is. So a place costs two
 looks at each element, and few at those that share the first bytes with it (Hoare's `find`, 1961, in a fixed number of
 passes). A place behind the elements of the one before it needs one look: there is the least of those that are greater.
+
+By vectors, where a machine can, keys less than a pivot go to the front, until the place is found (`part_loops.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +15,12 @@ from functools import reduce
 from typing import Any
 
 from tracejit.ir.types import I64, TensorType
-from tracejit.ops.sort_loops import BYTE, SHORT, Line, merge
+from tracejit.ops.part_loops import MOST
+from tracejit.ops.sort_loops import BYTE, SHORT, Lines, merge
 
 Emitter = Any
 Array = Any
 Expr = Any
-
-#: For more places than this a line is ordered.
-MOST = 8
 
 
 def ranked(e: Emitter, results: Sequence[Any], x: Array, ranks: Array) -> Array:
@@ -44,7 +44,7 @@ class _Selection:
     def __init__(self, e: Emitter, x: Array) -> None:
         self.e = e
         self.x = x
-        self.line = Line(e, x.type.dtype, x.shape[0], descending=False, order=False)
+        self.line = Lines(e, x, 0, descending=False, order=False)
         self.key = e.work(self.line.key_dtype, (e.k.const(1, I64),), "key")
         #: how many keys are less than `key`, how many are not greater, where those that may be it begin, how many
         #: they are, how many of them come before it; in how many bytes keys differ
@@ -56,21 +56,43 @@ class _Selection:
     def write(self, out: Array, ranks: Array) -> None:
         """Write the elements at the places."""
         e, k, line = self.e, self.e.k, self.line
-        line.fill(lambda i: e.load(self.x, (i,)))
-        is_short = k.let(k.le(line.size, SHORT), "is_short")
-        is_ordered = k.let(k.logical_or(is_short, k.gt(ranks.shape[0], MOST)), "is_ordered")
-        with e.when(is_ordered):
-            with e.when(is_short):
-                line.by_counting(self.put)
-            with e.when(k.logical_not(is_short)):
-                line.by_bytes(self.put)
-            with e.loops(ranks.shape) as at:
-                e.store(out, at, e.load(self.ordered, (e.load(ranks, at),)))
-        with e.when(k.logical_not(is_ordered)):
+        is_many = k.let(k.gt(ranks.shape[0], MOST), "is_many")
+        cannot = k.let(k.logical_not(line.can), "cannot")
+        is_ordered = k.logical_or(is_many, k.logical_and(cannot, k.le(line.size, SHORT)))
+        is_ordered = k.let(is_ordered, "is_ordered")
+        is_selected = k.let(k.logical_not(is_ordered), "is_selected")
+        with e.when(k.logical_and(line.can, is_ordered)):
+            line.by_vectors((), self.put)
+        with e.when(cannot):
+            line.fill(())
+        with e.when(k.logical_and(cannot, is_ordered)):
+            line.in_order(self.put)
+        with e.when(is_ordered), e.loops(ranks.shape) as at:
+            e.store(out, at, e.load(self.ordered, (e.load(ranks, at),)))
+        with e.when(k.logical_and(line.can, is_selected)):
+            self.by_vectors(out, ranks)
+        with e.when(k.logical_and(cannot, is_selected)):
             self.begin()
             with e.loops(ranks.shape) as at:
                 self.find(e.load(ranks, at))
                 e.store(out, at, line.value(e.load(self.key, (k.const(0, I64),))))
+
+    def by_vectors(self, out: Array, ranks: Array) -> None:
+        """Each place in what is behind the one before it, or in front of that."""
+        e, k, line = self.e, self.e.k, self.line
+        line.fill_signed(())
+        with e.fold(ranks.shape[0], k.const(-1, I64)) as fold:
+            (last,) = fold.carried
+            rank = k.let(e.load(ranks, (fold.index,)), "rank")
+            is_behind = k.gt(rank, last)
+            start = k.let(k.select(is_behind, k.add(last, 1), 0), "start")
+            count = k.let(k.sub(k.select(is_behind, line.size, last), start), "count")
+            with e.when(k.ne(rank, last)):
+                part = e.part(line.keys, 0, start, count)
+                spare = line.spare(line.keys)
+                e.by_vectors(f"select_{line.key_dtype.bits}", part, spare, count, k.sub(rank, start))
+            e.store(out, (fold.index,), line.value(line.unsigned(e.load(line.keys, (rank,)))))
+            fold.following = [rank]
 
     def put(self, place: Expr, found: Expr) -> None:
         self.e.store(self.ordered, (place,), found)

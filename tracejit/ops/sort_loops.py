@@ -4,8 +4,8 @@ On a CPU the elements become unsigned numbers in the same order (for floats: Her
 the greatest, and 0.0 and -0.0 one number where places are asked for). Such keys move with their places or, where only
 the elements count, alone: an element is found again from its key. A short line is ordered by counting, for each
 element, those that come before it; a longer one byte by byte from the lowest (Knuth, The Art of Computer Programming 3,
-5.2.5), where bytes that all elements share cost nothing. Both keep the order of equal elements. An array that is one
-line is ordered by vectors where a machine can (`codegen/support/ordering.py`).
+5.2.5), where bytes that all elements share cost nothing. Both keep the order of equal elements. Where a machine can,
+lines of keys of 32 and 64 bits are ordered by vectors instead (`codegen/support/ordering.py`).
 
 On a GPU all elements of a line are ordered at once (`merged`).
 """
@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import BOOL, F32, F64, I32, I64, U32, U64, DType, TensorType
+from tracejit.ir.types import BOOL, F32, F64, I32, I64, U32, U64, TensorType
 from tracejit.ops import sort_networks
-from tracejit.ops.loops import insert_axis, wide, without_axis
+from tracejit.ops.loops import PARTS, in_parts, insert_axis, wide, without_axis
 
 Emitter = Any
 Array = Any
@@ -26,6 +26,10 @@ Expr = Any
 #: Lines up to so long are ordered by counting.
 SHORT = 64
 BYTE = 256
+#: Lines up to so long are ordered side by side where they could be ordered by vectors.
+SIDE_BY_SIDE = 16
+#: Elements behind the keys of a line and behind the memory beside them: `ordering.SLACK`.
+SLACK = 64
 
 
 def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
@@ -53,75 +57,120 @@ def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
 
 def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, order: bool) -> None:
     """Places (`order`) or elements, line by line."""
-    line = Line(e, x.type.dtype, x.shape[axis], descending, order)
+    lines = Lines(e, x, axis, descending, order)
     if len(x.shape) == 1:
-        line.write_alone(out, x)
+        with e.kernel():
+            lines.write(out)
         return
-    columns = sort_networks.Columns(e, line.key_dtype, line.size, None if order else line.value)
+    longest = e.k.select(lines.can, e.k.const(SIDE_BY_SIDE, I64), e.k.const(sort_networks.LONGEST, I64))
+    columns = sort_networks.Columns(e, lines.key_dtype, lines.size, None if order else lines.value)
     with e.kernel():
-        together = sort_networks.pays(e, x, axis)
+        together = sort_networks.pays(e, x, axis, longest)
         with e.when(together):
-            columns.write(out, x, axis, line.key)
+            columns.write(out, x, axis, lines.key)
         with e.when(e.k.logical_not(together)):
-            line.write(out, x, axis)
+            lines.write(out)
 
 
-class Line:
-    """The keys of a line, their places where they are wanted, and how often each byte occurs: two halves each, between
-    which they move."""
+class Lines:
+    """The lines of an array along an axis, and memory for as many of them as threads work at: the keys of a line, their
+    places where they are wanted, and how often each byte occurs; twice for the former, which move between both."""
 
-    def __init__(self, e: Emitter, dtype: DType, size: Expr, descending: bool, order: bool) -> None:
+    def __init__(self, e: Emitter, x: Array, axis: int, descending: bool, order: bool) -> None:
+        k, dtype = e.k, x.type.dtype
         self.e = e
+        self.x = x
+        self.axis = axis
         self.dtype = dtype
-        self.size = size
+        self.size = x.shape[axis]
         self.descending = descending
         is_long = dtype.bits == 64
         self.bits = dtype.bits if not dtype.is_float or is_long else 32
         self.key_dtype, self.signed = (U64, I64) if is_long else (U32, I32)
         self.passes = (self.bits + 7) // 8
-        twice = e.k.mul(size, 2)
-        self.keys = e.work(self.key_dtype, (twice,), "keys")
-        self.places = e.work(I64, (twice,), "places") if order else None
-        self.counts = e.work(I64, (e.k.const(BYTE * self.passes, I64),), "counts")
+        self.parts = 1 if len(x.shape) == 1 else PARTS
+        self.room = k.let(k.add(k.mul(self.size, 2), SLACK), "room")
+        self.all_keys = e.work(self.key_dtype, (k.mul(self.room, self.parts),), "keys")
+        self.all_places = e.work(I64, (k.mul(self.room, self.parts),), "places") if order else None
+        self.all_counts = e.work(I64, (k.const(BYTE * self.passes * self.parts, I64),), "counts")
+        self.can = self._can()
+        self.use(k.const(0, I64))
 
-    def write(self, out: Array, x: Array, axis: int) -> None:
-        """Write the elements of x, or their places, in order, one line after the other."""
-        e = self.e
-        with e.loops(without_axis(x.shape, axis)) as outer:
+    def _can(self) -> Expr:
+        """Whether lines are ordered by vectors: short keys are not, and places only where they fit beside a key."""
+        k = self.e.k
+        if self.passes < 4:
+            return k.const(False, BOOL)
+        bits = self.key_dtype.bits
+        can = self.e.by_vectors(f"order_{bits}", self.all_keys, self.all_keys, k.const(0, I64))
+        return can if self.all_places is None else k.let(k.logical_and(can, k.lt(self.size, 1 << 31)), "can")
 
-            def put(place: Expr, found: Expr) -> None:
-                e.store(out, insert_axis(outer, axis, place), found)
+    def use(self, part: Expr) -> None:
+        """Work in a part of the memory."""
+        e, k = self.e, self.e.k
 
-            self.fill(lambda i: e.load(x, insert_axis(outer, axis, i)))
-            self.in_order(put)
+        def at(all: Array, room: Expr) -> Array:
+            return all if self.parts == 1 else e.part(all, 0, k.mul(part, room), room)
 
-    def write_alone(self, out: Array, x: Array) -> None:
-        """`write` of an array that is one line: by vectors where a machine can. Keys of 32 bits take their places with
-        them in one number."""
-        e, k, is_packed = self.e, self.e.k, self.places is not None
-        if self.passes < 4 or (is_packed and self.key_dtype == U64):
-            with e.kernel():
-                self.write(out, x, 0)
+        self.keys = at(self.all_keys, self.room)
+        self.places = None if self.all_places is None else at(self.all_places, self.room)
+        self.counts = at(self.all_counts, k.const(BYTE * self.passes, I64))
+
+    def each(self, work: Callable[[tuple[Expr, ...]], None]) -> None:
+        """Do work for each line, given its index without the axis."""
+        if self.parts == 1:
+            work(())
             return
-        keys = e.work(U64, (self.size,), "packed") if is_packed else self.keys
-        with e.kernel(), e.loops((self.size,), vector=True) as (i,):
-            key = self.key(e.load(x, (i,)))
-            e.store(keys, (i,), k.bitor(k.lsl(k.cast(key, U64), 32), k.cast(i, U64)) if is_packed else key)
-        fits = k.lt(self.size, 1 << 32) if is_packed else k.const(True, BOOL)
-        done = k.logical_and(e.order(keys, k.select(fits, self.size, k.const(0, I64))), fits)
+        with in_parts(self.e, without_axis(self.x.shape, self.axis)) as (part, outer):
+            self.use(part)
+            work(outer)
 
-        def found() -> None:
-            with e.kernel(), e.loops((self.size,), vector=True) as (i,):
-                key = e.load(keys, (i,))
-                e.store(out, (i,), k.cast(k.bitand(key, 0xFFFFFFFF), I64) if is_packed else self.value(key))
+    def write(self, out: Array) -> None:
+        """Write the elements, or their places, in order, one line after the other."""
+        e, k = self.e, self.e.k
 
-        def own() -> None:
-            with e.kernel():
-                if is_packed:
-                    self.fill(lambda i: e.load(x, (i,)))
-                self.in_order(lambda place, value: e.store(out, (place,), value))
+        def line(outer: tuple[Expr, ...]) -> None:
+            def put(place: Expr, found: Expr) -> None:
+                e.store(out, insert_axis(outer, self.axis, place), found)
 
-        e.either(done, found, own)
+            with e.when(self.can):
+                self.by_vectors(outer, put)
+            with e.when(k.logical_not(self.can)):
+                self.fill(outer)
+                self.in_order(put)
+
+        self.each(line)
+
+    def element(self, outer: tuple[Expr, ...], place: Expr) -> Expr:
+        """An element of a line."""
+        return self.e.load(self.x, insert_axis(outer, self.axis, place))
+
+    def by_vectors(self, outer: tuple[Expr, ...], put: Callable[[Expr, Expr], None]) -> None:
+        """Put the elements, or places. Keys of 32 bits take their places with them in one number."""
+        e, k, places = self.e, self.e.k, self.places
+        is_packed = places is not None and self.bits == 32
+        if is_packed:
+            with e.loops((self.size,), vector=True) as (i,):
+                key = k.cast(self.signed_key(self.element(outer, i)), I64)
+                e.store(places, (i,), k.bitor(k.lsl(key, 32), i))
+        else:
+            self.fill_signed(outer)
+        if places is None:
+            e.by_vectors(f"order_{self.key_dtype.bits}", self.keys, self.spare(self.keys), self.size)
+        elif is_packed:
+            e.by_vectors("order_64", places, self.spare(places), self.size)
+        else:
+            e.by_vectors("places_64", self.keys, places, self.spare(places), self.size)
+        with e.loops((self.size,), vector=True) as (i,):
+            if places is None:
+                put(i, self.value(self.unsigned(e.load(self.keys, (i,)))))
+            else:
+                place = e.load(places, (i,))
+                put(i, k.bitand(place, 0xFFFFFFFF) if is_packed else place)
+
+    def spare(self, array: Array) -> Array:
+        """The memory behind the elements of a line."""
+        return self.e.part(array, 0, self.size, self.e.k.sub(self.room, self.size))
 
     def in_order(self, put: Callable[[Expr, Expr], None]) -> None:
         """Put the elements, or places, of the keys that are there."""
@@ -130,6 +179,19 @@ class Line:
             self.by_counting(put)
         with self.e.when(self.e.k.logical_not(is_short)):
             self.by_bytes(put)
+
+    def fill_signed(self, outer: tuple[Expr, ...]) -> None:
+        """Compute the signed keys of a line."""
+        with self.e.loops((self.size,), vector=True) as (i,):
+            self.e.store(self.keys, (i,), self.signed_key(self.element(outer, i)))
+
+    def signed_key(self, x: Expr) -> Expr:
+        """The key of an element whose order is that of the signed numbers with its bits."""
+        return self.e.k.bitxor(self.key(x), self.e.k.const(1 << (self.bits - 1), self.key_dtype))
+
+    def unsigned(self, key: Expr) -> Expr:
+        """The key that a signed key stands for."""
+        return self.e.k.bitxor(key, self.e.k.const(1 << (self.bits - 1), self.key_dtype))
 
     def key(self, x: Expr) -> Expr:
         """An element as an unsigned number."""
@@ -172,10 +234,10 @@ class Line:
         turned = k.bitxor(x, k.const(-1 << (self.bits - 1), signed))
         return turned if self.bits == signed.bits else k.bitand(turned, k.const((1 << self.bits) - 1, signed))
 
-    def fill(self, element: Callable[[Expr], Expr]) -> None:
-        """Compute the keys."""
+    def fill(self, outer: tuple[Expr, ...]) -> None:
+        """Compute the keys of a line."""
         with self.e.loops((self.size,), vector=True) as (i,):
-            self.e.store(self.keys, (i,), self.key(element(i)))
+            self.e.store(self.keys, (i,), self.key(self.element(outer, i)))
 
     def by_counting(self, put: Callable[[Expr, Expr], None]) -> None:
         """Each element goes behind as many as come before it."""
@@ -191,7 +253,7 @@ class Line:
     def by_bytes(self, put: Callable[[Expr, Expr], None]) -> None:
         """One pass per byte in which elements differ."""
         e, k = self.e, self.e.k
-        with e.loops(self.counts.shape, vector=True) as (i,):
+        with e.loops((e.k.const(BYTE * self.passes, I64),), vector=True) as (i,):
             e.store(self.counts, (i,), k.const(0, I64))
         with e.loops((self.size,)) as (i,):
             key = e.load(self.keys, (i,))

@@ -23,10 +23,10 @@ LANES = 16
 FEWEST = 4
 
 
-def pays(e: Emitter, x: Array, axis: int) -> Expr:
+def pays(e: Emitter, x: Array, axis: int, longest: Expr) -> Expr:
     """Whether the lines of x along an axis are short and many enough."""
     lines = without_axis(x.shape, axis)
-    return e.k.let(e.k.logical_and(e.k.le(x.shape[axis], LONGEST), e.k.ge(lines[-1], FEWEST)), "side_by_side")
+    return e.k.let(e.k.logical_and(e.k.le(x.shape[axis], longest), e.k.ge(lines[-1], FEWEST)), "side_by_side")
 
 
 class Columns:

@@ -11,7 +11,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample, Update
 from tracejit.ir.types import F64, I64, TensorType, Type
-from tracejit.ops import coerce, nodes, rank_loops, sort_loops
+from tracejit.ops import coerce, nodes, part_loops, rank_loops, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import (
@@ -144,6 +144,96 @@ op(
     lower=Opaque(rank_loops.ranked, strided=True, nodes=nodes.ranked),
     samples=_ranked_samples,
 )
+
+
+def _parted_infer(x: Value, places: Value, *, axis: int) -> tuple[Type, ...]:
+    _require_order_at(x, places, axis)
+    return (x.type,)
+
+
+def _argparted_infer(x: Value, places: Value, *, axis: int) -> tuple[Type, ...]:
+    _require_order_at(x, places, axis)
+    return (TensorType(I64, tensor_type(x, "argparted").shape),)
+
+
+def _require_order_at(x: Value, places: Value, axis: int) -> None:
+    _argsort_infer(x, axis=axis)
+    at = tensor_type(places, "parted")
+    if at.rank != 1 or at.dtype != I64:
+        raise ShapeMismatch(f"the places of an order are a vector of i64, not {at}")
+
+
+def _parted_vjp(b: Any, g: Any, x: Any, places: Any, out: Any, *, axis: int) -> tuple[Any, ...]:
+    """What is found is what was given in another order: elements that come at one place of it are the same."""
+    into, of = (_flat_places(b, y, b.argsort(y, axis=axis), axis) for y in (x, out))
+    changed = b.gather(flat(b, g), of, axis=0)
+    added = Update(lambda running: b.reshape(b.scatter_add(flat(b, running), into, changed, axis=0), b.shape(x)))
+    return added, None
+
+
+def _parted_samples(rng: Any) -> list[Sample]:
+    """Those of which only one result is right."""
+    lines = (
+        ((3,), 0, [1], "float64"),
+        ((2, 3), 1, [1], "float32"),
+        ((70,), 0, range(70), "int64"),
+        ((2, 4), 0, [0], "int8"),
+    )
+    return [
+        Sample((rng.permuted(np.arange(math.prod(s))).reshape(s).astype(dtype), np.array(at, np.int64)), {"axis": axis})
+        for s, axis, at, dtype in lines
+    ]
+
+
+op(
+    "parted",
+    ("x", "places"),
+    doc="The elements along `axis`, those at ascending places of the order where they belong: none greater before "
+    "them, none less behind; nan counts as largest.",
+    infer=_parted_infer,
+    eager=lambda xp, x, places, *, axis: xp.partition(x, [int(p) for p in places], axis=axis) if x.size else x.copy(),
+    vjp=_parted_vjp,
+    lower=Opaque(part_loops.parted, strided=True, nodes=nodes.parted),
+    samples=_parted_samples,
+)
+op(
+    "argparted",
+    ("x", "places"),
+    doc="The places of the elements along `axis` in an order that `parted` may find.",
+    infer=_argparted_infer,
+    eager=lambda xp, x, places, *, axis: (
+        xp.argpartition(x, [int(p) for p in places], axis=axis) if x.size else xp.zeros(x.shape, "int64")
+    ),
+    vjp="its result is an integer",
+    lower=Opaque(part_loops.argparted, strided=True, nodes=nodes.argparted),
+    samples=_parted_samples,
+)
+
+
+@function("numpy partition", kinds=())
+def partition_(b: Any, x: Operand, kth: Operand, axis: int | None = -1) -> Any:
+    """The elements along an axis, those at places of the order where they belong."""
+    x, along = _line_to_part(b, x, axis)
+    return b.parted(x, _ascending(b, kth, b.shape(x)[along]), axis=along)
+
+
+@function("numpy argpartition", kinds=())
+def argpartition_(b: Any, x: Operand, kth: Operand, axis: int | None = -1) -> Any:
+    """The places of the elements along an axis in such an order."""
+    x, along = _line_to_part(b, x, axis)
+    return b.argparted(x, _ascending(b, kth, b.shape(x)[along]), axis=along)
+
+
+def _line_to_part(b: Any, x: Operand, axis: int | None) -> tuple[Any, int]:
+    x = array(b, x)
+    return (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+
+
+def _ascending(b: Any, kth: Operand, size: Any) -> Any:
+    """Places in order, those from the end as they are from the start."""
+    places = b.cast(flat(b, array(b, kth)), dtype=I64)
+    places = b.select(on(b).lt(places, 0), on(b).add(places, size), places)
+    return places if b.shape(places)[0] == 1 else b.ordered(places, axis=0)
 
 
 @function()

@@ -255,7 +255,7 @@ class Engine:
             if bits not in self._ordering:
                 key = disk.digest("ordering", str(bits), disk.stamp("codegen/"), repr(self.options), *identity())
                 code = Code(key, lambda: Module(ordering_module(bits, self.options), "plain"))
-                self._ordering[bits] = self._linked(f"ordering.{bits}", [self._stock.get(code)], [ORDERING[bits]])
+                self._ordering[bits] = self._linked(f"ordering.{bits}", [self._stock.get(code)], ORDERING[bits])
             return self._ordering[bits]
 
     def _link_products(self, name: str) -> Any:
@@ -433,7 +433,7 @@ class Engine:
                         self._resolve_now(name)
             if any(b"tj_lapack_" in data for data in objects):
                 uses.append(self.lapack)
-            uses += (self.ordering(b) for b, name in ORDERING.items() if any(name.encode() in d for d in objects))
+            uses += (self.ordering(b) for b in ORDERING if any(f.encode() in d for d in objects for f in ORDERING[b]))
             return self._linked("program", objects, exports, symbols, uses)
 
 

@@ -276,7 +276,7 @@ _CALLS: Mapping[str, _Support] = {
     "gemm_f32": _gemm,
     "gemm_f64": _gemm,
     **dict.fromkeys(CALLS, lambda run, site, *args: -1),
-    **dict.fromkeys(ordering.CALLS.values(), lambda run, site, *args: 0),
+    **dict.fromkeys(ordering.NAMES, lambda run, site, *args: 0),
     "list_new": lambda run, site, *args: GrowingList(),
     "list_push": _list_push,
     "list_push_null": _list_push_null,

@@ -286,7 +286,7 @@ _CALLS: dict[str, Row] = {
     "gemm_f32": _gemm("f32"),
     "gemm_f64": _gemm("f64"),
 }
-_CALLS.update({call: _answered(call) for call in (*CALLS, *ordering.CALLS.values())})
+_CALLS.update({call: _answered(call) for call in (*CALLS, *ordering.NAMES)})
 SUPPORTED = frozenset(_CALLS)
 #: Those that take time with the size of what they copy or fill.
 MOVES = frozenset(("copy", "zero", "zero_shared", "list_copy", "list_read", "list_write"))

@@ -32,6 +32,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import KernelBuilder
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.sharing import MAX_CHUNKS
 from tracejit.ir.types import I64, DType
 
@@ -46,6 +47,8 @@ PARALLEL_WORK = 5_000_000
 MEMORY_BOUND_WORK = 40_000_000
 #: Instructions of a vector loop per element, against a scalar one.
 _VECTOR_GAIN = 8
+#: Instructions per element that is put in order.
+_ORDERING = 25
 #: Guessed trips where an extent is read from memory, or a condition ends the loop.
 _GUESS = 64
 
@@ -126,6 +129,9 @@ class Work:
                     total = k.add(
                         total, k.mul(k.mul(sizes[0], sizes[1]), k.mul(sizes[2], max(unit // _VECTOR_GAIN, 1)))
                     )
+                case Call(name, args) if name in ordering.NAMES:
+                    count = next(a for a in args if a.type == I64)
+                    total = k.add(total, k.mul(self._trips(substitute(count, known)), _ORDERING * unit))
                 case _:
                     fixed += 1
         return k.add(total, fixed * unit)

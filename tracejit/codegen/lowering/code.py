@@ -28,12 +28,13 @@ from tracejit.codegen.loop_ir import (
     Let,
     Load,
     Output,
+    Pointer,
     Stmt,
     Store,
     Var,
     Way,
 )
-from tracejit.codegen.lowering.elements import ElementBuilder, parts
+from tracejit.codegen.lowering.elements import ElementBuilder, parts, variables
 from tracejit.ir.types import BOOL, I64, DType
 
 
@@ -129,6 +130,13 @@ class Code:
     def emit(self, *stmts: Stmt) -> None:
         """Append statements to the innermost scope."""
         self.top.stmts.extend(stmts)
+
+    def call(self, name: str, args: Sequence[Expr]) -> Var:
+        """Call a support function that gives a whole number."""
+        found = Var(name, I64)
+        self.emit(Call(name, tuple(args), (found,)))
+        self.depths[found] = len(self.scopes) - 1
+        return found
 
     @contextmanager
     def at(self, depth: int) -> Iterator[None]:
@@ -240,7 +248,11 @@ def free_variables(stmts: Sequence[Stmt]) -> tuple[Var, ...]:
                 case Alloc(var, count):
                     read(count)
                     bound.add(var)
-                case Free() | Launch() | Call() | Invoke() | Way() | Fail() | Output():
+                case Call(_, args, results):
+                    for e in args:
+                        read(e)
+                    bound.update(results)
+                case Free() | Launch() | Invoke() | Way() | Fail() | Output():
                     raise AssertionError(f"{type(stmt).__name__} does not belong into a kernel")
 
     def loop(stmt: For) -> None:
@@ -286,7 +298,7 @@ def known_outside(stmts: Sequence[Stmt]) -> tuple[list[Let], tuple[Stmt, ...]]:
                 own.add(var)
             case For():
                 own.update(c.result for c in stmt.carried)
-            case If():
+            case If() | Call():
                 own.update(stmt.results)
             case _:
                 pass
@@ -305,6 +317,8 @@ def stored_buffers(stmts: Sequence[Stmt]) -> frozenset[Var]:
                 found |= stored_buffers(stmt.body)
             case If():
                 found |= stored_buffers(stmt.then) | stored_buffers(stmt.orelse)
+            case Call(_, args):
+                found.update(v for a in args for v in variables(a) if isinstance(v.type, Pointer))
             case _:
                 pass
     return frozenset(found)

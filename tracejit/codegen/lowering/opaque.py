@@ -21,7 +21,6 @@ from tracejit.codegen.lowering.elements import ONE, ZERO, Array, Element, Elemen
 from tracejit.codegen.lowering.lists import LISTS, accumulate, assign, clear, copy_part, fill
 from tracejit.codegen.lowering.placement import window_of
 from tracejit.codegen.lowering.sums import add_into
-from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import routine
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
@@ -132,20 +131,23 @@ class Emitter:
         self.lowering.emit(Call(routine(name, dtype), tuple(given), (info,)))
         return info
 
-    def order(self, keys: Array, count: Expr) -> Expr:
-        """Put the first elements of an array of unsigned numbers in order; gives whether that was done."""
+    def by_vectors(self, name: str, *args: Array | Expr) -> Expr:
+        """Call a function of `codegen/support/ordering.py`, arrays from their first element on; gives whether the
+        machine can do that."""
         if self.lowering.target != "cpu":
             return Const(False, BOOL)
-        memory = self.work(keys.type.dtype, (self.k.add(count, ordering.SLACK),), "memory")
-        done = Var("done", I64)
-        call = ordering.CALLS[keys.type.dtype.bits]
-        self.lowering.emit(Call(call, (keys.buffer, memory.buffer, count), (done,)))
+        given = [self.pointer(a, (ZERO,)) if isinstance(a, Array) else a for a in args]
+        if self.code is not None:
+            done = self.code.call(name, given)
+        else:
+            done = Var("done", I64)
+            self.lowering.emit(Call(name, tuple(given), (done,)))
         return self.k.let(self.k.ne(done, 0), "done")
 
     def pointer(self, array: Array, index: Sequence[Expr]) -> Expr:
         """Where the elements of an array from an index on are."""
         width = 2 if array.type.dtype.is_complex else 1
-        at = self.lowering.let(self.k.mul(array.address(self.k, index), width), "at")
+        at = self.k.let(self.k.mul(array.address(self.k, index), width), "at")
         return array.buffer if at == ZERO else Offset(array.buffer, at, array.buffer.type)  # type: ignore[arg-type]
 
     def either(self, cond: Expr, then: Callable[[], None], orelse: Callable[[], None]) -> None:

@@ -89,11 +89,12 @@ _LAPACK = tuple(
 _ORDERING = tuple(
     Support(
         call,
-        ("buffer", "buffer", "i64"),
+        ("buffer",) * arrays + ("i64",) * numbers,
         "i64",
-        f"put unsigned numbers of {bits} bits in order with memory for as many and `SLACK` more: 1, or 0 if not done",
+        "see `ordering.py`: 1, or 0 if not done",
     )
-    for bits, call in ordering.CALLS.items()
+    for calls in ordering.CALLS.values()
+    for call, (arrays, numbers) in calls.items()
 )
 
 SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAPACK, *_ORDERING)}

@@ -46,7 +46,7 @@ PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.
 FINDERS = {name: tuple(f"tj_find_{part}_{name}" for part in gemm.PARTS) for name in gemm.DTYPES}
 
 #: What orders numbers of so many bits, each a library of its own, which is linked when a program first calls it.
-ORDERING = {bits: f"tj_{name}" for bits, name in ordering.CALLS.items()}
+ORDERING = {bits: tuple(f"tj_{name}" for name in calls) for bits, calls in ordering.CALLS.items()}
 
 #: Functions that a library of its own has, which is linked when a program first calls one.
 LAPACK = tuple(f"tj_lapack_{name}" for name in lapack.ROUTINES)
@@ -130,7 +130,8 @@ def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str
 
 def ordering_modules(text: str, options: LlvmOptions) -> list[str]:
     """The modules of what a program, printed, calls to put numbers in order."""
-    return [ordering.ordering_module(bits, options) for bits, name in ORDERING.items() if f"@{name}" in text]
+    needed = (bits for bits, names in ORDERING.items() if any(f"@{name}(" in text for name in names))
+    return [ordering.ordering_module(bits, options) for bits in needed]
 
 
 def products_module(name: str, options: LlvmOptions, has_blas: bool) -> str:

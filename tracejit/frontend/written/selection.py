@@ -11,6 +11,7 @@ from tracejit.frontend.written.arrangement import across
 from tracejit.frontend.written.reductions import stored
 
 is_tensor = Library("is_tensor")
+parted, argparted = Library("numpy.partition"), Library("numpy.argpartition")
 
 
 @written(np.choose, methods="choose")
@@ -289,16 +290,16 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 @written(np.partition)
 def partition(a: Any, kth: Any, axis: Any = -1) -> Any:
-    """The elements in order, which is one of the orders that `partition` may give."""
+    """The elements along an axis, those at places of the order where they belong."""
     _require_places(a, kth, axis)
-    return np.sort(a, axis=axis)
+    return parted(a, kth, axis)
 
 
 @written(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
-    """The places in the order of their elements, which is one of the orders that `argpartition` may give."""
+    """The places of the elements along an axis in such an order."""
     _require_places(a, kth, axis)
-    return np.argsort(a, axis=axis)
+    return argparted(a, kth, axis)
 
 
 def _require_places(a: Any, kth: Any, axis: Any) -> None:
