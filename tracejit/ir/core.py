@@ -60,10 +60,12 @@ class Op:
     span: Span | None = None
     name: str = field(init=False, repr=False)  #: the definition's; transforms ask for it more than for all else
     _reads: Sequence[Value] | None = field(init=False, repr=False)
+    is_typed: bool = field(init=False, repr=False)  #: the verifier has found its types to be what the type rule gives
 
     def __post_init__(self) -> None:
         self.name = self.defn.name  # type: ignore[misc]
         self._reads = None  # type: ignore[misc]
+        self.is_typed = False  # type: ignore[misc]
 
     def block(self, label: str) -> Block:
         """The nested block of that label."""

@@ -85,7 +85,8 @@ class _Verifier:
             self.defined.add(value)
         self.visible.update(values)
         for value in values:
-            self.type(value)
+            if value.known is not None or value.type.__class__ is not ScalarType:
+                self.type(value)
 
     def type(self, value: Value) -> None:
         """The sizes a value's type names must be bound, and only lists may hold unknown ones."""
@@ -118,7 +119,7 @@ class _Verifier:
 
     def agree(self, declared: Value, actual: Value, dims: dict[Value, Dim], what: str) -> None:
         """`actual`, `what` of the declared value, must be of its type, with sizes read through `dims`."""
-        expected = substitute_dims(declared.type, dims)
+        expected = substitute_dims(declared.type, dims) if dims else declared.type
         if expected != actual.type:
             self.fail(f"{what} %{declared.name} must be {expected}, got {actual.type}")
 
@@ -134,12 +135,13 @@ class _Verifier:
     # -- ops ----------------------------------------------------------------------------------------------------
 
     def one(self, op: Op) -> None:
-        for operand in op.operands:
-            self.read(operand)
+        if not self.visible.issuperset(op.operands) or not self.consumed.isdisjoint(op.operands):
+            for operand in op.operands:
+                self.read(operand)
         if op.name == "call":
             for i in consumed(op) if isinstance(op.attrs.get("callee"), Graph) else ():
                 self.consume(op.operands[i])
-        elif op.name not in ("fresh", "copy") and any(isinstance(r.type, ListType) for r in op.results):
+        elif op.name not in ("fresh", "copy") and [r for r in op.results if r.type.__class__ is ListType]:
             for operand in op.operands:
                 self.consume(operand)
         match op.name:
@@ -160,10 +162,13 @@ class _Verifier:
         self.define(op.results)
 
     def plain(self, op: Op) -> None:
-        """Operands and result types against the type rule."""
+        """Operands and result types against the type rule. Transforms keep most ops: those are compared once."""
+        if op.is_typed:
+            return
         try:
             grouped = op.defn.group(op.operands)
             if not types_follow(op):
+                op.is_typed = True  # type: ignore[misc]
                 return
             wanted = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
         except (TypeError, ValueError) as error:
@@ -171,6 +176,7 @@ class _Verifier:
         found = tuple(r.type for r in op.results)
         if wanted != found:
             self.fail(f"the result types are {_listed(found)}, the type rule gives {_listed(wanted)}")
+        op.is_typed = True  # type: ignore[misc]
 
     def nested(self, op: Op, labels: tuple[str, ...]) -> None:
         """Verify the op's blocks; a list of an enclosing block may be consumed by several alternatives once each."""
@@ -250,4 +256,5 @@ def _kind(type: Type) -> tuple[object, ...]:
 def _types_for(results: Sequence[Value], inferred: Sequence[Type | Value]) -> tuple[Type, ...]:
     """What a type rule gave as types, with sizes that name a result of the op naming that of `results`."""
     dims: dict[Value, Dim] = {t: r.dim for t, r in zip(inferred, results, strict=False) if isinstance(t, Value)}
-    return tuple(substitute_dims(t.type if isinstance(t, Value) else t, dims) for t in inferred)
+    types = [t.type if isinstance(t, Value) else t for t in inferred]
+    return tuple([substitute_dims(t, dims) for t in types] if dims else types)

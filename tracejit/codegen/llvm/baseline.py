@@ -60,7 +60,11 @@ def baseline_module(program: Program, options: LlvmOptions) -> Module | None:
     """The baseline code of such a program as a module; None where it would not compute the same, or take too
     much of the stack."""
     (module,) = print_modules(program, baseline_options(options))
-    if program.functions and module.text.count("\n") > _LONG:
-        return None
-    same = is_exact(module.text) and not _OTHERWISE.search(module.text)
-    return module if same else None
+    return module if is_as_good(program, module.text) else None
+
+
+def is_as_good(program: Program, text: str) -> bool:
+    """Whether the entry of a program, compiled as baseline code, computes what better code does, to the bit, and does
+    not take much more of the stack."""
+    is_deep = bool(program.functions) and text.count("\n") > _LONG
+    return not is_deep and is_exact(text) and not _OTHERWISE.search(text)

@@ -260,8 +260,7 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
             instead="script a Python function that calls it",
         )
     filename = code.co_filename
-    linecache.checkcache(filename)
-    text = "".join(linecache.getlines(filename, fn.__globals__)) or (_command() if filename == _EXECUTED else "")
+    text = _text(filename, fn.__globals__) or (_command() if filename == _EXECUTED else "")
     node = _find(text, filename, code) if text else None
     if node is None and filename.startswith("<frozen"):
         raise ScriptError(
@@ -292,6 +291,20 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         fn,
         place=place,
     )
+
+
+def _text(filename: str, names: dict[str, Any]) -> str:
+    """The text of a file, empty where there is none; the same object while the file stays as it is."""
+    linecache.checkcache(filename)
+    lines = linecache.getlines(filename, names)
+    known = _texts.get(filename)
+    if known is None or known[0] is not lines:
+        known = _texts[filename] = (lines, "".join(lines))
+    return known[1]
+
+
+#: By file name: the lines that were read last, and the text of these.
+_texts: dict[str, tuple[list[str], str]] = {}
 
 
 def _command() -> str:
