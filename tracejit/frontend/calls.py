@@ -97,6 +97,7 @@ from tracejit.frontend.written import replacement
 from tracejit.messages import escape
 
 if TYPE_CHECKING:
+    from tracejit.frontend.derivatives.custom import CustomBlock
     from tracejit.frontend.expressions import Expressions
     from tracejit.frontend.statements import Statements
 
@@ -123,6 +124,7 @@ class Calls:
         self.lists = statements.lists
         self.objects = arith.objects = Objects(self)
         self.rules: dict[custom_vjp, str | None] = {}  #: functions whose forward or backward is being lowered
+        self.custom_blocks: list[CustomBlock] = []  #: blocks of `custom` ops around this place, outermost first
         self._locals: dict[int, frozenset[str]] = {}
 
     # -- names and objects ------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class _CheckpointedCall(CustomCall):
             self.inner = self.sizes_of(outputs)
             return made, [*outputs, *self.inner]
 
-        outcome, block = self.block("primal", [(v.type, v.name) for v in operands], arguments, primal)
+        outcome, block = self.block("primal", operands, arguments, primal)
         captured = [v for v in captures(block) if is_differentiable(v.type)]
         operands += captured
         blocks = (

@@ -86,7 +86,9 @@ def lower_function(function: type[Function], calls: Calls, args: list[FrontValue
     def pull(saved: FrontValue, g: FrontValue) -> FrontValue:
         given = g.items if isinstance(g, TupleValue | ListValue) else (g,)
         found = calls.call_value(Static(function.backward), [saved, *given], {}, node)
-        return TupleValue(tuple(found.items[: len(args)])) if isinstance(found, TupleValue | ListValue) else found
+        if isinstance(found, TupleValue | ListValue) and all(map(_is_none, found.items[len(args) :])):
+            return TupleValue(tuple(found.items[: len(args)]))
+        return found
 
     rules = Rules(lambda given: save(given)[0], save, pull)
     return CustomCall(function.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
@@ -100,6 +102,14 @@ class Rules:
     primal: Callable[[list[FrontValue]], FrontValue]
     forward: Callable[[list[FrontValue]], tuple[FrontValue, FrontValue]]
     backward: Callable[[FrontValue, FrontValue], FrontValue]
+
+
+@record
+class CustomBlock:
+    """A block of a `custom` op: the values that its parameters stand for, if any, and how many builders are outside."""
+
+    operands: Mapping[Value, Value]
+    depth: int
 
 
 @record
@@ -125,7 +135,6 @@ class CustomCall:
         """Emit the op; gives the function's result."""
         ctx = self.calls.ctx
         operands = list(self.values(arguments))
-        like = [(v.type, v.name) for v in operands]
         outcome: FrontValue = Static(None)
 
         def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
@@ -137,7 +146,7 @@ class CustomCall:
 
         outputs: list[Value] = []
         inner: list[Value] = []  #: sizes of results that are computed inside, which are results too
-        outcome, primal_block = self.block("primal", like, arguments, primal)
+        outcome, primal_block = self.block("primal", operands, arguments, primal)
         saved: FrontValue = Static(None)
         kept: list[Value] = []
         residuals: list[Value] = []
@@ -156,9 +165,10 @@ class CustomCall:
             own = dict(zip(inner, sizes, strict=True))
             return made, [*results, *sizes, *residuals]
 
-        _, forward_block = self.block("forward", like, arguments, forward)
+        _, forward_block = self.block("forward", operands, arguments, forward)
         restored = _Residuals(saved, kept, residuals, own)
-        backward_block = self.backward(rules, arguments, restored, outcome, outputs)
+        given = dict(zip(forward_block.params, operands, strict=True))
+        backward_block = self.backward(rules, arguments, restored, given, outcome, outputs)
         results = with_sizes(primal_block.results, inner)
         blocks = (primal_block, forward_block, backward_block)
         attrs = {"name": self.name}
@@ -168,22 +178,28 @@ class CustomCall:
     def block(
         self,
         label: str,
-        like: Sequence[tuple[Type, str]],
+        operands: Sequence[Value],
         template: FrontValue,
         make: Callable[[FrontValue], tuple[FrontValue, list[Value]]],
     ) -> tuple[FrontValue, Block]:
-        """A block with parameters of these types, which stand in `template` for its floats and integers."""
+        """A block with parameters for these operands, which stand in `template` for its floats and integers."""
         ctx = self.calls.ctx
-        params: list[Value] = []
-        sizes: dict[Value, Any] = {}
-        for type, name in like:
-            params.append(Value(substitute_dims(type, sizes), name))
-        with ctx.nested() as b, self.returning(label):
+        params = [Value(v.type, v.name) for v in operands]
+        with ctx.nested() as b, self.returning(label), self.within(dict(zip(params, operands, strict=True))):
             given = self.rebuilt(template, iter(params))
             before = dict(ctx.storage.bases)
             made, results = make(given)
             left = self.left_behind(self.changed(before))
             return made, b.block(params, [*results, *left], label)
+
+    @contextmanager
+    def within(self, operands: dict[Value, Value]) -> Iterator[None]:
+        """Note the block that is being lowered, and what its parameters stand for."""
+        self.calls.custom_blocks.append(CustomBlock(operands, len(self.calls.ctx.outer_builders)))
+        try:
+            yield
+        finally:
+            self.calls.custom_blocks.pop()
 
     @contextmanager
     def returning(self, label: str) -> Iterator[None]:
@@ -192,8 +208,9 @@ class CustomCall:
             yield
         except Unreachable:
             last = self.calls.ctx.b.ops[-1]
-            is_known = last.name == "check" and len(last.operands) == 1
-            raised = f" {last.attrs['kind']}: {filled(last.attrs['message'], ())}" if is_known else ""
+            shown = [v.known for v in last.operands[1:]]  # sizes, by their names
+            is_known = last.name == "check" and None not in shown
+            raised = f" {last.attrs['kind']}: {filled(last.attrs['message'], shown)}" if is_known else ""
             what = f"the {label} of {self.name} always raises{raised}"
             self.calls.ctx.refuse(self.node, what, "call it outside a script to see where")
 
@@ -215,6 +232,7 @@ class CustomCall:
         rules: Rules,
         arguments: TupleValue,
         saved: _Residuals,
+        operands: Mapping[Value, Value],
         outcome: FrontValue,
         results: Sequence[Value],
     ) -> Block:
@@ -226,7 +244,8 @@ class CustomCall:
             params.append(Value(substitute_dims(residual.type, sizes), residual.name))
             sizes[residual] = params[-1].dim
         stand_in = dict(zip(saved.residuals, params, strict=True))
-        with ctx.nested() as b, self.returning("backward"):
+        arguments_saved = {param: operands[v] for v, param in stand_in.items() if v in operands}
+        with ctx.nested() as b, self.returning("backward"), self.within(arguments_saved):
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
             seeds = seeds_of(results, {n: stand_in[own] for n, own in saved.inner.items()})
             g = self.cotangent(outcome, iter(seeds))
@@ -245,7 +264,7 @@ class CustomCall:
     def contributions(self, argument: FrontValue, part: FrontValue) -> Iterator[Value]:
         """The cotangent values of an argument's floats; None stands for zeros."""
         argument = self.calls.as_operand(argument)
-        nothing = isinstance(part, Static) and part.value is None
+        nothing = _is_none(part)
         match argument:
             case ArrayView() if argument.dtype.is_inexact:
                 if nothing:
@@ -337,6 +356,10 @@ def seeds_of(results: Sequence[Value], sizes: Mapping[Value, Value]) -> list[Val
     """Parameters for the cotangents of the floats in results, where `sizes` stand for those that the results have."""
     known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
     return [Value(substitute_dims(r.type, known), f"d{r.name}") for r in results if _is_inexact(r.type)]
+
+
+def _is_none(x: FrontValue) -> bool:
+    return isinstance(x, Static) and x.value is None
 
 
 def _shape(value: Value) -> tuple[Any, ...]:

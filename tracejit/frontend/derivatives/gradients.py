@@ -307,13 +307,23 @@ class Gradients:
             ctx.check_false("RuntimeError", message)
         ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", message)
 
-    def reach(self, classes: Iterable[int] | None = None) -> Reach:
-        """Which of the leaves that are there, or of these, values lead to."""
+    def reach(self, classes: Iterable[int] | None = None, depth: int | None = None) -> Reach:
+        """Which of the leaves that are there, or of these, values lead to; `depth`: those that so many blocks make."""
         ctx = self.calls.ctx
         chosen = (c for c in self.leaves if c in ctx.storage.bases) if classes is None else classes
         leaves = [self.versions(c) for c in chosen]
-        builders = [*ctx.outer_builders, ctx.b]
+        builders = [*ctx.outer_builders, ctx.b][:depth]
         return Reach(builders, leaves, self.known(), lambda n: ctx.sizes.at_least(n, 1))
+
+    def asks(self, content: Value) -> Truth:
+        """Whether a value leads to a leaf. Functions with derivatives of their own record nothing: in them, only what
+        they are given may."""
+        blocks = self.calls.custom_blocks
+        for block in reversed(blocks):
+            if content not in block.operands:
+                return False
+            content = block.operands[content]
+        return any_of(self.calls.ctx.b, self.reach(depth=blocks[0].depth if blocks else None).of(content))
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

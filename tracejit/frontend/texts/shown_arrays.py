@@ -30,7 +30,7 @@ from tracejit.frontend.values import (
     shown_class,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth, any_of
+from tracejit.ir.reached import Truth
 from tracejit.ir.types import I64, TensorType, is_differentiable
 from tracejit.messages import hidden
 
@@ -75,7 +75,7 @@ def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     is_argument = isinstance(shown, ArrayView) and shown.is_whole and shown.storage in c.ctx.arguments
     if not is_argument and not is_recorded(c):
         return False
-    return any_of(c.ctx.b, c.gradients.reach().of(content))
+    return c.gradients.asks(content)
 
 
 def is_recorded(c: Calls) -> bool:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Block, Graph, Op, Value, captures
 from tracejit.ir.opdef import Update
 from tracejit.ir.types import is_differentiable
+from tracejit.transforms.dce import sliced
 from tracejit.transforms.derivatives.activity import active
 from tracejit.transforms.derivatives.cotangents import zero
 from tracejit.transforms.derivatives.effects import without_effects
@@ -123,11 +124,20 @@ class Forward:
         return None if contribution is None else contribution.value
 
     def custom(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
-        """The contributions of a function's own backward, which its `forward` block gives the residuals for."""
+        """The contributions of a function's own backward, which its `forward` block gives the residuals for. No
+        cotangents are there, so of its effects only checks of other values are left."""
         require_closed(op, self.active)
         inlined = Rebuilder(without_effects, {}, op.span)
-        residuals = custom_residuals(inlined, op)
-        found = inlined.inline(op.block("backward"), (*residuals, *(g for g in cotangents if g is not None)))
+        residuals, rule = custom_residuals(inlined, op), op.block("backward")
+        unknown = set(rule.params[len(residuals) :])
+        kept = {
+            check
+            for check in rule.ops
+            if check.name == "check"
+            and unknown.isdisjoint(captures(Block((), sliced(rule.ops, check.operands), check.operands)))
+        }
+        inlined.visit = lambda b, op, operands: None if op in kept else without_effects(b, op, operands)
+        found = inlined.inline(rule, (*residuals, *(g for g in cotangents if g is not None)))
         b.ops.extend(inlined.ops)
         return list(zip(varying(op), found, strict=True))
 

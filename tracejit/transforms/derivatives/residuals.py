@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Op, Value, all_reads, captures, inputs_of, type_values
+from tracejit.ir.core import Block, Op, Value, all_reads, captures, inputs_of, type_values, walk
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.derivatives.cotangents import retype
 from tracejit.transforms.derivatives.effects import quiet
@@ -18,10 +18,15 @@ def live(ops: Sequence[Op], results: Iterable[Value], *, effects: bool = True) -
     needed = set(results)
     kept: list[Op] = []
     for op in reversed(ops):
-        if (effects and op.defn.effect == "order") or any(r in needed for r in op.results):
+        if any(r in needed for r in op.results) or (effects and _has_effect(op)):
             kept.append(op)
             needed.update(all_reads(op))
     return kept[::-1]
+
+
+def _has_effect(op: Op) -> bool:
+    """Whether an op, or one in its blocks, prints or checks."""
+    return any(inner.defn.effect == "order" for inner in walk(Block((), (op,), ())))
 
 
 class Draft:
@@ -101,7 +106,9 @@ class Draft:
         return all(v in b.mapping or not self._is_local(v) for v in read)
 
     def rebuild(self, b: Rebuilder) -> list[Value]:
-        """Emit the backward through `b`; gives its results."""
+        """Emit the backward through `b`, with what functions with derivatives of their own check and print in theirs;
+        gives its results."""
+        b.visit = None
         for op in self.ops:
             b.step(op)
         return [b.value(v) for v in self.results]

@@ -199,9 +199,7 @@ def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) 
     for op in draft.frame.edits[0].ops:
         b.step(op)
     has_own_names = _fit_seeds(b, draft, seeds, given)
-    for op in draft.ops:
-        b.step(op)
-    body = b.block((*params, *given), [b.value(v) for v in draft.results])
+    body = b.block((*params, *given), draft.rebuild(b))
     policy = {**graph.policy, **({"any_size": True} if has_own_names else {})}
     return Graph(f"{graph.name}.gradient", body, graph.device, (), policy)
 

@@ -348,10 +348,8 @@ class _Derivation:
             b.mapping[seed] = fit(b, param, seed.type, self.region)
         chains = self.frame.chains
         b.mapping.update((chain.backward_in, now[type]) for type, chain in chains.items())
-        for op in self.draft.ops:
-            b.step(op)
+        found = self.draft.rebuild(b)
         ends = [b.value(chains[t].streams[-1].backward_out) if t in chains else now[t] for t in lists]
-        found = [b.value(v) for v in self.draft.results]
         scalars, arrays = found[: len(derived.returned)], found[len(derived.returned) :]
         changed = [fit(b, x, p.type, self.region) for x, p in zip(arrays, like, strict=True)]
         left = [zero(b, v) for v in derived.lists_given]
