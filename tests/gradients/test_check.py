@@ -90,6 +90,31 @@ def test_what_the_tape_refuses_is_listed() -> None:
     assert report.ok and "the eager tape" in report.skipped[0] and "changed in place" in report.skipped[0]
 
 
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("excess", [1e-4, 4.0])
+def test_slopes_of_small_and_large_results_are_compared_as_others(size: float, excess: float) -> None:
+    @tj.custom_vjp
+    def cubes(x: Any) -> Any:
+        return (x**3).sum() * size
+
+    x = np.array([0.5, 1.2, 0.8])
+    for factor in (3.0 * size, 3.0 * size * (1 + excess)):
+        cubes.defvjp(lambda x: (cubes(x), x), lambda x, g, factor=factor: (g * factor * x**2,))
+        report = tj.check(lambda x: cubes(x), x)  # noqa: PLW0108
+        assert report.ok == (factor == 3.0 * size) and len(report.compared) == 3, str(report)
+
+
+def test_a_small_kink_is_one() -> None:
+    report = tj.check(lambda x: tj.relu(x) * 1e-5, np.array([0.0, 1.0, -1.0]))
+    assert report.ok and "a kink" in report.skipped[0], str(report)
+
+
+def test_differences_that_rounding_inside_blurs_are_taken_as_good_as_they_are() -> None:
+    for scale in (1e3, 1e6, 1e9):
+        report = tj.check(lambda x, scale=scale: ((x + scale) - scale).sum() * 1e-3, np.array([0.5, 1.2, 0.8]))
+        assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("fn", [lambda x: x * np.floor(x), lambda x: tj.clip(x, 0.0, 1.0), lambda x: np.sqrt(x)])
 def test_where_there_are_no_differences_the_modes_are_compared(fn: Callable[..., Any]) -> None:
     with np.errstate(all="ignore"):

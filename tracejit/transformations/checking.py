@@ -113,9 +113,17 @@ class _Check:
         step, rtol, atol = (1e-6, self.rtol, 1e3 * self.atol) if is_double else (1e-3, 200 * self.rtol, 2e4 * self.atol)
         below, here, above = (self.combined(s) for s in (-step, 0.0, step))
         expected, what = (above - below) / (2 * step), "central differences"
-        if is_double and np.isfinite(expected):  # what rounding of the results makes of the differences
-            atol += float(np.spacing(max(abs(below), abs(above)))) * 8 / step
-        if not all(np.isclose(slope, expected, rtol, atol, equal_nan=True) for slope in slopes.values()):
+
+        def agree(atol: float) -> bool:
+            return all(np.isclose(slope, expected, rtol, atol, equal_nan=True) for slope in slopes.values())
+
+        if is_double and np.isfinite(expected):
+            size = max(abs(below), abs(above))
+            rounding = float(np.spacing(size)) * 8 / step  # what that of the results makes of the differences
+            atol += rounding
+            if agree(atol) and not agree(rounding + self.atol * size):
+                atol = min(atol, rounding + self.atol * size + 4 * self.spread(expected, step))
+        if not agree(atol):
             half_below, half_above = (self.combined(s) for s in (-step / 2, step / 2))
             bend, half_bend = below - 2 * here + above, half_below - 2 * here + half_above
             is_smooth = abs(bend) <= step * (rtol * abs(expected) + atol) or abs(half_bend) < _CURVED * abs(bend)
@@ -126,6 +134,11 @@ class _Check:
         for name, slope in slopes.items():
             if name != what:
                 self.compare(f"{name} and {what}", [np.asarray(expected)], [np.asarray(slope)], rtol, atol)
+
+    def spread(self, expected: float, step: float) -> float:
+        """What central differences are good to: how far those over other steps are from them, inf if there are none."""
+        others = [(self.combined(s) - self.combined(-s)) / (2 * s) for s in (step / 2, 2 * step, 4 * step, 64 * step)]
+        return float(np.nan_to_num(np.max(np.abs(np.subtract(others, expected))), nan=np.inf))
 
     def arguments(self, step: float = 0.0) -> Sequence[Any]:
         """The arguments of a run, moved along the direction."""
