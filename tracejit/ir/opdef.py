@@ -20,7 +20,7 @@ STRUCTURAL = frozenset(
     "if loop call fused custom gradient unspent intact leads rewritten stored tangent leaf const cast broadcast dim "
     "fetch index_update index_add add list_new list_push list_pop list_pop0 list_len list_get list_get0 list_set "
     "list_part list_set_part vread vwrite vadd fresh sync copy undef check check_eq broadcast_dim print pending "
-    "report".split()
+    "report lay_out laid_product".split()
 )
 
 

@@ -29,6 +29,7 @@ LEVEL2 = (
     "defer-products",
     "turn-factors",
     "multiply-ahead",
+    "lay-factors",
     "unstack",
     "ranges",
     "wrap-aside",
@@ -45,7 +46,10 @@ LEVEL2 = (
 )
 #: Those of them that are for the CPU only.
 CPU_ONLY = frozenset(
-    ("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors", "multiply-ahead")
+    (
+        *("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors"),
+        *("multiply-ahead", "lay-factors"),
+    )
 )
 
 _TRANSFORMS: dict[str, Transform] = {}

@@ -221,9 +221,11 @@ def _zero_shared(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Va
 # -- library and host ---------------------------------------------------------------------------------------------
 
 
-def _gemm(suffix: str) -> Row:
+def _gemm(suffix: str, inner: str = "") -> Row:
+    """A product, or what belongs to it; `inner` ends its name where threads share what is around it."""
+
     def emit(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
-        name = f"tj_gemm_{suffix}" + ("_inner" if p.record is not None else "")
+        name = f"tj_gemm_{suffix}" + (inner if p.record is not None else "")
         p.declare(f"declare void @{name}({', '.join(type_text(a.dtype) for a in args)}) noduplicate")
         p.line(f"call void @{name}({', '.join(a.typed() for a in args)})")
 
@@ -283,8 +285,10 @@ _CALLS: dict[str, Row] = {
     "zero": _zero,
     "zero_shared": _zero_shared,
     "print": _print,
-    "gemm_f32": _gemm("f32"),
-    "gemm_f64": _gemm("f64"),
+    "gemm_f32": _gemm("f32", "_inner"),
+    "gemm_f64": _gemm("f64", "_inner"),
+    **{f"gemm_{name}_{of}": _gemm(f"{name}_{of}") for name in ("f32", "f64") for of in ("lay", "laid")},
+    **{f"gemm_{name}_room": _answered(f"gemm_{name}_room") for name in ("f32", "f64")},
 }
 _CALLS.update({call: _answered(call) for call in (*CALLS, *ordering.NAMES)})
 SUPPORTED = frozenset(_CALLS)

@@ -18,6 +18,7 @@ from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering.code import Code, Fold, FoldBody
 from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
+from tracejit.codegen.lowering.laid import laid_product, lay_out
 from tracejit.codegen.lowering.lists import LISTS, accumulate, assign, clear, copy_part, fill
 from tracejit.codegen.lowering.placement import window_of
 from tracejit.codegen.lowering.sums import add_into
@@ -486,6 +487,8 @@ STRUCTURAL: dict[str, Rule] = {
     "print": _print,
     "pending": _pending,
     "report": _report,
+    "lay_out": lay_out,
+    "laid_product": laid_product,
     **LISTS,
 }
 

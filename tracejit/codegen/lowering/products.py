@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.codegen.loop_ir import Call, Expr, For, Free, If, Offset, Var
 from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import ONE, ZERO, Array, Element
+from tracejit.codegen.lowering.laid import with_unit_stride
 from tracejit.codegen.lowering.opaque import Emitter
 from tracejit.codegen.support.sharing import PRODUCT_WORK
 from tracejit.ir.core import Op
@@ -184,7 +185,7 @@ def _complex_lines(lowering: Lowering, op: Op, pairs: Array, vector: Array, resu
 
 def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
     """`gemm` once per index of the leading axes: products too small to be shared among threads are shared out."""
-    left, right = _with_unit_stride(lowering, left), _with_unit_stride(lowering, right)
+    left, right = with_unit_stride(lowering, left), with_unit_stride(lowering, right)
     sizes = (*result.shape[-2:], left.shape[-1])
     leading = {a: size for a, size in enumerate(result.shape[:-2]) if size != ONE}
 
@@ -220,13 +221,6 @@ def _unravelled(lowering: Lowering, flat: Expr, sizes: dict[int, Expr]) -> dict[
         index[a] = lowering.let(k.sub(flat, k.mul(line, sizes[a])), "ijkl"[a % 4])
         flat = line
     return index
-
-
-def _with_unit_stride(lowering: Lowering, array: Array) -> Array:
-    """The array, or a copy where neither rows nor columns are known to be dense, as the library needs it."""
-    if ONE in array.steps(lowering.k)[-2:]:
-        return array
-    return lowering.contiguous(array)
 
 
 def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Array) -> None:

@@ -15,6 +15,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import direct_fits_text
 from tracejit.codegen.products.dots import DOTS
 from tracejit.codegen.products.few import FAR_BYTES, MOST, MOST_NEAR
+from tracejit.codegen.products.laid import choice_text, no_choice_text
 from tracejit.codegen.products.pieces import PARAMS, TYPES
 from tracejit.codegen.products.tiny import tiny_fits_text
 
@@ -28,10 +29,11 @@ PARTS = {
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
     "tiny": (PARAMS, "void"),
     "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
+    "laid": (f"{PARAMS}, ptr %laid, i1 %lays", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
 #: Parts that a library of its own does without, to be small.
-LARGE = ("few", "dots")
+LARGE = ("few", "dots", "laid")
 #: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's
 #: where they have fewer rows or columns than fill a tile, or too few multiplications for threads to share.
 NARROW, DEEP = 32, 16
@@ -48,7 +50,8 @@ def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_laz
     vectors = "packed" if has_blas else "panels"
     choices = [_choice(name, suffix, lanes, rest, vectors, has_few=is_lazy) for suffix in ("", "_inner")]
     fits = direct_fits_text(name, options), tiny_fits_text(name, options)
-    return "\n".join((_DIRECT.format(name=name), *fits, parts, _clear(name), *choices))
+    laid = choice_text(name, options) if is_lazy else no_choice_text(name)
+    return "\n".join((_DIRECT.format(name=name), *fits, parts, _clear(name), *choices, laid))
 
 
 _DIRECT = """

@@ -76,6 +76,32 @@ _ROWS = (
     ),
 )
 
+#: Products of which B is laid out once for all of them.
+_LAID = tuple(
+    row
+    for name in ("f32", "f64")
+    for row in (
+        Support(
+            f"gemm_{name}_room",
+            ("i64", "i64", "i64", "i64"),
+            "i64",
+            "(m, n, k, trips): how many elements B takes when it is laid out, 0 where it is to stay as it is",
+        ),
+        Support(
+            f"gemm_{name}_lay",
+            ("i64", "i64", "buffer", "i64", "i64", "buffer", "i64"),
+            "",
+            "(n, k, B, b_row, b_col, laid, room): lay B out, unless there is no room",
+        ),
+        Support(
+            f"gemm_{name}_laid",
+            ("i64", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64", "buffer", "i64"),
+            "",
+            f"`gemm_{name}` with a B that is laid out, unless there is no room",
+        ),
+    )
+)
+
 _LAPACK = tuple(
     Support(
         call,
@@ -97,4 +123,4 @@ _ORDERING = tuple(
     for call, (arrays, numbers) in calls.items()
 )
 
-SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAPACK, *_ORDERING)}
+SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAID, *_LAPACK, *_ORDERING)}

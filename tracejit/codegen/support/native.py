@@ -11,6 +11,7 @@ from tracejit.codegen.products.blas import blas_text
 from tracejit.codegen.products.direct import direct_text
 from tracejit.codegen.products.dots import dots_text
 from tracejit.codegen.products.few import few_text
+from tracejit.codegen.products.laid import laid_text
 from tracejit.codegen.products.line import line_text
 from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.tiny import tiny_text
@@ -42,7 +43,9 @@ RARE = {
 }
 
 #: The functions of each library of matrix products that programs call, and those that find its parts.
-PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
+PRODUCTS = {
+    name: tuple(f"tj_gemm_{name}{of}" for of in ("", "_inner", "_room", "_lay", "_laid")) for name in gemm.DTYPES
+}
 FINDERS = {name: tuple(f"tj_find_{part}_{name}" for part in gemm.PARTS) for name in gemm.DTYPES}
 
 #: What orders numbers of so many bits, each a library of its own, which is linked when a program first calls it.
@@ -173,5 +176,6 @@ def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
         "line": line_text,
         "tiny": tiny_text,
         "turn": turn_text,
+        "laid": laid_text,
     }
     return {part: text(name, options) for part, text in texts.items()}
