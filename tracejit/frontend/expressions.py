@@ -14,6 +14,7 @@ from tracejit.frontend.containers import comparisons, dict_items, list_calls, lo
 from tracejit.frontend.containers.array_totals import beside_sum
 from tracejit.frontend.containers.comprehensions import as_list, comprehension
 from tracejit.frontend.containers.generators import all_items, beside_others
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.containers.lists import Lists, require_unshared
 from tracejit.frontend.containers.once import use_up
 from tracejit.frontend.containers.unpacking import require_count, require_items
@@ -498,8 +499,8 @@ class Expressions:
         match value:
             case TupleValue(items) | ListValue(items):
                 return list(items)
-            case DictValue(items):
-                return [Static(k) for k in items]
+            case DictValue():
+                return [Static(k) for k in in_order(self.ctx, value, node)]
             case Static(obj) if isinstance(obj, tuple | list | str | range | dict | set | frozenset):
                 if isinstance(obj, set | frozenset) and not has_same_hash(obj):
                     note_read(PROCESS)

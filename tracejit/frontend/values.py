@@ -177,10 +177,11 @@ class DictValue:
     keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
     cls: type = dict
     factory: FrontValue | None = None  #: what makes the missing values of a defaultdict
+    is_mixed: bool = False  #: whether its keys are in one order or another, by the path taken
 
     def like(self, items: Mapping[Any, FrontValue], keys: frozenset[object] | None = None) -> DictValue:
         """A dict of the same class."""
-        return DictValue(items, None, self.keys if keys is None else keys, self.cls, self.factory)
+        return DictValue(items, None, self.keys if keys is None else keys, self.cls, self.factory, self.is_mixed)
 
     @property
     def contents(self) -> Mapping[Any, FrontValue]:

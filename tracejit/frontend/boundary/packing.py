@@ -148,7 +148,7 @@ class Packer:
         parts = tuple(value.contents), self.each(value.contents.values(), path)
         self.objects.append(value)
         if isinstance(value, DictValue):
-            return ("dict", *parts, value.keys, value.cls, value.factory)
+            return ("dict", *parts, value.keys, value.cls, value.factory, value.is_mixed)
         return ("object", value.cls, *parts, value.keys if shown_class(value.cls) is tuple else frozenset[object]())
 
     def each(self, values: Iterable[FrontValue], path: tuple[object, ...]) -> Shape:
@@ -231,9 +231,9 @@ class Unpacker:
                 return TupleValue(self.each(items), cls)
             case ("list", keys, items):
                 return ListValue(list(self.each(items)), self.level, keys)
-            case ("dict", names, items, keys, cls, factory):
+            case ("dict", names, items, keys, cls, factory, is_mixed):
                 contents = dict(zip(names, self.each(items), strict=True))
-                return self.object(DictValue(contents, None, keys, cls, factory))
+                return self.object(DictValue(contents, None, keys, cls, factory, is_mixed))
             case ("object", cls, names, items, keys):
                 return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True)), keys=keys))
             case ("again", at):

@@ -36,6 +36,7 @@ from tracejit.frontend.boundary.leaves import (
 )
 from tracejit.frontend.boundary.signature import Access
 from tracejit.frontend.containers import list_arrays, pooled_tables, tables
+from tracejit.frontend.containers.key_order import in_order, moved
 from tracejit.frontend.containers.merged_lists import owners_of
 from tracejit.frontend.containers.ranges import bounds
 from tracejit.frontend.containers.resumable import is_resumable
@@ -205,6 +206,13 @@ class Results:
         """What objects of the caller are set to."""
         for access, made in self.c.statics.changed_lists():
             yield self.list_change(access, made, node)
+        for o in list(self.ctx.heap.objects.values()):
+            if isinstance(o, DictValue) and o.access is not None:
+                before = self.before(o)
+                for key in moved(before, in_order(self.ctx, o, node)):
+                    if key in before:
+                        yield Change(o.access, "item", key, None)
+                    yield self.part_change(o.access, "item", key, o.contents[key], node)
         for part in self.changed_parts():
             yield self.part_change(*part, node)
 
@@ -270,6 +278,8 @@ class Results:
             self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
         if is_resumable(value):
             self.ctx.refuse(node, "a generator that waits is part of the script", "return list(...) of it")
+        if isinstance(value, DictValue):
+            in_order(self.ctx, value, node)
         odd = next((k for k, v in value.contents.items() if isinstance(v, MaybeUnbound)), None)
         if odd is not None:
             self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.containers import list_calls, tables
 from tracejit.frontend.containers.dict_items import known_key
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.control.dependence import may_become_known
 from tracejit.frontend.tensors import arrays
@@ -45,9 +46,12 @@ def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     """`|`, `==` and `!=` of dicts."""
     assert isinstance(x, DictValue) and isinstance(y, DictValue)
     if op == "bitor":
-        return e.ctx.new_object(x.like({**x.items, **y.items}, frozenset()), node)
-    in_order = x.cls is y.cls is OrderedDict
-    if x.items.keys() != y.items.keys() or (in_order and list(x.items) != list(y.items)):
+        return e.ctx.new_object(x.like({**in_order(e.ctx, x, node), **in_order(e.ctx, y, node)}, frozenset()), node)
+    with_order = x.cls is y.cls is OrderedDict
+    if with_order and x.items.keys() == y.items.keys():
+        in_order(e.ctx, x, node)
+        in_order(e.ctx, y, node)
+    if x.items.keys() != y.items.keys() or (with_order and list(x.items) != list(y.items)):
         return Static(op == "ne")
     return e.binary(op, TupleValue(tuple(x.items.values())), TupleValue(tuple(y.items[k] for k in x.items)), node)
 

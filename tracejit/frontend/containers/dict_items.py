@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.containers import pooled_tables, tables
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.control.dependence import may_become_known
 from tracejit.frontend.values import (
@@ -37,11 +38,12 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
             return e.ctx.refuse(node, reason, "use copy() and update()")
         if not isinstance(spread, DictValue):
             return e.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
-        pairs += ((tables.constant(k), v, value) for k, v in spread.items.items())
+        items = in_order(e.ctx, spread, value)
+        pairs += ((tables.constant(k), v, value) for k, v in items.items())
     found = [k for k, _, _ in pairs]
     if any(map(tables.is_run_time_key, found)) and not may_become_known(e.ctx, *found):
-        items = [TupleValue((k, v)) for k, v, _ in pairs]
-        return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
+        rows = tuple(TupleValue((k, v)) for k, v, _ in pairs)
+        return tables.new_table(e.calls, dict, [TupleValue(rows)], node)
     made = {known_key(e, k, written): v for k, v, written in pairs}
     return tables.made_dict(e.calls, made, node)
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend.containers import comparisons, dict_items, list_calls, pooled_tables, tables
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
 from tracejit.frontend.values import (
@@ -66,6 +67,8 @@ def _dict_method(
     """Methods of dicts."""
     if hasattr(dict, name):
         require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
+    if name in ("keys", "values", "items", "copy", "popitem"):
+        in_order(c.ctx, receiver, node)
     items = receiver.items
     view = f"{'odict' if receiver.cls is OrderedDict else 'dict'}_{name}"
     match name:
@@ -99,7 +102,7 @@ def _dict_method(
             or list_calls.is_unknown(c, args[0])
             or dict_items.rows_with_run_time_keys(c.ctx, args)
         ):
-            tables.grow_dict(receiver)
+            tables.grow_dict(receiver, with_texts=True)
             c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
         case "update" | "pop" | "setdefault" | "clear" | "popitem" | "move_to_end" if hasattr(receiver.cls, name):
             return _change_dict(c, receiver, name, args, kwargs, node)
@@ -169,6 +172,6 @@ def pairs(c: Calls, args: list[FrontValue], node: ast.AST) -> dict[Any, FrontVal
         return {}
     given = pooled_tables.contents(c, args[0], node)
     if isinstance(given, DictValue):
-        return dict(given.items)
+        return dict(in_order(c.ctx, given, node))
     unpacked = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(given, node))
     return {tables.key_of(c, key, node): value for key, value in unpacked}

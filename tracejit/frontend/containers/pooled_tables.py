@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.containers.object_keys import is_object_key
 from tracejit.frontend.containers.tables import HAS_KNOWN_KEYS, grow_late, is_long_tuple, is_table, new_table, standing
 from tracejit.frontend.context import Again, Context, Frame
@@ -249,7 +250,7 @@ def finished(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     frames = [f for frame in c.ctx.frames() for f in _around(frame)]
     if cls is None or not _is_record(cls) or _is_held(c.ctx, value, frames):
         return value
-    made = _in_pool(c, cls, {_field(k): v for k, v in value.items.items()}, node)
+    made = _in_pool(c, cls, {_field(k): v for k, v in in_order(c.ctx, value, node).items()}, node)
     for frame in frames:
         frame.env.update({name: made for name, known in frame.env.items() if known is value})
     return made

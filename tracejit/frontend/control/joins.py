@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.containers import merged_lists, pooled_tables, ranges
+from tracejit.frontend.containers.key_order import is_mixed, mix, note_order
 from tracejit.frontend.containers.lists import refuse_shared, require_one_kind
 from tracejit.frontend.containers.placed_arrays import note_joined, require_one_memory
 from tracejit.frontend.containers.shared_lists import is_beside, require_one_pool
@@ -333,6 +334,8 @@ class Join:
             self.refuse(name, a or known, b or known)
         every = {**(first or {}), **(second or {})}
         made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in every}
+        mix(made, is_mixed(a) or is_mixed(b))
+        note_order(made, first, second)
         if sources := outer.union(x for x in (a, b) if x in heap.merged):
             heap.merged[made] = sources  # type: ignore[assignment]
         return made
@@ -357,6 +360,7 @@ class Join:
                 x, y = _part(first, k), _part(second, k)
                 made[k] = x if x is y and x is not None else self.value(str(k), x, y)
             o.contents = made
+            note_order(o, first, second)
 
     def shared(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         """Join lists, or objects, of a pool."""

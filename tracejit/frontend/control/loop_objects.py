@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.containers.key_order import is_mixed, mix, note_order
 from tracejit.frontend.containers.tables import grow_late
 from tracejit.frontend.control.loop_plan import CELL, Path, label, replace
 from tracejit.frontend.instances import class_values
@@ -54,6 +55,7 @@ class LoopObjects:
             return value
         parts = {k: self.loop.head((*path, k), v) for k, v in value.contents.items()}
         made = value.like(parts) if isinstance(value, DictValue) else ObjectValue(value.cls, parts, keys=value.keys)
+        mix(made, path in self.plan.mixed)
         self.ctx.new_object(made, self.node, "head", path)
         self.object_heads[path] = made, parts
         others = (self.entry_objects.get(key) for p, key in self.plan.sources if p == path)
@@ -88,6 +90,8 @@ class LoopObjects:
             )
         if end in self.entry_objects.values():
             self.plan.add(self.plan.sources, (path, next(k for k, o in self.entry_objects.items() if o is end)))
+        if isinstance(end, DictValue) and (end.is_mixed or tuple(parts) != tuple(end.contents)):
+            self.plan.add(self.plan.mixed, path)
         for k, x in parts.items():
             self.loop.end((*path, k), x, end.contents[k], ends)
 
@@ -110,6 +114,9 @@ class LoopObjects:
                     else f"{describe_part(o, part)} exists before the loop only",
                     "set it before the loop",
                 )
+            if not is_mixed(o):
+                note_order(o, before, o.contents)
+                self.plan.changed |= is_mixed(o)
             for part, now in o.contents.items():
                 head = self.cell_heads.get((key, part))
                 if head is not None:

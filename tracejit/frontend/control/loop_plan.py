@@ -66,6 +66,7 @@ class Plan:
     apart: dict[tuple[object, object], bool | None] = field(default_factory=dict[tuple[object, object], "bool | None"])
     cells: set[tuple[object, Any]] = field(default_factory=set[tuple[object, Any]])  #: parts of objects that change
     objects: set[Path] = field(default_factory=set["Path"])  #: names that another object is bound to
+    mixed: set[Path] = field(default_factory=set["Path"])  #: of these, dicts that have their keys in different orders
     sources: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: outer ones among them
     optional: dict[Path, FrontValue] = field(default_factory=dict["Path", "FrontValue"])  #: may be None: like these
     choices: dict[Path, tuple[Static, ...]] = field(default_factory=dict["Path", tuple["Static", ...]])

@@ -215,7 +215,7 @@ class LoopLowering:
             case ListValue(items, _, keys):
                 return ListValue([self.nothing(i) for i in items], self.ctx.level - 1, keys)
             case DictValue(items):
-                return DictValue({k: self.nothing(v) for k, v in items.items()}, keys=like.keys)
+                return like.like({k: self.nothing(v) for k, v in items.items()})
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.nothing(v) for k, v in fields.items()})
             case _ if (found := number_type(like)) is not None:

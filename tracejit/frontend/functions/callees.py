@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tracejit.frontend.boundary.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
 from tracejit.frontend.boundary.signature import Access, spec_of
 from tracejit.frontend.boundary.statics import Statics
+from tracejit.frontend.containers.key_order import is_mixed
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.control.passed_errors import Passed, passing
 from tracejit.frontend.control.trips import Unrolling
@@ -68,8 +69,8 @@ class Interface:
     hidden:    arrays from outside the program, with their accesses
     copies:    views of parameters are copied where they are returned, because other paths return new arrays
     sources:   the parameters that such copies stand for
-    changed:   objects of the arguments that are changed, with the names of their parts; what these are then stands
-               behind the result, and both make a tuple
+    changed:   objects of the arguments that are changed, with the names of their parts, and whether their order depends
+               on the path taken; what these are then stands behind the result, and both make a tuple
     merged:    objects of the result that are, on some paths, objects of the arguments: their numbers, and these'
     raised:    the classes of errors that the caller sees; whether each came, and the error, stand behind that
     """
@@ -81,7 +82,7 @@ class Interface:
     hidden: tuple[tuple[Access, int], ...] = ()
     copies: bool = False
     sources: frozenset[int] = frozenset()
-    changed: tuple[tuple[int, tuple[Any, ...]], ...] = ()
+    changed: tuple[tuple[int, tuple[Any, ...], bool], ...] = ()
     merged: tuple[tuple[int, tuple[int, ...]], ...] = ()
     raised: tuple[type, ...] = ()
 
@@ -229,7 +230,7 @@ class Body:
             ends = self.calls.run(instance.source)
         if any(_is_changed(obj, before) for obj, before in self.calls.statics.given.items()):
             self.refuse_change(instance.source.node, "changes an object from outside")
-        known = {i for i, _ in instance.interface.changed}
+        known = {i for i, *_ in instance.interface.changed}
         changed = [i for i, (o, before) in enumerate(unpacker.objects) if i in known or _is_changed(o, before)]
         given = [o for o, _ in unpacker.objects]
         return self.finish((ctx.frame.result or Static(None)) if ends else None, given, changed, passed)
@@ -326,7 +327,7 @@ class Body:
             tuple(self.hidden),
             copies or instance.interface.copies,
             frozenset(self.copied),
-            tuple((i, tuple(given[i].contents)) for i in changed),
+            tuple((i, tuple(given[i].contents), is_mixed(given[i])) for i in changed),
             tuple(self.merged(packer.objects, given)),
             tuple(cls for cls, _, _ in passed),
         )
@@ -385,7 +386,7 @@ class Body:
 
 def _is_changed(o: Mutable, before: Contents) -> bool:
     now = o.contents
-    return now.keys() != before.keys() or any(now[name] is not v for name, v in before.items())
+    return tuple(now) != tuple(before) or any(now[name] is not v for name, v in before.items())
 
 
 def _views(value: FrontValue) -> Iterator[ArrayView]:

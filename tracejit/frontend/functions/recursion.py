@@ -19,6 +19,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.boundary.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
 from tracejit.frontend.boundary.signature import Access
 from tracejit.frontend.containers import long_tuples
+from tracejit.frontend.containers.key_order import mix
 from tracejit.frontend.containers.shared_lists import Pools
 from tracejit.frontend.containers.tables import OUTLINED
 from tracejit.frontend.context import Again as Again
@@ -432,9 +433,10 @@ class _Call:
         for i, sources in interface.merged:
             ctx.heap.merged[unpacker.objects[i][0]] = frozenset(given[j] for j in sources)
         changed, raised = made.items[1 : 1 + len(interface.changed)], made.items[1 + len(interface.changed) :]
-        for (i, names), parts in zip(interface.changed, changed, strict=True):
+        for (i, names, mixed), parts in zip(interface.changed, changed, strict=True):
             assert isinstance(parts, TupleValue)
             ctx.write_object(given[i], dict(zip(names, parts.items, strict=True)), self.node)
+            mix(given[i], mixed)
         passed: list[Passed] = []
         for cls, pair in zip(interface.raised, raised, strict=True):
             assert isinstance(pair, TupleValue)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.containers.shared_lists import in_pool
 from tracejit.frontend.containers.tables import is_table, made_dict
 from tracejit.frontend.functions.handlers import handles
@@ -144,6 +145,7 @@ class _Copier:
             case GrowingList() | SharedList():
                 return c.call_object(_deep_items, [value], {}, self.place())
             case DictValue(items, cls=cls, factory=factory):
+                in_order(c.ctx, value, self.place())
                 return made_dict(c, self.named(items, self.deep), self.place(), cls, factory)
             case ObjectValue() if is_table(value):
                 kind = shown_class(value.cls)
@@ -259,6 +261,7 @@ def _fields(
             case ListValue(items):
                 return in_pool(c, c.lists.made(copier.parts(enumerate(items), inner), copier.place()), copier.place())
             case DictValue(items, cls=cls, factory=made):
+                in_order(c.ctx, value, copier.place())
                 return made_dict(c, copier.named(items, inner), copier.place(), cls, made)
             case _:
                 return copier.deep(value)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.containers import list_calls, pooled_tables
+from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
 from tracejit.frontend.functions.pure import has_same_text
@@ -232,6 +233,8 @@ class Text:
 
     def container(self, value: TupleValue | ListValue | DictValue | ObjectValue | SharedObject) -> None:
         """The repr of a container."""
+        if isinstance(value, DictValue):
+            in_order(self.c.ctx, value, self.node)
         match value:
             case DictView(items, kind=kind):
                 self.literal(f"{kind}([").listed(items).literal("])")

@@ -396,6 +396,13 @@ class View:
 class OrderedTable(Table):
     """An OrderedDict."""
 
+    def __eq__(self, other: Any) -> Any:
+        if isinstance(other, OrderedDict) and len(self) == len(other):
+            for key, others in zip(self, other):
+                if key != others:
+                    return False
+        return Table.__eq__(self, other)
+
     def copy(self) -> Any:
         return OrderedTable(self)
 
