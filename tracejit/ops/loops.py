@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, DType, TensorType
+from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, U8, DType, TensorType
 
 Emitter = Any
 Array = Any
@@ -290,9 +290,9 @@ def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], N
     count = e.k.let(e.k.floordiv(total, _BLOCK), "blocks")
     with e.fold(count, e.k.const(0, I64)) as blocks:
         start = e.k.let(e.k.mul(blocks.index, _BLOCK), "start")
-        with e.fold(e.k.const(_BLOCK, I64), e.k.const(False, BOOL), combine="logical_or") as some:
-            some.following = [e.load_flat(mask, e.k.add(start, some.index))]
-        turns = e.k.select(some.results[0], e.k.const(_BLOCK // _STEPS, I64), e.k.const(0, I64))
+        with e.fold(e.k.const(_BLOCK, I64), e.k.const(0, U8), combine="maximum") as some:  # of bits, lane by lane
+            some.following = [e.k.cast(e.load_flat(mask, e.k.add(start, some.index)), U8)]
+        turns = e.k.select(e.k.ne(some.results[0], 0), e.k.const(_BLOCK // _STEPS, I64), e.k.const(0, I64))
         blocks.following = [line(start, turns, blocks.carried[0], _STEPS)]
     start = e.k.mul(count, _BLOCK)
     line(start, e.k.sub(total, start), blocks.results[0], 1)

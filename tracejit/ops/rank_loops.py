@@ -88,10 +88,8 @@ class _Selection:
             start = k.let(k.select(is_behind, k.add(last, 1), 0), "start")
             count = k.let(k.sub(k.select(is_behind, line.size, last), start), "count")
             with e.when(k.ne(rank, last)):
-                part = e.part(line.keys, 0, start, count)
-                spare = line.spare(line.keys)
-                e.by_vectors(f"select_{line.key_dtype.bits}", part, spare, count, k.sub(rank, start))
-            e.store(out, (fold.index,), line.value(line.unsigned(e.load(line.keys, (rank,)))))
+                e.by_vectors(f"select_{line.key_dtype.bits}", *line.signed_keys(start), count, k.sub(rank, start))
+            e.store(out, (fold.index,), line.value(line.unsigned_at(rank)))
             fold.following = [rank]
 
     def put(self, place: Expr, found: Expr) -> None:

@@ -44,10 +44,11 @@ def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
 
 def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
     """The elements in order."""
-    out = e.new(results[0])
     if e.in_order:
+        out = e.new(results[0], room=SLACK if len(x.shape) == 1 else 0)
         _in_lines(e, out, x, axis, descending, order=False)
         return out
+    out = e.new(results[0])
     places = e.scratch(TensorType(I64, results[0].type.shape), "places")
     merge(e, places, x, axis, descending)
     with e.kernel(), e.loops(x.shape, parallel=True) as at:
@@ -57,7 +58,7 @@ def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
 
 def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, order: bool) -> None:
     """Places (`order`) or elements, line by line."""
-    lines = Lines(e, x, axis, descending, order)
+    lines = Lines(e, x, axis, descending, order, home=None if order else out)
     if len(x.shape) == 1:
         with e.kernel():
             lines.write(out)
@@ -76,7 +77,10 @@ class Lines:
     """The lines of an array along an axis, and memory for as many of them as threads work at: the keys of a line, their
     places where they are wanted, and how often each byte occurs; twice for the former, which move between both."""
 
-    def __init__(self, e: Emitter, x: Array, axis: int, descending: bool, order: bool) -> None:
+    def __init__(
+        self, e: Emitter, x: Array, axis: int, descending: bool, order: bool, home: Array | None = None
+    ) -> None:
+        """`home`: where the elements of a single line will be, with room for `SLACK` more: signed keys may be there."""
         k, dtype = e.k, x.type.dtype
         self.e = e
         self.x = x
@@ -93,6 +97,10 @@ class Lines:
         self.all_keys = e.work(self.key_dtype, (k.mul(self.room, self.parts),), "keys")
         self.all_places = e.work(I64, (k.mul(self.room, self.parts),), "places") if order else None
         self.all_counts = e.work(I64, (k.const(BYTE * self.passes * self.parts, I64),), "counts")
+        #: signed keys of 32 bits take their places with them in one number
+        self.is_packed = order and not is_long
+        self.signed_bits = 64 if self.is_packed else self.key_dtype.bits
+        self.home = home if self.parts == 1 and dtype.bits == self.key_dtype.bits else None
         self.can = self._can()
         self.use(k.const(0, I64))
 
@@ -146,27 +154,23 @@ class Lines:
         return self.e.load(self.x, insert_axis(outer, self.axis, place))
 
     def by_vectors(self, outer: tuple[Expr, ...], put: Callable[[Expr, Expr], None]) -> None:
-        """Put the elements, or places. Keys of 32 bits take their places with them in one number."""
-        e, k, places = self.e, self.e.k, self.places
-        is_packed = places is not None and self.bits == 32
-        if is_packed:
-            with e.loops((self.size,), vector=True) as (i,):
-                key = k.cast(self.signed_key(self.element(outer, i)), I64)
-                e.store(places, (i,), k.bitor(k.lsl(key, 32), i))
+        """Put the elements, or places, in order."""
+        self.fill_signed(outer)
+        if self.places is None or self.is_packed:
+            self.e.by_vectors(f"order_{self.signed_bits}", *self.signed_keys(), self.size)
         else:
-            self.fill_signed(outer)
-        if places is None:
-            e.by_vectors(f"order_{self.key_dtype.bits}", self.keys, self.spare(self.keys), self.size)
-        elif is_packed:
-            e.by_vectors("order_64", places, self.spare(places), self.size)
-        else:
-            e.by_vectors("places_64", self.keys, places, self.spare(places), self.size)
+            self.e.by_vectors("places_64", self.keys, self.places, self.spare(self.places), self.size)
+        self.put_signed(put)
+
+    def put_signed(self, put: Callable[[Expr, Expr], None]) -> None:
+        """Put what signed keys stand for, as they lie."""
+        e, k = self.e, self.e.k
         with e.loops((self.size,), vector=True) as (i,):
-            if places is None:
-                put(i, self.value(self.unsigned(e.load(self.keys, (i,)))))
+            if self.places is None:
+                put(i, self.value(self.unsigned_at(i)))
             else:
-                place = e.load(places, (i,))
-                put(i, k.bitand(place, 0xFFFFFFFF) if is_packed else place)
+                place = e.load(self.places, (i,))
+                put(i, k.bitand(place, 0xFFFFFFFF) if self.is_packed else place)
 
     def spare(self, array: Array) -> Array:
         """The memory behind the elements of a line."""
@@ -182,16 +186,36 @@ class Lines:
 
     def fill_signed(self, outer: tuple[Expr, ...]) -> None:
         """Compute the signed keys of a line."""
-        with self.e.loops((self.size,), vector=True) as (i,):
-            self.e.store(self.keys, (i,), self.signed_key(self.element(outer, i)))
+        e, k = self.e, self.e.k
+        with e.loops((self.size,), vector=True) as (i,):
+            key = self.signed_key(self.element(outer, i))
+            if self.is_packed:
+                e.store(self.places, (i,), k.bitor(k.lsl(k.cast(key, I64), 32), i))
+            elif self.home is None:
+                e.store(self.keys, (i,), key)
+            else:
+                e.store(self.home, (i,), k.bitcast(key, self.dtype))
+
+    def signed_keys(self, start: Expr | None = None) -> tuple[Array, Array]:
+        """The signed keys of a line, from the first or another one on, and memory for as many."""
+        e, k = self.e, self.e.k
+        start = k.const(0, I64) if start is None else start
+        own = self.places if self.is_packed else self.keys
+        keys, spare = (own, self.spare(own)) if self.home is None else (self.home, own)
+        return e.part(keys, 0, start, k.sub(self.size, start)), spare
+
+    def unsigned_at(self, place: Expr) -> Expr:
+        """The key that a signed key stands for."""
+        e, k = self.e, self.e.k
+        if self.home is None:
+            key = e.load(self.keys, (place,))
+        else:
+            key = k.bitcast(e.load(self.home, (place,)), self.key_dtype)
+        return k.bitxor(key, k.const(1 << (self.bits - 1), self.key_dtype))
 
     def signed_key(self, x: Expr) -> Expr:
         """The key of an element whose order is that of the signed numbers with its bits."""
         return self.e.k.bitxor(self.key(x), self.e.k.const(1 << (self.bits - 1), self.key_dtype))
-
-    def unsigned(self, key: Expr) -> Expr:
-        """The key that a signed key stands for."""
-        return self.e.k.bitxor(key, self.e.k.const(1 << (self.bits - 1), self.key_dtype))
 
     def key(self, x: Expr) -> Expr:
         """An element as an unsigned number."""

@@ -50,21 +50,27 @@ def _nothing(name: str, arrays: int, numbers: int) -> str:
 
 def _parted(v: Vectors, vector: str, valid: str | None, at: str, low: str, high: str) -> tuple[str, str]:
     """Write the lanes of a vector; gives how many are below the pivot and how many are not, then."""
-    below = v.let(f"icmp {at} {v.type} {vector}, {'%all'}")
-    above = v.let(f"xor {v.mask} {below}, <{', '.join(['i1 true'] * v.lanes)}>")
+    below = v.let(f"icmp {at} {v.type} {vector}, %all")
+    ones = f"<{', '.join(['i1 true'] * v.lanes)}>"
+    above = v.let(f"xor {v.mask} {below}, {ones}")
     if valid is not None:
         below, above = (v.let(f"and {v.mask} {mask}, {valid}") for mask in (below, above))
-    counts: list[str] = []
-    for mask, base, place in ((below, "%x", low), (above, "%memory", high)):
-        chosen, count = v.chosen(vector, mask)
-        v.stored(chosen, base, place, None if valid is None else v.first(count))
-        counts.append(v.let(f"add i64 {place}, {count}"))
-    return counts[0], counts[1]
+    moved, count = v.chosen(vector, below)
+    v.stored(moved, "%x", low, None if valid is None else v.first(count))
+    if v.has_masks:
+        moved, others = v.chosen(vector, above)
+        v.stored(moved, "%memory", high, None if valid is None else v.first(others))
+    else:  # a permutation has brought the others to the end of a vector: they fill the memory from its end
+        moved, before = (moved, count) if valid is None else v.chosen(vector, v.let(f"xor {v.mask} {above}, {ones}"))
+        others = v.let(f"sub i64 {v.lanes}, {before}")
+        v.stored(moved, "%memory", v.let(f"sub i64 %n, {high}"))
+    return v.let(f"add i64 {low}, {count}"), v.let(f"add i64 {high}, {others}")
 
 
 def _split(v: Vectors, name: str, at: str) -> str:
     """Elements below the pivot (or up to it) come first; gives how many they are."""
     n, bits = v.lanes, v.bits
+    written = "%memory" if v.has_masks else "%last.others"
     v.say("entry:")
     v.say(
         f"  %all = bitcast {v.type} {v.all('%pivot')} to {v.type}\n"
@@ -96,7 +102,9 @@ def _split(v: Vectors, name: str, at: str) -> str:
         f"  %others = phi i64 [ %high, %rest ], [ {high}, %last ]\n"
         f"  %to = getelementptr i{bits}, ptr %x, i64 %found\n"
         f"  %size = mul i64 %others, {bits // 8}\n"
-        "  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %memory, i64 %size, i1 false)\n"
+        f"  %end = add i64 %n, {n}\n  %start = sub i64 %end, %others\n"
+        f"  %last.others = getelementptr i{bits}, ptr %memory, i64 %start\n"
+        f"  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr {written}, i64 %size, i1 false)\n"
         "  ret i64 %found"
     )
     return v.function(f"internal i64 @tj_{name}_{bits}(ptr %x, ptr %memory, i64 %n, i{bits} %pivot)")
