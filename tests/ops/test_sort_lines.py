@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
+from tracejit.codegen.support.native import ORDERING
+from tracejit.codegen.support.ordering import ordering_module
+from tracejit.runtime.engine import engine
 
 SHAPES = (
     (16, 100),
@@ -172,3 +176,35 @@ def test_gradient_of_parts() -> None:
     expected[order[:3]] = 2 * x[order[:3]]
     np.testing.assert_allclose(tj.grad(lambda x: least(x)[0])(x), expected)
     np.testing.assert_array_equal(tj.grad(lambda x: least(x)[1])(x), np.arange(100) == order[3])
+
+
+# -- machines without such vectors --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bits, names in ORDERING.items():
+        text = ordering_module(bits, replace(engine().options, vector_bits=128))
+        made = engine().quickly(f"no ordering of {bits} bits", lambda text=text: text)
+        monkeypatch.setitem(engine()._ordering, bits, engine()._linked(f"none.{bits}", [made], names))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint32])
+def test_order_without_vectors(without_vectors: None, dtype: Any) -> None:
+    @tj.script
+    def all_orders(x: Any) -> Any:
+        many = np.sort(x, axis=1), np.argsort(x, axis=1, kind="stable"), np.argsort(x, axis=0, kind="stable")
+        line = x.reshape(-1)
+        return *many, np.sort(line), np.argsort(line, kind="stable"), np.median(x), np.percentile(line, [5, 50, 90])
+
+    @tj.script
+    def some_parts(x: Any, kth: Any) -> Any:
+        return np.partition(x, kth), np.take_along_axis(x, np.argpartition(x, kth), -1)
+
+    for shape in ((3, 5), (4, 65), (3, 1500)):
+        x = np.random.default_rng(6).integers(0, 90, shape).astype(dtype)
+        for made, expected in zip(all_orders(x), all_orders.__wrapped__(x), strict=True):
+            np.testing.assert_allclose(made, expected, rtol=1e-6)
+        for made in some_parts(x, 2):
+            check_parts(x, 2, made)

@@ -214,7 +214,7 @@ scatter_add = op(
     infer=_scatter_rule("scatter_add"),
     eager=_scatter_fold_eager("add"),
     vjp=lambda b, g, x, index, value, out, *, axis: (g, None, b.gather(g, index, axis=axis)),
-    lower=Opaque(loops.scatter("add"), updates=True, nodes=nodes.scatter_fold("add")),
+    lower=Opaque(loops.scatter("add"), updates=True, strided=True, nodes=nodes.scatter_fold("add")),
     samples=lambda rng: _scatter_samples(rng, distinct=False),
 )
 scatter_set = op(
@@ -224,7 +224,7 @@ scatter_set = op(
     infer=_scatter_rule("scatter_set"),
     eager=_scatter_set_eager,
     vjp=_scatter_set_vjp,
-    lower=Opaque(loops.scatter(None), updates=True, nodes=nodes.scatter_set),
+    lower=Opaque(loops.scatter(None), updates=True, strided=True, nodes=nodes.scatter_set),
     samples=lambda rng: _scatter_samples(rng, distinct=True),
 )
 
@@ -250,7 +250,7 @@ for _name, _combine in (("scatter_max", "maximum"), ("scatter_min", "minimum")):
         infer=_scatter_rule(_name),
         eager=_scatter_fold_eager(_combine),
         vjp=_scatter_extremum_vjp,
-        lower=Opaque(loops.scatter(_combine), updates=True, nodes=nodes.scatter_fold(_combine[:3])),
+        lower=Opaque(loops.scatter(_combine), updates=True, strided=True, nodes=nodes.scatter_fold(_combine[:3])),
         samples=lambda rng: _scatter_samples(rng, distinct=False),
     )
 op(
@@ -260,7 +260,7 @@ op(
     infer=_scatter_rule("scatter_mul"),
     eager=_scatter_fold_eager("multiply"),
     vjp="products of what comes to one place have none here: sum logarithms",
-    lower=Opaque(loops.scatter("mul"), updates=True, nodes=nodes.scatter_fold("mul")),
+    lower=Opaque(loops.scatter("mul"), updates=True, strided=True, nodes=nodes.scatter_fold("mul")),
     samples=lambda rng: _scatter_samples(rng, distinct=False),
 )
 

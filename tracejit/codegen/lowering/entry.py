@@ -407,7 +407,7 @@ class Lowering:
         lower = op.defn.lower
         if isinstance(lower, Pointwise) and not has_storage(op.results[0]):
             self.env[op.results[0]] = self.k.let(self.pointwise(op), op.results[0].name)
-        elif shared(op) is not None:
+        elif shared(op) is not None or lower_views.repeats(self, op):
             lower_views.view(self, op)
         elif isinstance(lower, Pointwise | Reduction):
             self.compute(op, (op,), op.results)

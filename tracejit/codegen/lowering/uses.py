@@ -48,5 +48,5 @@ def _takes_strides(op: Op, i: int) -> bool:
     if isinstance(lower, Pointwise):
         return op.name != "vread" and lower.view != "flat"
     if isinstance(lower, Opaque):
-        return lower.strided
+        return lower.strided and not (lower.updates and i == 0)
     return isinstance(lower, Reduction | Contraction)

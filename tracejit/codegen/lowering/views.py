@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.codegen.loop_ir import Expr, Var
-from tracejit.codegen.lowering.elements import ZERO, Affine, Array, Element, ElementBuilder, Index, affine
+from tracejit.codegen.lowering.elements import ZERO, Affine, Array, Element, ElementBuilder, Index, affine, stores
 from tracejit.codegen.lowering.kernels import Target
-from tracejit.ir.aliasing import is_flat
+from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Op, Value
-from tracejit.ir.opdef import Pointwise
+from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import I64, TensorType
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 def view(lowering: Lowering, op: Op) -> None:
     """Let a view's result be strides over its operand's buffer; a kernel computes it where it cannot be."""
+    if repeats(lowering, op):
+        lowering.env[op.results[0]] = _repeated(lowering, op)
+        return
     (result,), source = op.results, lowering.array(op.operands[0])
     assert isinstance(result.type, TensorType)
     if is_flat(op) and source.contiguous:
@@ -34,6 +37,24 @@ def view(lowering: Lowering, op: Op) -> None:
     if made is None:
         made = _computed(lowering, op)
     lowering.env[result] = lowering.contiguous(made, result.name) if result in lowering.uses.dense else made
+
+
+def repeats(lowering: Lowering, op: Op) -> bool:
+    """Whether an op makes an array of one host scalar which is only read, in any layout: one element will do."""
+    if op.name != "broadcast" or has_storage(op.operands[0]) or lowering.target != "cpu":
+        return False
+    (result,), uses = op.results, lowering.uses
+    readers = uses.readers.get(result, ())
+    return result not in uses.dense and all(r is not None and isinstance(r.defn.lower, Opaque) for r in readers)
+
+
+def _repeated(lowering: Lowering, op: Op) -> Array:
+    """An array whose elements all lie at one place."""
+    (result,) = op.results
+    assert isinstance(result.type, TensorType)
+    one = lowering.new_array(TensorType(result.type.dtype, (1,)), result.name)
+    lowering.emit(*stores(one.buffer, ZERO, lowering.scalar(op.operands[0]), lowering.k))
+    return Array(one.buffer, result.type, lowering.shape(result.type), (ZERO,) * result.type.rank)
 
 
 def _computed(lowering: Lowering, op: Op) -> Array:
