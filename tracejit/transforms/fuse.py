@@ -124,10 +124,12 @@ class BlockFusion:
     def _before(self) -> list[int]:
         """For each op, the positions it depends on, as bits. Everything depends on the effects before it: checks
         guard the indices and sizes that later ops rely on. An effect depends on the updates before it that the caller
-        sees: what was written before an error stays written."""
+        sees: what was written before an error stays written. An op that takes storage over depends on what read that
+        before and keeps its place (groups do not: they are asked for their late reads)."""
         seen = 0
         for root, takers in self.takers.items():
             seen |= takers if root in self.visible else 0
+        borrowing = dict.fromkeys(self.takers, 0)
         before: list[int] = []
         reach: list[int] = []  #: the same and the op itself
         guard = 0
@@ -137,6 +139,9 @@ class BlockFusion:
                 maker = self.makers.get(value)
                 if maker is not None:
                     needs |= reach[maker]
+            roots = [r for value in self.reads[at] for r in self.roots.of(value) if r in borrowing] if borrowing else ()
+            for root in roots:
+                needs |= borrowing[root] if self.takers[root] >> at & 1 else 0
             effect = has_effect(op)
             if effect:
                 earlier = seen & (1 << at) - 1
@@ -145,6 +150,8 @@ class BlockFusion:
                     needs |= before[taker]
             before.append(needs | guard)
             reach.append(before[at] | 1 << at)
+            for root in roots if self.roles[at] == "other" else ():
+                borrowing[root] |= reach[at]
             if effect:
                 guard |= reach[at]
         return before
