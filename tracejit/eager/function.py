@@ -232,7 +232,8 @@ class custom_vjp:
     def __init__(self, fn: Callable[..., Any]) -> None:
         if not callable(fn):
             raise TypeError(f"a function is needed, not {type(fn).__name__}")
-        functools.update_wrapper(self, fn)
+        functools.update_wrapper(self, fn, updated=())  # what an object holds is no attribute of this one
+        self.__name__ = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
         self.forward: Callable[..., Any] | None = None
         self.backward: Callable[..., Any] | None = None

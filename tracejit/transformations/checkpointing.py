@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,6 @@ class Checkpointed(custom_vjp):
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         super().__init__(fn)
-        functools.update_wrapper(self, fn)
         self.defvjp(self._first, self._again)
 
     def _first(self, *args: Any) -> tuple[Any, Any]:
