@@ -81,6 +81,7 @@ class Gradients:
     """
 
     calls: Calls
+    around: Gradients | None = None  #: of the caller of a function that calls itself
     #: classes of arguments that ask for gradients -> their access; those of tensors that the script made -> None
     leaves: dict[int, Any] = field(default_factory=dict[int, Any])
     made: dict[int, ObjectValue] = field(default_factory=dict[int, ObjectValue])  #: the latter, and their `.grad`
@@ -315,15 +316,10 @@ class Gradients:
         builders = [*ctx.outer_builders, ctx.b][:depth]
         return Reach(builders, leaves, self.known(), lambda n: ctx.sizes.at_least(n, 1))
 
-    def asks(self, content: Value) -> Truth:
-        """Whether a value leads to a leaf. Functions with derivatives of their own record nothing: in them, only what
-        they are given may."""
-        blocks = self.calls.custom_blocks
-        for block in reversed(blocks):
-            if content not in block.operands:
-                return False
-            content = block.operands[content]
-        return any_of(self.calls.ctx.b, self.reach(depth=blocks[0].depth if blocks else None).of(content))
+    @property
+    def has_leaves(self) -> bool:
+        """Whether there are leaves, or the caller of a function that calls itself has some."""
+        return bool(self.leaves) or (self.around is not None and self.around.has_leaves)
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

@@ -173,7 +173,7 @@ class Body:
         ctx.heap.factories = root.heap.factories
         self.calls = Statements(ctx).calls
         self.calls.statics = _CalleeStatics(self, caller.statics)
-        self.calls.gradients = Gradients(self.calls)
+        self.calls.gradients = Gradients(self.calls, caller.gradients)
         self.prologue: list[Op] = []
         self.numbers: list[Value] = []
         self.bases: list[Value] = []  #: parameters: contents of storage classes, then hidden inputs

@@ -194,7 +194,8 @@ class Recursion:
         shapes = tuple(storage_shape(ctx, c) for c in storages)
         assert ctx.tries is not None
         looked = ((), False) if source.function in OUTLINED else seen(ctx.tries)
-        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_mode, ctx.tensors, looked)
+        modes = (ctx.grad_mode, ctx.tensors, calls.gradients.has_leaves)
+        key = (Code(source), names, shape, closure, shapes, tuple(flags), modes, looked)
         found = self.instances.get(key)
         if found is None:
             numbers = tuple(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.eager.modes import MODE
+from tracejit.errors import ScriptError
 from tracejit.frontend.boundary.signature import constant_access
 from tracejit.frontend.containers import tables
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TextKind, TupleKind
@@ -30,7 +31,7 @@ from tracejit.frontend.values import (
     shown_class,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth
+from tracejit.ir.reached import Truth, any_of
 from tracejit.ir.types import I64, TensorType, is_differentiable
 from tracejit.messages import hidden
 
@@ -75,7 +76,21 @@ def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     is_argument = isinstance(shown, ArrayView) and shown.is_whole and shown.storage in c.ctx.arguments
     if not is_argument and not is_recorded(c):
         return False
-    return c.gradients.asks(content)
+    return _leads(c, content)
+
+
+def _leads(c: Calls, content: Value) -> Truth:
+    """Whether a value leads to a leaf. Functions with derivatives of their own record nothing: in them, only what they
+    are given may."""
+    for block in reversed(c.custom_blocks):
+        if content not in block.operands:
+            return False
+        content = block.operands[content]
+    if c.gradients.around is not None and c.gradients.around.has_leaves:
+        reason = "whether a tensor asks for gradients is not known in a function that calls itself"
+        raise ScriptError(reason, c.ctx.b.span, instead="ask before the call, and pass the answer")
+    reach = c.gradients.reach(depth=c.custom_blocks[0].depth if c.custom_blocks else None)
+    return any_of(c.ctx.b, reach.of(content))
 
 
 def is_recorded(c: Calls) -> bool:
