@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tracejit
-import tracejit.ops
+import tracejit.ops  # pyright: ignore[reportUnusedImport]
 from tracejit.codegen.lowering import opaque as lower_opaque
 from tracejit.ir.opdef import REGISTRY, STRUCTURAL
 
@@ -40,6 +40,11 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/derivatives/rewritten.py": {
         "all": "whether nothing was written",
         **dict.fromkeys(("logical_and", "logical_not", "lt"), "whether a branch or a trip was taken"),
+    },
+    "transforms/derivatives/version_counters.py": {
+        "le": "whether the first save is of the present version",
+        "minimum": "the first of several saves; whether an array has elements",
+        "select": "what leads to no leaf saves nothing",
     },
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(

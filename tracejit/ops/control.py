@@ -124,9 +124,10 @@ _structural(
 )
 _structural(
     "intact",
-    (),
-    "Whether what the `gradient` of a `site` needs was not changed in place since; `expand-gradient` tells.",
-    infer=lambda site: (ScalarType(BOOL),),
+    ("*kept",),
+    "Whether what the `gradient` of a `site` needs was not changed in place since: all of `kept`, which are added by "
+    "`expand-gradient`, hold then.",
+    infer=lambda kept, site: (ScalarType(BOOL),),
 )
 _structural(
     "leads",

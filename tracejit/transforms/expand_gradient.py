@@ -52,7 +52,7 @@ def expand_gradient(graph: Graph) -> Graph:
         return graph
     graph = with_emptied(items_just_added(told(graph)))
     graph = _telling_spent(graph)
-    graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
+    graph = without_rewritten(told(replace(graph, body=without_intact(graph.body))))
     graph = replace(graph, body=summed(graph.body))
     if any(
         op.name == "gradient" for loop in walk(graph.body) if loop.name == "loop" for op in walk(loop.block("body"))

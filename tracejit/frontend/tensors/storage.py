@@ -240,6 +240,8 @@ def _sync(b: Builder, flag: Value, new: Value, old: Value, apart: bool) -> Value
         return b.emit("sync", (flag, new, old), names=(old.name,))[0]
     then, orelse = b.nested(), b.nested()
     written = _followed(then, new, old, apart)
+    if not apart and isinstance(old.type, TensorType) and old.type.dtype.is_inexact:
+        written = then.emit("rewritten", (written, old), names=(old.name,))[0]
     blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
     return b.emit("if", (flag,), blocks=blocks, types=(old.type,), names=(old.name,))[0]
 

@@ -1,9 +1,10 @@
 """What a derivative needs may not be changed in place before it is taken: a RuntimeError, as in eager code.
 
-`rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. A `gradient` behind
-them whose rules read `old` always raises; where the write depends on the path, it is refused. Where rules read a part
-of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it
-needs of the array itself. Of arrays that lists hold, `stored_arrays.py` tells which a write may change.
+`rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. Whether a `gradient`
+behind them needs what was replaced is known when compiling or counted (`version_counters.py`). Where rules read a part
+of `old` and a part is written, masks of what was not written say at run time whether it is still there. An operation in
+place keeps what it needs of the array itself. Of arrays that lists hold, `stored_arrays.py` tells which a write may
+change.
 """
 
 from __future__ import annotations
@@ -11,20 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
-from tracejit.ir.aliasing import is_flat, shared
+from tracejit.ir.aliasing import shared
 from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
-from tracejit.ir.opdef import Update
+from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.reached import all_of
 from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.derivatives.activity import active, useful, varied
-from tracejit.transforms.derivatives.contents_by_path import same_by_path
-from tracejit.transforms.derivatives.earlier_trips import carried_to
+from tracejit.transforms.derivatives.activity import active
+from tracejit.transforms.derivatives.saved_contents import read_by_rule
 from tracejit.transforms.derivatives.stored_arrays import StoredArrays, is_write
-from tracejit.transforms.derivatives.vjp import contributions
-
-_MAY_CHANGE = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
+from tracejit.transforms.derivatives.version_counters import MAY_CHANGE, telling_changes
 
 #: What `expand-gradient` removes.
 _MARKS = ("rewritten", "stored")
@@ -34,6 +31,7 @@ def without_intact(body: Block) -> Block:
     """The block with the answers in the place of its `intact` ops."""
     if not any(op.name == "intact" for op in walk(body)):
         return body
+    body = telling_changes(body)
     return _answered(body, [], body if any(is_write(op) for op in walk(body)) else None)
 
 
@@ -55,10 +53,9 @@ def _answered(block: Block, before: Sequence[Op], root: Block | None, around: Se
             b = Builder(op.span)
             behind = walk(Block((), block.ops[at:], ()))
             taken = next((g for g in behind if g.name == "gradient" and g.attrs.get("site") == op.attrs["site"]), None)
-            truths: Sequence[Value] = ()
+            truths: Sequence[Value] = op.operands
             if root is not None and taken is not None:
-                truths = _conditions(b, taken, here, around)
-                _require_lasting(root, taken, [loop for loop, _ in around if loop.name == "loop"])
+                truths = (*truths, *_conditions(b, taken, here, around))
             all_of(b, truths, op.results[0])
             ops += b.ops
             continue
@@ -73,34 +70,23 @@ def _answered(block: Block, before: Sequence[Op], root: Block | None, around: Se
 def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence[tuple[Op, int]]) -> Sequence[Value]:
     """What must hold for nothing that the derivative needs to be overwritten. `around` are the ops around it, each with
     how many of those `before` stand in front of it."""
-    enclosing = [op for op, _ in around]
-    certain = _replaced(before, (), enclosing)
-    every = [*_all(before)]
-    possible = _replaced(every, every, enclosing)
-    if not possible:
-        return ()
+    replaced = _replaced(before, [op for op, _ in around])
     ys, _, xs = gradient_parts(gradient)
     through = active(before, xs, ys)
-    met = {v: mark for v, mark in same_by_path(before, is_write, through).items() if v not in possible}
-    possible |= met
-    parts, shows, stored = _Parts(before, certain), _shown(every, possible), StoredArrays(before, around)
+    parts, stored = _Parts(before, replaced), StoredArrays(before, around)
     needed: dict[Value, Op] = {}
     unharmed: list[Value] = []
-    for op in every:
+    for op in _all(before):
         if op.blocks or is_write(op) or not any(r in through for r in op.results):
             continue
-        if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)) and not stored.concerns(op):
+        if not any(v in parts.views for v in op.operands) and not stored.concerns(op):
             continue
-        values = _needed(op, through)
+        values = read_by_rule(op, through)
         changed = dict(stored.changed(op, values))
-        contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
-        for v in contents:
-            if possible[v].span != op.span:
-                changed[possible[v]] = possible[v].operands[1] in certain and v not in met
         if changed:
             did_not_run = _did_not_run(b, before, op) if any(changed.values()) else None
             if did_not_run is None:
-                raise NotDifferentiable(gradient.name, _MAY_CHANGE, next(iter(changed)).span)
+                raise NotDifferentiable(gradient.name, MAY_CHANGE, next(iter(changed)).span)
             unharmed.append(did_not_run)
             continue
         needed.update((v, op) for v in op.operands if v in values and v in parts.views)
@@ -121,29 +107,6 @@ def _did_not_run(b: Builder, before: Sequence[Op], op: Op) -> Value | None:
         limit, go = map(b.wrap, around.operands[:2])
         ran = b.logical_and(go, b.lt(0, limit))
     return b.logical_not(ran).value
-
-
-def _require_lasting(root: Block, gradient: Op, loops: Sequence[Op]) -> None:
-    """Raises NotDifferentiable where a derivative goes through earlier trips of loops around it, of which one may
-    change an array that an earlier one needs."""
-    xs = gradient_parts(gradient)[2]
-    for loop in loops:
-        body = loop.block("body")
-        way = carried_to(root, loop, gradient)
-        following = [v for p, v in zip(body.params[1:], body.results[1:], strict=True) if p in way]
-        if not way:
-            continue
-        ops = [*walk(body)]
-        marks = _replaced(ops, [*ops, loop])
-        through, shows = varied(root.ops, xs) & useful(body.ops, following), _shown(ops, marks)
-        for op in ops:
-            if op.blocks or is_write(op) or through.isdisjoint(op.results):
-                continue
-            found = [v for v in (*op.operands, *op.results) if v in shows]
-            needed = _needed(op, through) if found else ()
-            stale = [marks[shows[v]] for v in found if v in needed and marks[shows[v]].span != op.span]
-            if stale:
-                raise NotDifferentiable(gradient.name, _MAY_CHANGE, stale[0].span)
 
 
 class _Parts:
@@ -199,31 +162,14 @@ class _Parts:
         return b.full(flag, b.shape(b.wrap(like)), BOOL)
 
 
-def _replaced(marks: Sequence[Op], loops: Sequence[Op], around: Sequence[Op] = ()) -> dict[Value, Op]:
-    """The contents that marks say are replaced, also under the names they have before loops and, of loops that are
-    over, where a trip ends: what the trip at hand of a loop `around` hands on is there until the next one."""
+def _replaced(marks: Sequence[Op], around: Sequence[Op]) -> dict[Value, Op]:
+    """The contents that marks say are replaced, also under the names they have before the loops `around`: what the trip
+    at hand hands on is there until the next one."""
     found = {op.operands[1]: op for op in marks if is_write(op)}
-    for loop in reversed([op for op in (*around, *loops) if op.name == "loop"]):  # an inner loop stands behind others
-        body = loop.block("body")
-        for init, param, following in zip(loop.operands[2:], body.params[1:], body.results[1:], strict=True):
+    for loop in reversed([op for op in around if op.name == "loop"]):
+        for init, param in zip(loop.operands[2:], loop.block("body").params[1:], strict=True):
             if param in found:
                 found.setdefault(init, found[param])
-                if loop not in around:
-                    found.setdefault(following, found[param])
-    return found
-
-
-def _shown(ops: Sequence[Op], contents: Mapping[Value, Op]) -> dict[Value, Value]:
-    """The contents, and the views that show all of one, which any write to it changes, each with the content."""
-    found = {v: v for v in contents}
-    for op in ops:
-        viewed = shared(op)
-        if viewed not in found or op.results[0] in found:
-            continue
-        have, want = (v.type.shape for v in (viewed, op.results[0]))  # type: ignore[union-attr]
-        is_turned = None not in have and sorted(map(hash, have)) == sorted(map(hash, want))
-        if is_turned or is_flat(op) or op.name == "broadcast":
-            found[op.results[0]] = found[viewed]
     return found
 
 
@@ -232,18 +178,3 @@ def _all(ops: Sequence[Op]) -> Iterator[Op]:
         yield op
         for block in op.blocks:
             yield from walk(block)
-
-
-def _needed(op: Op, through: set[Value]) -> set[Value]:
-    """The operands and results that an op's rule reads for the cotangents that go on."""
-    if isinstance(op.defn.vjp, str):
-        return set()
-    b = Builder(op.span)
-    given = tuple(b.wrap(Value(r.type, "g")) if r in through else None for r in op.results)
-    wanted: set[Value] = set()
-    for operand, contribution in contributions(b, op, given):
-        if operand in through and isinstance(contribution, Update):
-            contribution = contribution.apply(b.wrap(Value(operand.type, "running")))
-        if operand in through and contribution is not None:
-            wanted.add(contribution.value)
-    return values_behind(b.ops, wanted) & {*op.operands, *op.results}
