@@ -142,6 +142,22 @@ def test_what_a_backward_checks_and_prints_happens(fn: Any, run: Any, capsys: py
         run(fn, np.array([3.0, 1.0]))
 
 
+def _guarded_in_segments(x: Any) -> Any:
+    for _ in range(1000):
+        x = Guarded.apply(x) * 0.33
+    return x.sum()
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [tj.script(memory="1KB")(_guarded_in_segments), lambda x: tj.checkpoint(lambda y: Guarded.apply(y) * y)(x).sum()],
+)
+def test_what_is_computed_again_checks_in_its_backward(fn: Any) -> None:
+    assert tj.grad(fn)(np.array([1.0, 1.0])).shape == (2,)
+    with pytest.raises(ValueError, match="large argument"):
+        tj.grad(fn)(np.array([3.0, 1.0]))
+
+
 def test_forward_mode_makes_the_checks_that_need_no_cotangent(capsys: pytest.CaptureFixture[str]) -> None:
     assert _forward_mode(_guarded, np.array([1.0, 1.0])) == 6.0
     with pytest.raises(ValueError, match="large argument"):

@@ -241,6 +241,7 @@ class _Loop:
         for op in frame.edits[0].ops:
             b.step(op)
         b.mapping.update((seed, fit(b, seed, seed.type, frame.region)) for seed in self.seeds)
+        b.visit = None
         for op in frame.b.ops:
             b.step(op)
         self.frame.b.ops[:] = b.ops
