@@ -1,8 +1,6 @@
 """What a derivative needs and what is changed in place before it is taken, by the path and the trip: scripts raise
 where eager code does, and nowhere else."""
 
-# pyright: basic, reportOperatorIssue=false
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """`backward()` through tensors that containers hold and that change in place, against eager code."""
 
-# pyright: basic, reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 from collections import deque

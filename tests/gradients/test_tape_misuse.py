@@ -1,7 +1,5 @@
 """Inside a script as in eager code: a second `backward()`, writes to what a derivative needs, `create_graph`."""
 
-# pyright: basic, reportOperatorIssue=false, reportOptionalMemberAccess=false
-
 from __future__ import annotations
 
 import pytest

@@ -150,7 +150,7 @@ def glu(input: Any, dim: int = -1) -> Any:
     half = input.shape[dim] // 2
     if input.shape[dim] != 2 * half:
         raise ValueError("glu: the size of the axis is even")
-    return input.narrow(dim, 0, half) * tj.sigmoid(input.narrow(dim, half, half))
+    return tj.narrow(input, dim, 0, half) * tj.sigmoid(tj.narrow(input, dim, half, half))
 
 
 def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:

@@ -113,7 +113,7 @@ def embedding_bag(
         raise ValueError("embedding_bag: mode is 'sum', 'mean' or 'max'")
     rows = weight[from_zero(input, weight.shape[0])]
     if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(-1)
+        rows = rows * tj.unsqueeze(per_sample_weights, -1)
     if input.ndim == 2:
         return rows.sum(1) if mode == "sum" else rows.mean(1) if mode == "mean" else rows.amax(1)
     places = tj.arange(input.shape[0], device=input.device)
@@ -168,7 +168,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     *batch, channels, rows, columns = input.shape
     y = input.reshape(*batch, channels // (r * r), r, r, rows, columns)
     k = len(batch)
-    y = y.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
+    y = tj.permute(y, (*range(k), k, k + 3, k + 1, k + 4, k + 2))
     return y.reshape(*batch, channels // (r * r), rows * r, columns * r)
 
 
@@ -184,5 +184,5 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     *batch, channels, rows, columns = input.shape
     y = input.reshape(*batch, channels, rows // r, r, columns // r, r)
     k = len(batch)
-    y = y.permute(*range(k), k, k + 2, k + 4, k + 1, k + 3)
+    y = tj.permute(y, (*range(k), k, k + 2, k + 4, k + 1, k + 3))
     return y.reshape(*batch, channels * r * r, rows // r, columns // r)

@@ -26,12 +26,12 @@ def _require_same_shape(input: Any, target: Any) -> None:
 
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """(input - target)**2."""
-    return _reduced((input - target).square(), reduction)
+    return _reduced(tj.square(input - target), reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """|input - target|."""
-    return _reduced((input - target).abs(), reduction)
+    return _reduced(tj.abs(input - target), reduction)
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
@@ -44,8 +44,10 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """d**2 / 2 for distances d up to delta, delta * (d - delta / 2) above."""
     difference = input - target
-    distance = difference.abs()
-    return _reduced(tj.where(distance < delta, 0.5 * difference.square(), delta * (distance - 0.5 * delta)), reduction)
+    distance = tj.abs(difference)
+    return _reduced(
+        tj.where(distance < delta, 0.5 * tj.square(difference), delta * (distance - 0.5 * delta)), reduction
+    )
 
 
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
@@ -92,7 +94,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     if target.dtype.kind not in "iu":
         raise TypeError(f"targets are class numbers, or probabilities of the input's shape; they are {target.dtype}")
     classes = input.shape[1] if input.ndim > 1 else input.shape[0]
-    rows = input.movedim(1, -1).reshape(-1, classes) if input.ndim > 1 else input.reshape(1, classes)
+    rows = tj.movedim(input, 1, -1).reshape(-1, classes) if input.ndim > 1 else input.reshape(1, classes)
     places = target.reshape(-1)
     counted = places != ignore_index
     safe = from_zero(tj.where(counted, places, 0), classes)
@@ -223,9 +225,9 @@ def multi_margin_loss(
 ) -> Any:
     """max(margin - x[target] + x[j], 0)**p over the classes j other than the target, divided by the number of classes;
     `input` is (batch, classes) or (classes,)."""
-    rows = input if input.ndim > 1 else input.unsqueeze(0)
+    rows = input if input.ndim > 1 else tj.unsqueeze(input, 0)
     places = target.reshape(-1, 1)
-    apart = tj.clamp(margin - rows.gather(1, places) + rows, min=0.0) ** p
+    apart = tj.clamp(margin - tj.gather(rows, 1, places) + rows, min=0.0) ** p
     if weight is not None:
         apart = apart * weight[places]
     others = tj.arange(rows.shape[1], device=input.device) != places
@@ -236,7 +238,7 @@ def multi_margin_loss(
 def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """max(1 - x[y] + x[j], 0) over the labels y of a sample and the classes j that are none, divided by the number of
     classes. Labels are the numbers in a row of `target` before its first -1."""
-    rows, labels = (x if x.ndim > 1 else x.unsqueeze(0) for x in (input, target))
+    rows, labels = (x if x.ndim > 1 else tj.unsqueeze(x, 0) for x in (input, target))
     classes = rows.shape[1]
     given = (labels < 0).to(tj.int64).cumsum(1) == 0
     safe = tj.where(given, labels, 0)
@@ -322,4 +324,4 @@ def poisson_nll_loss(
 def gaussian_nll_loss(input: Any, target: Any, var: Any, eps: float = 1e-6, reduction: str = "mean") -> Any:
     """(log var + (input - target)**2 / var) / 2, the variance being at least eps."""
     limited = tj.maximum(var, eps)
-    return _reduced(0.5 * (tj.log(limited) + (input - target).square() / limited), reduction)
+    return _reduced(0.5 * (tj.log(limited) + tj.square(input - target) / limited), reduction)

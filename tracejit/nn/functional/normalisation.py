@@ -22,7 +22,7 @@ def layer_norm(
 def _standardised(input: Any, axes: tuple[int, ...], eps: float) -> Any:
     mean = input.mean(axis=axes, keepdims=True)
     centred = input - mean
-    return centred / tj.sqrt(centred.square().mean(axis=axes, keepdims=True) + eps)
+    return centred / tj.sqrt(tj.square(centred).mean(axis=axes, keepdims=True) + eps)
 
 
 def _affine(y: Any, weight: Any, bias: Any) -> Any:
@@ -64,9 +64,9 @@ def batch_norm(
             count = count * input.shape[i]
         if training and count == 1:
             raise ValueError(f"batch_norm: training needs more than one value per channel, got shape {input.shape}")
-        mean = input.mean(axis=axes, keepdims=True)
+        mean = tj.mean(input, axis=axes, keepdims=True)
         centred = input - mean
-        var = centred.square().mean(axis=axes, keepdims=True)
+        var = tj.square(centred).mean(axis=axes, keepdims=True)
         if running_mean is not None:
             with tj.no_grad():
                 correction = count / (count - 1.0)
@@ -89,7 +89,7 @@ def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = No
     if tuple(input.shape[input.ndim - len(shape) :]) != shape:
         raise ValueError(f"rms_norm: the last axes of {input.shape} are not {shape}")
     added = tj.finfo(input.dtype).eps if eps is None else eps
-    squares = input.square().mean(axis=tuple(-1 - i for i, _ in enumerate(shape)), keepdims=True)
+    squares = tj.square(input).mean(axis=tuple(-1 - i for i, _ in enumerate(shape)), keepdims=True)
     return _affine(input / tj.sqrt(squares + added), weight, None)
 
 
@@ -133,7 +133,7 @@ def instance_norm(
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     """input / (k + alpha * mean of the squares in `size` channels around)**beta (Krizhevsky and others 2012)."""
     channels = input.shape[1]
-    rows = input.square().reshape(input.shape[0], 1, channels, -1)
+    rows = tj.square(input).reshape(input.shape[0], 1, channels, -1)
     around = tj.pad(rows, (0, 0, size // 2, (size - 1) // 2))
     means = tj.avg_pool2d(around, (size, 1), stride=1).reshape(input.shape)
     return input / (means * alpha + k) ** beta

@@ -58,7 +58,7 @@ def _windows(input: Any, axis: int, count: int, greatest: bool) -> Any:
     found = []
     for k in range(count):
         start, stop = k * n // count, ((k + 1) * n + count - 1) // count
-        part = input.narrow(axis, start, stop - start)
+        part = tj.narrow(input, axis, start, stop - start)
         found.append(part.amax(axis, keepdim=True) if greatest else part.mean(axis, keepdim=True))
     return found[0] if count == 1 else tj.cat(found, axis)
 

@@ -63,17 +63,17 @@ def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, alig
         return _means(y, axis, n, count)
     places = tj.arange(count, dtype=tj.float64, device=y.device)
     if mode == "nearest":
-        return y.index_select(axis, _at((places * step).floor(), n))
+        return tj.index_select(y, axis, _at((places * step).floor(), n))
     places = places * ((n - 1) / (count - 1) if count > 1 else 0.0) if aligned else (places + 0.5) * step - 0.5
     if mode != "bicubic":
         places = places.clamp(min=0.0)
     first = places.floor()
     t = _along(places - first, y, axis)
     if mode != "bicubic":
-        low, high = (y.index_select(axis, _at(first + k, n)) for k in (0, 1))
+        low, high = (tj.index_select(y, axis, _at(first + k, n)) for k in (0, 1))
         return low * (1.0 - t) + high * t
     weights = cubic_weights(t)
-    parts = [y.index_select(axis, _at(first + (k - 1), n)) * weights[k] for k in range(4)]
+    parts = [tj.index_select(y, axis, _at(first + (k - 1), n)) * weights[k] for k in range(4)]
     return parts[0] + parts[1] + parts[2] + parts[3]
 
 
@@ -104,8 +104,8 @@ def _outer(t: Any) -> Any:
 
 def _means(y: Any, axis: int, n: Any, count: Any) -> Any:
     """The means of windows of about equal size: differences of the sums up to each place."""
-    zero = tj.zeros_like(y.narrow(axis, 0, 1))
+    zero = tj.zeros_like(tj.narrow(y, axis, 0, 1))
     sums = tj.cat([zero, y.cumsum(axis)], axis)
     places = tj.arange(count, device=y.device)
     starts, stops = places * n // count, ((places + 1) * n + count - 1) // count
-    return (sums.index_select(axis, stops) - sums.index_select(axis, starts)) / _along(stops - starts, y, axis)
+    return (tj.index_select(sums, axis, stops) - tj.index_select(sums, axis, starts)) / _along(stops - starts, y, axis)
