@@ -211,6 +211,55 @@ def records_in_lists(c: Any) -> Any:
     return [v for r in rows for v in r.values()], [list(r) for r in rows]
 
 
+@case((A(5, 3), 1), (A(5, 3), -1))
+def there_on_one_path(x: Any, c: int) -> Any:
+    d: Any = {"n": 1}
+    row = x[0].copy()
+    if c > 0:
+        d["a"] = row
+    row += 1
+    n, has, found = len(d), "a" in d, d.get("a", x[1])
+    if "a" in d:
+        d["a"] *= 2
+    try:
+        caught = d["a"] + 1
+    except KeyError:
+        caught = x[2]
+    v = d.setdefault("a", x[3].copy())
+    v += 1
+    taken = d.pop("a")
+    return n, has, found, caught, v, taken, "a" in d, row
+
+
+@case((A(5, 3), 1), (A(5, 3), -1))
+def not_there(x: Any, c: int) -> Any:
+    d: Any = {}
+    if c > 0:
+        d["a"], d["t"] = x[0], 3
+    return 0.0 if not d else 1.0, d["a"] * d["t"]
+
+
+@case((A(5, 3) - 7, 4), (A(5, 3) - 7, 1), (A(5, 3), 0))
+def set_and_taken_out_in_loops(x: Any, n: int) -> Any:
+    d: Any = {}
+    r = np.zeros(3)
+    for i in range(n):
+        st = d.get("s")
+        if st is None:
+            st = d["s"] = {"m": np.zeros(3), "t": 0}
+        st["t"] += 1
+        st["m"] = st["m"] + x[i]
+        if x[i, 0] > 0:
+            d["last"] = (i, x[i])
+        else:
+            d.pop("last", None)
+    if "s" in d:
+        r = r + d["s"]["m"] * d["s"]["t"]
+    if "last" in d:
+        r = r - d["last"][1] * d["last"][0]
+    return r, "last" in d
+
+
 def callers_keys_moved(d: Any) -> Any:
     v = d.pop("a")
     d["c"] = 4.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tracejit.errors import ScriptError, error_kind
+from tracejit.frontend.containers import odd_keys
 from tracejit.frontend.context import Context
 from tracejit.frontend.control import optionals
 from tracejit.frontend.control.choices import each
@@ -522,6 +523,8 @@ class Arithmetic:
                 return self.ctx.b.emit("ne", (x.value, zero))[0]
             case ArrayView():
                 return self.array_truth(x, node)
+            case DictValue():
+                return odd_keys.truth(self.ctx, x)
             case GrowingList():
                 return self.ctx.b.emit("gt", (self.ctx.list_length(x), self.ctx.size_value(0)))[0]
             case SequenceValue(length) if x.once is None and x.range is not None:

@@ -27,7 +27,7 @@ from tracejit.frontend.containers import (
     resumable,
     shared_lists,
 )
-from tracejit.frontend.containers.key_order import in_order, takes_names
+from tracejit.frontend.containers.key_order import certain, in_order, takes_names
 from tracejit.frontend.containers.placed_arrays import release, takes_items
 from tracejit.frontend.containers.tables import OUTLINED, container_class, is_table, set_method, standing
 from tracejit.frontend.context import Context, Frame, of_standard
@@ -265,7 +265,8 @@ class Calls:
             if keyword.arg is not None:
                 kwargs[keyword.arg] = made
             elif isinstance(made := pooled_tables.contents(self, made, node), DictValue):
-                kwargs.update(made.items if takes_names(fn) else in_order(self.ctx, made, node))
+                of = certain if takes_names(fn) else in_order
+                kwargs.update(of(self.ctx, made, node))
             elif is_table(made):
                 reason = "a dict whose keys are known at run time only cannot be spread into arguments"
                 self.ctx.refuse(node, reason, "name the arguments: f(a=d['a'])")

@@ -401,6 +401,15 @@ def kind_of_items(items: Iterable[FrontValue], names: Container[str]) -> Kind | 
     return reduce(join_kinds, (kind_of(i, names) for i in items), None)
 
 
+def are_of_one_kind(items: Iterable[FrontValue], names: Container[str]) -> bool:
+    """Whether all items have a kind, and the same."""
+    try:
+        kind_of_items(items, names)
+    except NoKind:
+        return False
+    return True
+
+
 def slots(kind: Kind) -> list[Type]:
     """The element types of the lists that hold items of this kind."""
     match kind:

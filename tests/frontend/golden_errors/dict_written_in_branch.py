@@ -1,14 +1,14 @@
-import numpy as np
+from typing import Any
 
 from tracejit import script
 
 
 @script
-def f(x):
+def f(x: Any) -> Any:
     d = {"a": x}
     if x > 0:
         d["b"] = (x, x)
-    return d["a"]
+    return [d[k] for k in d]
 
 
 f(1.0)

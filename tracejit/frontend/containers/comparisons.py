@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.containers import list_calls, tables
 from tracejit.frontend.containers.dict_items import known_key
-from tracejit.frontend.containers.key_order import in_order
+from tracejit.frontend.containers.key_order import certain, in_order
+from tracejit.frontend.containers.odd_keys import is_there
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.control.dependence import may_become_known
 from tracejit.frontend.tensors import arrays
@@ -47,6 +48,8 @@ def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     assert isinstance(x, DictValue) and isinstance(y, DictValue)
     if op == "bitor":
         return e.ctx.new_object(x.like({**in_order(e.ctx, x, node), **in_order(e.ctx, y, node)}, frozenset()), node)
+    certain(e.ctx, x, node)
+    certain(e.ctx, y, node)
     with_order = x.cls is y.cls is OrderedDict
     if with_order and x.items.keys() == y.items.keys():
         in_order(e.ctx, x, node)
@@ -190,10 +193,10 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     if isinstance(container, DictValue):
         if tables.is_run_time_key(item) and not may_become_known(e.ctx, item):
             tables.grow_unless_given(container)
-            return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
+            return contains(e, item, TupleValue(tuple(map(tables.constant, certain(e.ctx, container, node)))), node)
         if isinstance(item, TupleValue):
             item = Static(tables.key_of(e.calls, item, node))
-        return Static(known_key(e, item, node) in container.items)
+        return is_there(e.calls, container, known_key(e, item, node))
     if isinstance(container, ChoiceValue) and isinstance(container.options[0].value, enum.Flag):
         return each(e, container, lambda o: contains(e, item, o, node), node)
     if isinstance(container, GeneratorValue):

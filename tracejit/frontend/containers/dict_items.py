@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.containers import pooled_tables, tables
+from tracejit.frontend.containers import odd_keys, pooled_tables, tables
 from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.control.dependence import may_become_known
@@ -70,7 +70,7 @@ def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node
 
         return tables.chosen(e.calls, base, key, missing, node)
     known = known_key(e, key, index)
-    return base.items[known] if known in base.items else tables.missing(e.calls, base, known, node)
+    return odd_keys.required(e.calls, base, known, lambda: tables.missing(e.calls, base, known, node), node)
 
 
 def store(

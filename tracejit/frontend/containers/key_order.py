@@ -9,8 +9,7 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.containers.tables import grow_late
-from tracejit.frontend.values import BoundFunction, Closure, DictValue, FrontValue, Mutable, Static
+from tracejit.frontend.values import BoundFunction, Closure, DictValue, FrontValue, MaybeUnbound, Mutable, Static
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
@@ -20,10 +19,27 @@ def in_order(ctx: Context, value: DictValue, node: ast.AST) -> Mapping[Any, Fron
     """The items of a dict, of which the order is seen here. Where it depends on the path taken, the dict is lowered
     again as a table, where it can be one."""
     if value.is_mixed:
-        grow_late(ctx, value, value.items)
+        _grow(ctx, value)
+        certain(ctx, value, node)
         reason = "the order of the keys of this dict depends on the path taken"
         ctx.require_known(node, reason, "insert its keys in one order on every path")
     return value.items
+
+
+def certain(ctx: Context, value: DictValue, node: ast.AST) -> Mapping[Any, FrontValue]:
+    """The items of a dict, which has the same keys on every path."""
+    odd = [k for k, x in value.items.items() if isinstance(x, MaybeUnbound)]
+    if odd:
+        _grow(ctx, value)
+        reason = f"the key {odd[0]!r} exists on one path only"
+        ctx.require_known(node, reason, "set it before, or on both paths, or look for it with 'in'")
+    return value.items
+
+
+def _grow(ctx: Context, value: DictValue) -> None:
+    from tracejit.frontend.containers.tables import grow_late
+
+    grow_late(ctx, value, {k: x.value if isinstance(x, MaybeUnbound) else x for k, x in value.items.items()})
 
 
 def takes_names(fn: FrontValue) -> bool:

@@ -7,7 +7,7 @@ import operator
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend.containers import comparisons, dict_items, list_calls, pooled_tables, tables
+from tracejit.frontend.containers import comparisons, dict_items, list_calls, odd_keys, pooled_tables, tables
 from tracejit.frontend.containers.key_order import in_order
 from tracejit.frontend.control.choices import each
 from tracejit.frontend.functions.builtin_arguments import require_arguments
@@ -94,7 +94,7 @@ def _dict_method(
             return _dict_method(c, receiver, name, [Static(key), *args[1:]], kwargs, node)
         case "get":
             key = tables.key_of(c, args[0], node)
-            return items.get(key, args[1] if len(args) > 1 else Static(None))
+            return odd_keys.item(c, receiver, key, lambda: args[1] if len(args) > 1 else Static(None), node)
         case "copy":
             return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
         case "update" if args and (
@@ -141,27 +141,32 @@ def _change_dict(
             items.update(kwargs)
         case "clear":
             items.clear()
-        case "popitem" if not items:
-            return c.arith.mismatch(KeyError("popitem(): dictionary is empty"), node)
-        case "popitem":
-            last = c.static(kwargs.get("last", args[0] if args else Static(True)), node, "'last'")
-            key = next(reversed(items) if last else iter(items))
-            made = TupleValue((Static(key), items.pop(key)))
         case "move_to_end":
+            in_order(c.ctx, receiver, node)
             last = c.static(kwargs.get("last", args[1] if len(args) > 1 else Static(True)), node, "'last'")
             key = tables.key_of(c, args[0], node)
             if key not in items:
                 return c.arith.mismatch(KeyError(key), node)
             value = items.pop(key)
             items = {**items, key: value} if last else {key: value, **items}
+        case "popitem" if not items:
+            return c.arith.mismatch(KeyError("popitem(): dictionary is empty"), node)
+        case "popitem":
+            last = c.static(kwargs.get("last", args[0] if args else Static(True)), node, "'last'")
+            key = next(reversed(items) if last else iter(items))
+            made = TupleValue((Static(key), items.pop(key)))
         case "setdefault":
             key = tables.key_of(c, args[0], node)
-            made = items.setdefault(key, args[1] if len(args) > 1 else Static(None))
+            default = args[1] if len(args) > 1 else Static(None)
+            items[key] = made = odd_keys.item(c, receiver, key, lambda: default, node)
         case _:
             key = tables.key_of(c, args[0], node)
-            if key not in items and len(args) < 2:
-                return c.arith.mismatch(KeyError(key), node)
-            made = items.pop(key) if key in items else args[1]
+
+            def absent() -> FrontValue:
+                return args[1] if len(args) > 1 else c.arith.mismatch(KeyError(key), node)
+
+            made = odd_keys.item(c, receiver, key, absent, node)
+            items.pop(key, None)
     c.ctx.write_object(receiver, items, node)
     return made
 

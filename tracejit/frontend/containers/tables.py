@@ -24,6 +24,7 @@ from tracejit.frontend.kinds import (
     NumberKind,
     OptionalKind,
     TupleKind,
+    are_of_one_kind,
     have_one_form,
     kind_of_items,
 )
@@ -397,14 +398,13 @@ def grow_for_many(c: Calls, value: FrontValue, key: ChoiceValue) -> None:
 
 def grow_late(ctx: Context, value: Mutable, items: Mapping[Any, FrontValue]) -> None:
     """Lower again with a dict as a table, where it can be one: it has some of these items on one path only."""
-    if not isinstance(value, DictValue) or not value.keys or ctx.loops_to_unroll():
-        return
-    try:
-        kind_of_items(map(constant, items), ctx.argument_dims)
-        kind_of_items(items.values(), ctx.argument_dims)
-    except NoKind:
-        return
-    raise ListGrows({("dict", k) for k in value.keys}, None)
+    if isinstance(value, DictValue) and value.keys and not ctx.loops_to_unroll() and fit_a_table(ctx, items):
+        raise ListGrows({("dict", k) for k in value.keys}, None)
+
+
+def fit_a_table(ctx: Context, items: Mapping[Any, FrontValue]) -> bool:
+    """Whether keys are of one kind, and values too."""
+    return all(are_of_one_kind(x, ctx.argument_dims) for x in (map(constant, items), items.values()))
 
 
 def _can_be_key(key: object) -> bool:
@@ -585,7 +585,9 @@ def missing(c: Calls, value: DictValue, key: Any, node: ast.AST) -> FrontValue:
 
 def chosen(c: Calls, items: DictValue, key: FrontValue, missing: Callable[[], FrontValue], node: ast.AST) -> FrontValue:
     """`items[key]` of a dict of the caller, by comparing the key with each."""
-    known = list(items.items.items())
+    from tracejit.frontend.containers.key_order import certain
+
+    known = list(certain(c.ctx, items, node).items())
 
     def among(i: int) -> FrontValue:
         if i == len(known):

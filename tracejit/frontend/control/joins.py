@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.containers import merged_lists, pooled_tables, ranges
+from tracejit.frontend.containers import merged_lists, odd_keys, pooled_tables, ranges
 from tracejit.frontend.containers.key_order import is_mixed, mix, note_order
 from tracejit.frontend.containers.lists import refuse_shared, require_one_kind
 from tracejit.frontend.containers.placed_arrays import note_joined, require_one_memory
 from tracejit.frontend.containers.shared_lists import is_beside, require_one_pool
-from tracejit.frontend.containers.tables import grow_late
 from tracejit.frontend.context import Context
 from tracejit.frontend.control.choices import join_options, option_index, same_static
 from tracejit.frontend.control.joined_numbers import meeting, unread
@@ -330,9 +329,9 @@ class Join:
         sides = ((self.then, a), (self.orelse, b))
         first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)
         odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
-        if odd and not may_lack(known, odd):
-            self.refuse(name, a or known, b or known)
         every = {**(first or {}), **(second or {})}
+        if odd and not may_lack(known, odd) and not odd_keys.may_differ(self.ctx, made, every, (a, b)):
+            self.refuse(name, a or known, b or known)
         made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in every}
         mix(made, is_mixed(a) or is_mixed(b))
         note_order(made, first, second)
@@ -351,10 +350,11 @@ class Join:
             every = {**(first or {}), **(second or {})}
             odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
             if odd and not may_lack(o, odd):
-                grow_late(self.ctx, o, every)
+                odd_keys.grow_unless_arrays(self.ctx, o, every)
                 class_values.take(self.ctx, o, odd)
-                reason = f"{describe_part(o, next(iter(odd)))} exists on one path only"
-                self.ctx.require_known(self.node, reason, "set it before, or on both paths")
+                if not odd_keys.has_odd_keys(self.ctx, o):
+                    reason = f"{describe_part(o, next(iter(odd)))} exists on one path only"
+                    self.ctx.require_known(self.node, reason, "set it before, or on both paths")
             made: dict[Any, FrontValue] = {}
             for k in every:
                 x, y = _part(first, k), _part(second, k)

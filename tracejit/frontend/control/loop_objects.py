@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.containers.key_order import is_mixed, mix, note_order
+from tracejit.frontend.containers.odd_keys import grow_unless_arrays, has_odd_keys
 from tracejit.frontend.containers.tables import grow_late
 from tracejit.frontend.control.loop_plan import CELL, Path, label, replace
 from tracejit.frontend.instances import class_values
@@ -104,16 +105,18 @@ class LoopObjects:
                 continue
             late = o.contents.keys() - before.keys()
             if before.keys() - o.contents.keys() or (late and not may_lack(o, late)):
-                grow_late(self.ctx, o, {**before, **o.contents})
+                grow = grow_late if before.keys() - o.contents.keys() else grow_unless_arrays
+                grow(self.ctx, o, {**before, **o.contents})
                 class_values.take(self.ctx, o, before.keys() ^ o.contents.keys())
-                part = next(iter(before.keys() ^ o.contents.keys()))
-                self.ctx.require_known(
-                    self.node,
-                    f"{describe_part(o, part)} exists after an iteration only"
-                    if part in o.contents
-                    else f"{describe_part(o, part)} exists before the loop only",
-                    "set it before the loop",
-                )
+                if before.keys() - o.contents.keys() or not has_odd_keys(self.ctx, o):
+                    part = next(iter(before.keys() ^ o.contents.keys()))
+                    self.ctx.require_known(
+                        self.node,
+                        f"{describe_part(o, part)} exists after an iteration only"
+                        if part in o.contents
+                        else f"{describe_part(o, part)} exists before the loop only",
+                        "set it before the loop",
+                    )
             if not is_mixed(o):
                 note_order(o, before, o.contents)
                 self.plan.changed |= is_mixed(o)

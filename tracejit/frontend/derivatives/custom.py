@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.function import Function, custom_vjp
+from tracejit.frontend.containers.key_order import certain
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.derivatives.directions import direction_for
 from tracejit.frontend.values import (
@@ -305,6 +306,8 @@ class CustomCall:
             case Static():
                 return
             case TupleValue() | ListValue() | DictValue() | ObjectValue():
+                if isinstance(x, DictValue):
+                    certain(self.calls.ctx, x, self.node)
                 for part in _parts(x):
                     yield from self.values(part)
             case _:

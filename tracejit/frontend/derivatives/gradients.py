@@ -18,6 +18,7 @@ from tracejit.eager.hooks import LEAF_HOOKS
 from tracejit.errors import NotDifferentiable, ScriptError
 from tracejit.frontend.boundary.signature import ArraySpec, constant_access
 from tracejit.frontend.containers.array_memory import lies_in_memory, same_memory
+from tracejit.frontend.containers.key_order import certain
 from tracejit.frontend.context import Again
 from tracejit.frontend.derivatives.accumulation import (
     CLEARED,
@@ -549,6 +550,7 @@ class Gradients:
             case ListValue(items):
                 return ListValue([self.mark(i, found, node) for i in items], ctx.level)
             case DictValue(items):
+                certain(ctx, x, node)
                 return x.like({k: self.mark(v, found, node) for k, v in items.items()})
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.mark(v, found, node) for k, v in fields.items()})

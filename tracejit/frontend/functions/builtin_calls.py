@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.containers import dict_items, list_calls, ranges, tables
+from tracejit.frontend.containers import dict_items, list_calls, odd_keys, ranges, tables
 from tracejit.frontend.containers.methods import pairs
 from tracejit.frontend.containers.once import used_once
 from tracejit.frontend.containers.pooled_tables import at_part
@@ -60,8 +60,8 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
             return c.ctx.size_number(x.lengths[0])
         case TupleValue(items) | ListValue(items):
             return Static(len(items))
-        case DictValue(items):
-            return Static(len(items))
+        case DictValue() as x:
+            return odd_keys.length(c.ctx, x)
         case GrowingList() as x:
             return c.ctx.size_number(c.ctx.list_length(x))
         case SequenceValue() as s:

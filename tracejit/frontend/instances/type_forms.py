@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.hints import are_distinct, holds, is_instance_of, is_leaf, is_scripting, is_tracing
+from tracejit.frontend.containers.key_order import certain
 from tracejit.frontend.functions.handlers import handles
 from tracejit.frontend.instances.class_calls import is_instance
 from tracejit.frontend.values import (
@@ -57,8 +58,8 @@ def _is_instance_of(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontVal
         match x:
             case TupleValue(found) | ListValue(found):
                 return found
-            case DictValue(found):
-                return [(Static(k), v) for k, v in found.items()]
+            case DictValue():
+                return [(Static(k), v) for k, v in certain(c.ctx, x, node).items()]
             case Static(tuple(found)):
                 return map(Static, found)
             case GrowingList(kind=kind):

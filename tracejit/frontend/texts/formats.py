@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracejit.frontend.arith import is_python_number
+from tracejit.frontend.containers.key_order import certain
 from tracejit.frontend.texts import made_texts
 from tracejit.frontend.texts.text import Field, Text, is_text, pieces_of
 from tracejit.frontend.values import (
@@ -152,7 +153,7 @@ def percent(c: Calls, template: str, value: FrontValue, node: ast.AST) -> FrontV
         if key is not None and not isinstance(value, DictValue):
             return c.arith.mismatch(TypeError("format requires a mapping"), node)
         if key is not None and isinstance(value, DictValue):
-            if key not in value.items:
+            if key not in certain(c.ctx, value, node):
                 return c.arith.mismatch(KeyError(key), node)
             item = value.items[key]
         if item is None:
