@@ -533,7 +533,7 @@ class Context:
             content = self.b.emit("broadcast", (value,))[0]
             offset = self.size_value(self.point(view, indices).offset)
             made = self.b.emit("vwrite", (base, content, offset), names=(base.name,))[0]
-        self.storage.write(self.b, view.storage, self.recorded(made, base))
+        self.storage.write(self.b, view.storage, self.recorded(made, base), marks=self.notes_writes)
         self._write_part(view.storage)
 
     def store(self, view: ArrayView, value: Value) -> None:
@@ -547,7 +547,7 @@ class Context:
             value = self.b.emit("vwrite", operands, names=(base.name,))[0]
         else:
             value = self.asked(value)
-        self.storage.write(self.b, view.storage, self.recorded(value, base))
+        self.storage.write(self.b, view.storage, self.recorded(value, base), marks=self.notes_writes)
         self._write_part(view.storage)
 
     def is_bound_to_place(self, storage: int, value: Value) -> bool:

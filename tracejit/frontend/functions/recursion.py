@@ -407,7 +407,7 @@ class _Call:
         ]
         for c, final in zip(classes, made, strict=True):
             if isinstance(final.type, TensorType):
-                ctx.storage.write(ctx.b, c, final)
+                ctx.storage.write(ctx.b, c, final, marks=ctx.notes_writes)
         ctx.storage.bases.update(zip(classes, made, strict=True))
 
     def result(self, ctx: Context, classes: list[int], numbers: list[Value], fresh: list[Value]) -> FrontValue:

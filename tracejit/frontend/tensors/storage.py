@@ -91,8 +91,9 @@ class Storage:
         """Other classes that may be the same memory as `a`."""
         return [(y if x == a else x, flag) for (x, y), flag in self.aliases.items() if a in (x, y)]
 
-    def write(self, b: Builder, a: int, base: Value) -> None:
-        """The content of `a` is now `base`; classes that may be the same memory follow."""
+    def write(self, b: Builder, a: int, base: Value, *, marks: bool = False) -> None:
+        """The content of `a` is now `base`; classes that may be the same memory follow. `marks`: derivatives are told
+        of what is replaced there."""
         self.bases[a] = base
         for other, flag in self.partners(a):
             if other not in self.bases:
@@ -102,7 +103,7 @@ class Storage:
                 self.bases[other] = _followed(b, base, old, apart)
             else:
                 assert isinstance(flag, Value)
-                self.bases[other] = _sync(b, flag, base, old, apart)
+                self.bases[other] = _sync(b, flag, base, old, apart, marks)
 
 
 class Makers:
@@ -234,13 +235,13 @@ def _followed(b: Builder, new: Value, old: Value, apart: bool) -> Value:
     return made
 
 
-def _sync(b: Builder, flag: Value, new: Value, old: Value, apart: bool) -> Value:
+def _sync(b: Builder, flag: Value, new: Value, old: Value, apart: bool, marks: bool) -> Value:
     """`new` where the flag holds, else `old`; their sizes may differ where it does not hold."""
     if new.type == old.type and not apart:
         return b.emit("sync", (flag, new, old), names=(old.name,))[0]
     then, orelse = b.nested(), b.nested()
     written = _followed(then, new, old, apart)
-    if not apart and isinstance(old.type, TensorType) and old.type.dtype.is_inexact:
+    if marks and not apart and isinstance(old.type, TensorType) and old.type.dtype.is_inexact:
         written = then.emit("rewritten", (written, old), names=(old.name,))[0]
     blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
     return b.emit("if", (flag,), blocks=blocks, types=(old.type,), names=(old.name,))[0]
