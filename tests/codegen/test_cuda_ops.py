@@ -16,7 +16,9 @@ from tracejit.codegen.loop_ir import Function, Program
 from tracejit.ir.opdef import REGISTRY, OpDef, Sample
 from tracejit.runtime import nvrtc
 
-OPS = [d for d in REGISTRY if d.samples is not None and d.eager is not None and samples_of(d)]
+#: What only programs for the processor have: the transform `lay-factors` leaves others alone.
+NATIVE = {"lay_out", "laid_product"}
+OPS = [d for d in REGISTRY if d.samples is not None and d.eager is not None and samples_of(d) and d.name not in NATIVE]
 
 
 @dataclass(frozen=True)
