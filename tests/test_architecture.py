@@ -43,7 +43,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     },
     "transforms/derivatives/version_counters.py": {
         "le": "whether the first save is of the present version",
-        "minimum": "the first of several saves; whether an array has elements",
+        **dict.fromkeys(("minimum", "gt"), "the first of several saves; whether an array has elements"),
         "select": "what leads to no leaf saves nothing",
     },
     "transforms/write_home.py": {"mul": "strides are products of sizes"},

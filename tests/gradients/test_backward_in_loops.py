@@ -464,6 +464,7 @@ PROGRAMS = [
     in_each_trip_of_what_the_one_before_began,
     a_leaf_that_steps_in_late_trips,
     more_behind_the_condition,
+    steps_and_more_behind,
     a_condition_in_another,
     several_conditions,
     through_trips_of_two_loops,
@@ -601,7 +602,6 @@ def of_items_in_loops_in_a_loop(w, n):
     [
         (of_slopes_of_earlier_trips, "derivatives taken in earlier trips"),
         (of_a_leaf_that_each_trip_steps, "may be changed in place meanwhile"),
-        (steps_and_more_behind, "may be changed in place meanwhile"),
         (of_items_in_loops_in_a_loop, "(may be changed in place meanwhile|not made before it)"),
     ],
 )

@@ -501,6 +501,38 @@ def test_a_script_raises_where_eager_code_does(fn) -> None:
         assert found == [None if v is None else pytest.approx(v, rel=1e-9, abs=1e-12) for v in values]
 
 
+def all_of_it(x):
+    y = x * 2
+    z = y * y
+    y[:] = 0
+    z.sum().backward()
+
+
+def parts_in_a_loop(x):
+    y, total = x * 2, x.sum() * 0
+    for i in range(2):
+        total = total + (y[i + 1 :] * y[i + 1 :]).sum()
+        if i:
+            y[:] = 1.0
+    total.backward()
+
+
+@pytest.mark.parametrize(("fn", "enough"), [(all_of_it, 1), (parts_in_a_loop, 2)])
+def test_what_has_no_elements_is_not_changed(fn, enough) -> None:
+    scripted = tj.script(fn)
+    for n in (0, 1, 2):
+        slopes = []
+        for called in (fn, scripted):
+            x = tj.tensor([0.3, 0.5][:n], dtype=tj.float64, requires_grad=True)
+            if n < enough:
+                called(x)
+                slopes.append(x.grad.tolist())
+            else:
+                with pytest.raises(RuntimeError, match="changed in place"):
+                    called(x)
+        assert slopes == ([[0.0] * n] * 2 if n < enough else [])
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("fn", [rebound_result_on_path, fresh_then_summed_on_path, one_or_the_other, swap])
 def test_arrays_of_which_a_name_stands_for_one_or_another_are_refused(fn) -> None:

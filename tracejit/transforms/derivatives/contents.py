@@ -66,8 +66,8 @@ class Contents:
         ):
             self._join(new, old)
         followers = {*self.before, *(op.results[0] for op in self.kills)}
-        every = {self.of(v) for v in (*self.root.params, *self.makers)} - followers
-        for content in every:
+        made = (v for v, op in self.makers.items() if op.name != "undef")  # which stands where nothing is read
+        for content in {self.of(v) for v in (*self.root.params, *made)} - followers:
             self._made.setdefault(self.memory(content), set()).add(content)
 
     def of(self, value: Value) -> Value:
@@ -123,7 +123,7 @@ class Contents:
             self.shown[op.results[0]] = self.of(viewed)
             if viewed in self.parts or not _shows_all(op, viewed):
                 self.parts.add(op.results[0])
-        elif is_write(op) and not self._is_stored(op.operands[1]):
+        elif is_write(op) and not self._is_stored(op.operands[1]) and not _is_empty(op.operands[1]):
             self.kills[op] = self._kill(op.operands[0], op.operands[1])
         elif op.name == "sync":
             flag, new, old = op.operands
@@ -140,8 +140,7 @@ class Contents:
         maker = self.makers.get(new)
         is_part = maker is not None and updates(maker) and self.of(maker.operands[0]) is self.of(old)
         written = maker.operands[1] if is_part and maker is not None and maker.name == "vwrite" else None
-        may_be_empty = written is not None and not all(isinstance(n, int) and n for n in written.type.shape)  # type: ignore[union-attr]
-        return Kill(self.of(old), is_part, written=written if may_be_empty else None)
+        return Kill(self.of(old), is_part, written=written if written is not None and may_be_empty(written) else None)
 
     def _join(self, one: Value, other: Value) -> None:
         a, b = self.memory(one), self.memory(other)
@@ -164,6 +163,15 @@ def handed_on(op: Op) -> Iterator[tuple[Value, Value]]:
 def is_array(value: Value) -> bool:
     """Whether a value is an array of which a derivative may need the content."""
     return isinstance(value.type, TensorType) and is_differentiable(value.type)
+
+
+def _is_empty(array: Value) -> bool:
+    return isinstance(array.type, TensorType) and 0 in array.type.shape
+
+
+def may_be_empty(array: Value) -> bool:
+    """Whether a part of an array may have no elements."""
+    return not all(isinstance(n, int) and n for n in array.type.shape)  # type: ignore[union-attr]
 
 
 def _shows_all(op: Op, viewed: Value) -> bool:

@@ -19,7 +19,7 @@ from tracejit.ir.reached import Masks, sources
 from tracejit.ir.types import ListType, is_differentiable
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.derivatives.activity import useful
-from tracejit.transforms.derivatives.contents import Contents, Kill
+from tracejit.transforms.derivatives.contents import Contents, Kill, may_be_empty
 from tracejit.transforms.derivatives.stored_arrays import is_write
 from tracejit.transforms.derivatives.vjp import contributions
 
@@ -60,11 +60,19 @@ State: TypeAlias = dict[Value, Behind]
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """What an op saves: a content or a part of it, for the derivatives by some of its operands."""
+    """What an op saves: a content or a `part` of it, for the derivatives by some of its operands."""
 
     content: Value
-    is_part: bool
-    by: tuple[Value, ...]
+    by: Sequence[Value]
+    part: Value | None = None
+
+    @property
+    def is_part(self) -> bool:
+        return self.part is not None
+
+    @property
+    def may_be_nothing(self) -> bool:
+        return self.part is not None and may_be_empty(self.part)
 
 
 class SavedContents:
@@ -108,7 +116,7 @@ class SavedContents:
         if not any(of(v) in self.may_be_replaced for v in (*op.operands, *op.results)):
             return ()
         return [
-            Save(of(v), v in self.contents.parts, tuple(by))
+            Save(of(v), by, v if v in self.contents.parts else None)
             for v, by in read_by_rule(op, self.through).items()
             if of(v) in self.may_be_replaced and not self.contents.is_own(op, of(v))
         ]
@@ -140,7 +148,7 @@ class SavedContents:
             made = made.perhaps()
         saved = dict[Saved, bool]()
         for s in self.saves.get(op, ()):
-            saved[s.content, s.is_part, None] = any(map(self.leads, s.by))
+            saved[s.content, s.is_part, None] = any(map(self.leads, s.by)) and not s.may_be_nothing
             given_by = self.contents.merged.get(s.content)
             saved.update(((v, s.is_part, given_by), False) for v in self.contents.other_names(s.content))
         made = made | Behind(saved)

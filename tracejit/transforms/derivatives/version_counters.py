@@ -17,7 +17,7 @@ from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.reached import any_of
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType, Type
 from tracejit.transforms.derivatives.contents import Contents, Kill, handed_on
-from tracejit.transforms.derivatives.saved_contents import Counted, SavedContents, history, is_made_behind_writes
+from tracejit.transforms.derivatives.saved_contents import Counted, Save, SavedContents, history, is_made_behind_writes
 from tracejit.transforms.derivatives.spent_items import row_beside
 from tracejit.transforms.derivatives.stored_arrays import is_write
 
@@ -102,16 +102,16 @@ class _Counting:
                 waiting += following.get(value, ())
         return found
 
-    def saved_by(self, op: Op, key: Counted) -> list[Sequence[Value]]:
-        """For all that an op saves of a memory, the operands for whose derivatives it does."""
+    def saved_by(self, op: Op, key: Counted) -> list[Save]:
+        """What an op saves of a memory."""
         memory, is_part = key
-        found: list[Sequence[Value]] = [
-            s.by
+        found = [
+            s
             for s in self.saved.saves.get(op, ())
             if s.is_part == is_part and self.contents.memory(s.content) is memory
         ]
         if not is_part and is_write(op) and self.contents.memory(op.results[0]) is memory:
-            found += [by for by in (self.saved.saved_result(op),) if by]
+            found += [Save(op.results[0], by) for by in (self.saved.saved_result(op),) if by]
         return found
 
     # -- ops ------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class _Counting:
                 self.items(b, key, op, rows.get(key))
                 continue
             found = [self.number(b, key, v) for v in history(op) if (key, v) in self.numbers]
-            found += [self.present(b, key, by) for by in self.saved_by(op, key)]
+            found += [self.present(b, key, save) for save in self.saved_by(op, key)]
             if found:
                 first, *more = found
                 for number in more:
@@ -180,18 +180,20 @@ class _Counting:
         if kill.flag is not None:
             one = b.emit("cast", (kill.flag,), {"dtype": I64})[0]
         elif kill.written is not None:
-            sizes = [b.minimum(size, 1) for size in b.shape(b.wrap(kill.written)) if isinstance(size, Handle)]
-            one = reduce(mul, sizes).value
+            one = _is_there(b, kill.written).value
         return b.emit("add", (self.versions[key], one), names=("version",))[0]
 
-    def present(self, b: Builder, key: Counted, by: Sequence[Value]) -> Value:
-        """The number of what is saved now for the derivatives by some values, if one of them leads to a leaf."""
-        if any(map(self.saved.leads, by)):
-            return self.versions[key]
-        leads = [b.emit("leads", (v, *self.saved.xs), names=("reached",))[0] for v in by]
-        some = any_of(b, leads)
-        assert isinstance(some, Value)
-        return b.select(b.wrap(some), b.wrap(self.versions[key]), b.wrap(b.constant(_NEVER, _NUMBER))).value
+    def present(self, b: Builder, key: Counted, save: Save) -> Value:
+        """The number of what is saved now, if it has elements and is saved for what leads to a leaf."""
+        version = b.wrap(self.versions[key])
+        never = b.wrap(b.constant(_NEVER, _NUMBER))
+        if not any(map(self.saved.leads, save.by)):
+            some = any_of(b, [b.emit("leads", (v, *self.saved.xs), names=("reached",))[0] for v in save.by])
+            assert isinstance(some, Value)
+            version = b.select(b.wrap(some), version, never)
+        if save.part is not None and save.may_be_nothing:
+            version = b.select(b.gt(_is_there(b, save.part), 0), version, never)
+        return version.value
 
     def number(self, b: Builder, key: Counted, value: Value) -> Value:
         """The number beside a value."""
@@ -273,6 +275,13 @@ class _Counting:
         """The memories written in a branch or a loop, of those that are there around it."""
         inner = [o for block in op.blocks for o in walk(block)]
         return [key for key in self.versions if any(self.kills(o, key) for o in inner)]
+
+
+def _is_there(b: Builder, part: Value) -> Handle:
+    """1 where a part has elements, else 0."""
+    shape = b.shape(b.wrap(part))
+    sizes = [b.minimum(size, 1) for size in shape if isinstance(size, Handle)]
+    return b.wrap(b.constant(0, _NUMBER)) if 0 in shape else reduce(mul, sizes)
 
 
 def _is_of_list(op: Op) -> bool:
