@@ -29,9 +29,8 @@ def parted(e: Emitter, results: Sequence[Any], x: Array, places: Array, *, axis:
     """The elements, those at ascending places where they belong."""
     if not e.in_order:
         return sort_loops.ordered(e, results, x, axis=axis)
-    return _parted(
-        e, e.new(results[0], room=sort_loops.SLACK if len(x.shape) == 1 else 0), x, places, axis, order=False
-    )
+    out = e.new(results[0], room=e.slack if len(x.shape) == 1 else 0)
+    return _parted(e, out, x, places, axis, order=False)
 
 
 def argparted(e: Emitter, results: Sequence[Any], x: Array, places: Array, *, axis: int) -> Array:

@@ -28,8 +28,6 @@ SHORT = 64
 BYTE = 256
 #: Lines up to so long are ordered side by side where they could be ordered by vectors.
 SIDE_BY_SIDE = 16
-#: Elements behind the keys of a line and behind the memory beside them: `ordering.SLACK`.
-SLACK = 64
 
 
 def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
@@ -45,7 +43,7 @@ def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
 def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
     """The elements in order."""
     if e.in_order:
-        out = e.new(results[0], room=SLACK if len(x.shape) == 1 else 0)
+        out = e.new(results[0], room=e.slack if len(x.shape) == 1 else 0)
         _in_lines(e, out, x, axis, descending, order=False)
         return out
     out = e.new(results[0])
@@ -80,7 +78,7 @@ class Lines:
     def __init__(
         self, e: Emitter, x: Array, axis: int, descending: bool, order: bool, home: Array | None = None
     ) -> None:
-        """`home`: where the elements of a single line will be, with room for `SLACK` more: signed keys may be there."""
+        """`home`: where the elements of a single line will be, with room for `slack` more: signed keys may be there."""
         k, dtype = e.k, x.type.dtype
         self.e = e
         self.x = x
@@ -93,7 +91,7 @@ class Lines:
         self.key_dtype, self.signed = (U64, I64) if is_long else (U32, I32)
         self.passes = (self.bits + 7) // 8
         self.parts = 1 if len(x.shape) == 1 else PARTS
-        self.room = k.let(k.add(k.mul(self.size, 2), SLACK), "room")
+        self.room = k.let(k.add(k.mul(self.size, 2), e.slack), "room")
         self.all_keys = e.work(self.key_dtype, (k.mul(self.room, self.parts),), "keys")
         self.all_places = e.work(I64, (k.mul(self.room, self.parts),), "places") if order else None
         self.all_counts = e.work(I64, (k.const(BYTE * self.passes * self.parts, I64),), "counts")

@@ -22,6 +22,7 @@ from tracejit.codegen.lowering.laid import laid_product, lay_out
 from tracejit.codegen.lowering.lists import LISTS, accumulate, assign, clear, copy_part, fill
 from tracejit.codegen.lowering.placement import window_of
 from tracejit.codegen.lowering.sums import add_into
+from tracejit.codegen.support import ordering
 from tracejit.codegen.support.lapack import routine
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
@@ -41,6 +42,9 @@ class Emitter:
     Outside of `kernel()` it emits into the entry: allocations, checks, reads of single elements. Inside, loops
     and stores; whatever they use from outside becomes a parameter of the kernel.
     """
+
+    #: elements that there must be behind arrays which `by_vectors` is given
+    slack = ordering.SLACK
 
     def __init__(self, lowering: Lowering, op: Op) -> None:
         self.lowering = lowering

@@ -196,7 +196,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
             return contains(e, item, TupleValue(tuple(map(tables.constant, certain(e.ctx, container, node)))), node)
         if isinstance(item, TupleValue):
             item = Static(tables.key_of(e.calls, item, node))
-        return is_there(e.calls, container, known_key(e, item, node))
+        return is_there(container, known_key(e, item, node))
     if isinstance(container, ChoiceValue) and isinstance(container.options[0].value, enum.Flag):
         return each(e, container, lambda o: contains(e, item, o, node), node)
     if isinstance(container, GeneratorValue):

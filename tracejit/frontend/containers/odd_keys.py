@@ -84,7 +84,7 @@ def truth(ctx: Context, value: DictValue) -> bool | Value:
     return functools.reduce(lambda x, y: ctx.b.emit("logical_or", (x, y))[0], odd)
 
 
-def is_there(c: Calls, value: DictValue, key: Any) -> FrontValue:
+def is_there(value: DictValue, key: Any) -> FrontValue:
     """`key in value`."""
     found = value.items.get(key)
     return Number(found.bound, weak=True) if isinstance(found, MaybeUnbound) else Static(found is not None)

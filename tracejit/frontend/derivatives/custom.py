@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.frontend.containers.key_order import certain
+from tracejit.frontend.control.optionals import is_none
 from tracejit.frontend.control.unreachable import Unreachable
 from tracejit.frontend.derivatives.directions import direction_for
 from tracejit.frontend.values import (
@@ -87,7 +88,7 @@ def lower_function(function: type[Function], calls: Calls, args: list[FrontValue
     def pull(saved: FrontValue, g: FrontValue) -> FrontValue:
         given = g.items if isinstance(g, TupleValue | ListValue) else (g,)
         found = calls.call_value(Static(function.backward), [saved, *given], {}, node)
-        if isinstance(found, TupleValue | ListValue) and all(map(_is_none, found.items[len(args) :])):
+        if isinstance(found, TupleValue | ListValue) and all(map(is_none, found.items[len(args) :])):
             return TupleValue(tuple(found.items[: len(args)]))
         return found
 
@@ -265,7 +266,7 @@ class CustomCall:
     def contributions(self, argument: FrontValue, part: FrontValue) -> Iterator[Value]:
         """The cotangent values of an argument's floats; None stands for zeros."""
         argument = self.calls.as_operand(argument)
-        nothing = _is_none(part)
+        nothing = is_none(part)
         match argument:
             case ArrayView() if argument.dtype.is_inexact:
                 if nothing:
@@ -359,10 +360,6 @@ def seeds_of(results: Sequence[Value], sizes: Mapping[Value, Value]) -> list[Val
     """Parameters for the cotangents of the floats in results, where `sizes` stand for those that the results have."""
     known: dict[Value, Any] = {n: made.dim for n, made in sizes.items()}
     return [Value(substitute_dims(r.type, known), f"d{r.name}") for r in results if _is_inexact(r.type)]
-
-
-def _is_none(x: FrontValue) -> bool:
-    return isinstance(x, Static) and x.value is None
 
 
 def _shape(value: Value) -> tuple[Any, ...]:
