@@ -15,9 +15,10 @@ from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
-#: From so many rows of A and of B on, and so many bytes of B, panels of B are packed first: a tile that reads them
-#: where they lie meets a page of memory for each row, lines of the cache that others need, and halves of lines.
-PACKED_ROWS, PACKED_BYTES = 128, 1 << 17
+#: From so many tiles in a column and rows of B on, and so many bytes of B, panels of B are packed first: a tile that
+#: reads them where they lie meets a page of memory for each row, lines of the cache that others need, and halves of
+#: lines.
+PACKED_TILES, PACKED_ROWS, PACKED_BYTES = 5, 64, 1 << 17
 #: At most one row in so many is computed twice.
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
@@ -33,6 +34,9 @@ declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
+
+#: What a tile is called with: k, A, ar, ac, B, br, C, cr, add.
+_KINDS = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64", "i1")
 
 #: `%elements` of the three matrices.
 ELEMENTS = """  %of.a = mul i64 %m, %k
@@ -55,28 +59,31 @@ def direct_fits_text(name: str, options: LlvmOptions) -> str:
 @record
 class Shape:
     """Sizes of the tiles of a dtype on a machine: lanes of a register, rows, and widths. Few, because each is code to
-    compile."""
+    compile. `depth`: the longest chain of multiply-adds in packed panels; where registers are shorter than 512 bits, a
+    panel of so many rows has room in the nearest cache."""
 
     lanes: int
     rows: int
     widths: tuple[int, ...]
+    depth: int
 
     @staticmethod
     def of(name: str, options: LlvmOptions) -> Shape:
         """The sizes that keep the registers of the machine busy."""
         lanes = options.vector_bits // (8 * TYPES[name][1])
         narrow = (lanes // 4,) if lanes > 4 else ()
-        return Shape(lanes, 8 if options.vector_bits == 512 else 4, (3 * lanes, 2 * lanes, lanes, *narrow))
+        widths = 3 * lanes, 2 * lanes, lanes, *narrow
+        return Shape(lanes, 8, widths, 512) if options.vector_bits == 512 else Shape(lanes, 4, widths, 256)
 
     def symbols(self, name: str) -> tuple[str, ...]:
         """The functions of the tiles."""
         return tuple(f"tj_tile_{name}_{width}" for width in self.widths)
 
 
-def tile_call(name: str, width: int, *operands: str, far: str = "") -> str:
-    """One tile: `operands` are k, A, ar, ac, B, br, C, cr; `far`: FAR for the one whose B is far away."""
-    kinds = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64")
-    typed = ", ".join(f"{kind} {x}" for kind, x in zip(kinds, operands, strict=True))
+def tile_call(name: str, width: int, *operands: str, add: str = "false", far: str = "") -> str:
+    """One tile: `operands` are k, A, ar, ac, B, br, C, cr; `add`: whether it is added to what C has; `far`: FAR for the
+    one whose B is far away."""
+    typed = ", ".join(f"{kind} {x}" for kind, x in zip(_KINDS, (*operands, add), strict=True))
     return f"  call void @tj_tile_{name}_{width}{far}({typed})"
 
 
@@ -94,9 +101,9 @@ def spread_text(size: int) -> str:
 
 
 def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str:
-    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes. The
-    lines of C come to the cache while k runs: they are written at the end, one after the other. With FAR for `far`
-    lines of B are asked for AHEAD rows before they are needed."""
+    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr, add)`: C[0:rows, 0:width] = A B, with `add` added to what is
+    there. A register has `full` lanes. The lines of C come to the cache while k runs: they are written at the end, one
+    after the other. With FAR for `far` lines of B are asked for AHEAD rows before they are needed."""
     type, size = TYPES[name]
     lanes = min(width, full)
     vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
@@ -128,7 +135,9 @@ def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str
                 f"  %ahead{at} = getelementptr i8, ptr %pb.ahead, i64 {at}",
                 f"  call void @llvm.prefetch.p0(ptr %ahead{at}, i32 0, i32 3, i32 1)",
             ]
+    places: list[str] = []
     stores: list[str] = []
+    sums: list[str] = []
     for r in range(rows):
         loop += [
             f"  %ap{r} = getelementptr {type}, ptr %pa, i64 %o{r}",
@@ -137,13 +146,16 @@ def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str
         ]
         for v in vectors:
             loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
-            stores += [
-                f"  %cp{r}.{v} = getelementptr {type}, ptr %c, i64 %q{r}",
-                f"  %cq{r}.{v} = getelementptr {type}, ptr %cp{r}.{v}, i64 {v * lanes}",
-                f"  store {vector} %t{r}.{v}, ptr %cq{r}.{v}, align {size}",
+            place = f"ptr %cq{r}.{v}, align {size}"
+            places.append(f"  %cq{r}.{v} = getelementptr {type}, ptr %line{r}, i64 {v * lanes}")
+            stores.append(f"  store {vector} %t{r}.{v}, {place}")
+            sums += [
+                f"  %old{r}.{v} = load {vector}, {place}",
+                f"  %both{r}.{v} = fadd {vector} %old{r}.{v}, %t{r}.{v}",
+                f"  store {vector} %both{r}.{v}, {place}",
             ]
     lines = "\n".join
-    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 %add"
     return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -162,7 +174,13 @@ loop:
   %more = icmp slt i64 %p1, %k
   br i1 %more, label %loop, label %done
 done:
+{lines(places)}
+  br i1 %add, label %sum, label %put
+put:
 {lines(stores)}
+  ret void
+sum:
+{lines(sums)}
   ret void
 }}"""
 
@@ -190,8 +208,8 @@ class _Direct:
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
-        then what is left of the last block, from the right. A tile of one vector waits for its sums, so four vectors
-        are two and two."""
+        then what is left of the last block, from the right. A tile of one vector waits for its sums, so where four
+        vectors have the last columns, they are two and two."""
         three, two, one, *narrow = self.widths
         rest = ""
         for width in narrow:
@@ -234,7 +252,7 @@ triples:
   %j.three = add i64 %j, {three}
   %is.three = icmp sle i64 %j.three, %right
   %before.end = sub i64 %right, %j
-  %beyond = sub i64 %before.end, {2 * two}
+  %beyond = sub i64 %before.end, {three + 1}
   %is.four = icmp ult i64 %beyond, {one}
   %not.four = xor i1 %is.four, true
   %is.triple = and i1 %is.three, %not.four
@@ -344,8 +362,9 @@ large:
   %count = mul i64 %n, %k
   %cached = icmp sle i64 %count, {CACHED_BYTES // self.size}
   %some = icmp sge i64 %count, {PACKED_BYTES // self.size}
-  %fewer = call i64 @llvm.smin.i64(i64 %m, i64 %k)
-  %often = icmp sge i64 %fewer, {PACKED_ROWS}
+  %many = icmp sge i64 %m, {PACKED_TILES * self.rows}
+  %long = icmp sge i64 %k, {PACKED_ROWS}
+  %often = and i1 %many, %long
   %packed = and i1 %some, %often
   %lies = xor i1 %packed, true
   %small = and i1 %cached, %lies

@@ -3,8 +3,8 @@
 Tiles of registers would be mostly empty, and would read B in narrow strips down its rows. Here some rows of B at a time
 are added to a band of all rows of C, which waits beside C in the nearest cache: B is read once, as it lies.
 
-An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order, as in `panels`: it
-depends on nothing but its row and its column.
+An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order, it depends on
+nothing but its row and its column.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS
-from tracejit.codegen.products.panels import DEPTH
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, put_text, splat_text, steps_text, strip_text
 
 #: The most rows, where B has more bytes than caches that threads share hold, and where it has not; how many of them go
@@ -22,6 +21,8 @@ MOST, FAR_BYTES, MOST_NEAR, GROUPS = 16, 1 << 25, 7, (2, 3, 4)
 #: Bytes of a row of a band; rows of B that all rows of A take from the nearest cache, while the next ones come to it;
 #: columns of the least part for a thread.
 BAND_BYTES, CHUNK, PART = 1 << 10, 8, 64
+#: The longest chain of multiply-adds.
+DEPTH = 512
 
 _FIELDS = Fields.of(PARAMS)
 _GROUP = "i64 %k, i64 %n, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %x"

@@ -119,7 +119,7 @@ other:
     def text(self) -> str:
         """What lays B out, and what multiplies by it."""
         tiles = "\n".join(
-            f"declare void @tj_tile_{self.name}_{width}(i64, ptr, i64, i64, ptr, i64, ptr, i64)"
+            f"declare void @tj_tile_{self.name}_{width}(i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)"
             for width in self.widths
         )
         return "\n".join((tiles, self._panel(), self._lay(), self._part(), self._whole()))

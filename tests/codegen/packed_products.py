@@ -1,0 +1,69 @@
+"""Products over packed panels alone, for any width of registers, with an allocator that gives memory so many times."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.products.panels import panels_once_text, panels_text
+from tracejit.codegen.products.pieces import PARAMS
+from tracejit.codegen.products.turn import turn_text
+from tracejit.codegen.support.native import tiles_module
+from tracejit.runtime import cache as disk
+from tracejit.runtime.engine import engine, identity
+
+#: The names of dtypes in LLVM text.
+NAMES = {"float32": "f32", "float64": "f64"}
+
+#: Gives memory `count` times, then none.
+_ALLOCATOR = """
+declare ptr @malloc(i64)
+@left = internal global i64 {count}
+define internal ptr @tj_alloc(i64 %bytes) {{
+  %left = load i64, ptr @left
+  %less = sub i64 %left, 1
+  store i64 %less, ptr @left
+  %some = icmp sgt i64 %left, 0
+  br i1 %some, label %make, label %none
+make:
+  %made = call ptr @malloc(i64 %bytes)
+  ret ptr %made
+none:
+  ret ptr null
+}}
+declare void @free(ptr)
+define internal void @tj_free(ptr %p) {{
+  call void @free(ptr %p)
+  ret void
+}}
+"""
+
+
+class PackedProduct:
+    """x, y -> x @ y of a dtype, printed for `options`, on one thread; memory is given `count` times in all."""
+
+    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40) -> None:
+        self.dtype, name = dtype, NAMES[dtype]
+        text, taken = panels_once_text(name, options), "declare ptr @tj_alloc(i64)\ndeclare void @tj_free(ptr)"
+        assert taken in text
+        text = text.replace(taken, _ALLOCATOR.format(count=count))
+        find = f"void @tj_find_turn_{name}()"
+        text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
+        objects = [
+            engine().compiled(t, disk.digest(t, *identity()), optimised=False)
+            for t in (text, *(part(name, options) for part in (panels_text, turn_text, tiles_module)))
+        ]
+        entry = f"tj_panels_{name}"
+        self.library = engine().link(objects, (entry,), {})
+        kinds = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in PARAMS.split(", ")]
+        self.function = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_bool)(self.library[entry])
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        m, k, n = *x.shape, y.shape[1]
+        result = np.full((m, n), np.nan, self.dtype)
+        x_steps, y_steps = (tuple(s // a.itemsize for s in a.strides) for a in (x, y))
+        self.function(m, n, k, x.ctypes.data, *x_steps, y.ctypes.data, *y_steps, result.ctypes.data, n, False)
+        return result
