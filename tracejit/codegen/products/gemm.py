@@ -28,7 +28,7 @@ PARTS = {
     "dots": (f"{DOTS}, i1 %share", "i1"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
     "tiny": (PARAMS, "void"),
-    "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
+    "turn": ("ptr %from, i64 %step, i64 %last, i64 %k, ptr %to", "void"),
     "laid": (f"{PARAMS}, ptr %laid, i1 %lays", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }

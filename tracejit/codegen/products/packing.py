@@ -33,7 +33,7 @@ class Packing:
 
     def text(self) -> str:
         """The loops of this dtype. A masked load must be declared."""
-        declared = f"declare void @tj_turn_{self.name}(ptr, i64, i64, ptr)"
+        declared = f"declare void @tj_turn_{self.name}(ptr, i64, i64, i64, ptr)"
         return "\n".join((declared, self._copied(), self._blocks(), self._panels()))
 
     def _copied(self) -> str:
@@ -108,20 +108,16 @@ done:
         are copied together. Where the columns of a row do, squares turn in registers, of which the last reaches back
         over columns of the one before."""
         rows, type, size = self.rows, self.type, self.size
-        lines = [
-            f"  %q.skip{r} = mul i64 %ar, {r}\n"
-            f"  %q.line{r} = getelementptr {type}, ptr %q.from, i64 %q.skip{r}\n"
-            f"  %q0.{r} = load {self.block}, ptr %q.line{r}, align {size}"
+        lines = "\n".join(
+            f"  %q.skip{r} = mul i64 %ar, {r}\n  %q.line{r} = getelementptr {type}, ptr %q.from, i64 %q.skip{r}"
             for r in range(rows)
-        ]
-        turned, column = square_text(type, rows, "%q")
-        lines += turned
-        lines += [
-            f"  %q.put{r} = getelementptr {type}, ptr %q.to, i64 {r * rows}\n"
-            f"  store {self.block} {column}{r}, ptr %q.put{r}, align {size}"
-            for r in range(rows)
-        ]
-        square = "\n".join(lines)
+        )
+
+        def put(i: int, column: str) -> str:
+            place = f"  %q.put{i} = getelementptr {type}, ptr %q.to, i64 {i * rows}"
+            return f"{place}\n  store {column}, ptr %q.put{i}, align {size}"
+
+        square = square_text(self.name, rows, lambda i: f"%q.line{i}", put)
         return f"""
 define void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -185,6 +181,7 @@ square:
   %q.from = getelementptr {type}, ptr %s.from, i64 %q.at
   %q.over = mul i64 %q.at, {rows}
   %q.to = getelementptr {type}, ptr %base, i64 %q.over
+{lines}
 {square}
   %q1 = add i64 %q, {rows}
   %q.again = icmp slt i64 %q1, %k
@@ -221,7 +218,6 @@ start:
   %down = icmp eq i64 %br, 1
   %square = icmp sge i64 %k, {lanes}
   %first.column = mul i64 %first, {self.width}
-  %final = sub i64 %k, {lanes}
 {self.panel_size()}
 {self.last_panel()}
   %full = sdiv i64 %n, {self.width}
@@ -313,15 +309,8 @@ line:
   %l.again = icmp slt i64 %p1, %k
   br i1 %l.again, label %line, label %next
 squares:
-  %s = phi i64 [ 0, %other ], [ %s1, %squares ]
-  %s.real = call i64 @llvm.smin.i64(i64 %s, i64 %final)
-  %s.from = getelementptr {type}, ptr %from, i64 %s.real
-  %s.put = mul i64 %s.real, {self.width}
-  %s.to = getelementptr {type}, ptr %to, i64 %s.put
-  call void @tj_turn_{self.name}(ptr %s.from, i64 %bc, i64 %most, ptr %s.to)
-  %s1 = add i64 %s, {lanes}
-  %s.again = icmp slt i64 %s1, %k
-  br i1 %s.again, label %squares, label %next
+  call void @tj_turn_{self.name}(ptr %from, i64 %bc, i64 %most, i64 %k, ptr %to)
+  br label %next
 elements:
   %columns = call i64 @llvm.smin.i64(i64 %here, i64 {lanes})
   call void {self._copy}(

@@ -3,54 +3,102 @@ packed for `panels`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, Shape
 from tracejit.codegen.products.pieces import TYPES
 
+#: Bytes of the pieces of registers within which processors move elements at once.
+PIECE_BYTES = 16
 
-def square_text(type: str, lanes: int, prefix: str) -> tuple[list[str], str]:
-    """Lines that transpose the vectors `PREFIX0.0`, `PREFIX0.1`, ... of `lanes`, and what comes before the numbers of
-    the columns.
 
-    Interleaving the first half of the rows with the second doubles the length of the pieces of columns; after as
-    many rounds as doublings, every vector is a column.
+def square_text(name: str, lanes: int, line: Callable[[int], str], put: Callable[[int, str], str]) -> str:
+    """Transposes a square of `lanes` rows: `line(i)` is the register with the address of row i, `put(i, vector)` stores
+    the vector that is column i.
+
+    A vector is put together from a piece of each row that belongs to the same place of a piece of a column, straight
+    from memory; then only pieces turn, each for itself. Interleaving the first half of them with the second doubles the
+    length of the parts of columns; after as many rounds as doublings, every piece is one of a column.
     """
-    vector, half, lines = f"<{lanes} x {type}>", lanes // 2, []
-    low, high = (", ".join(f"i32 {start + i // 2 + lanes * (i % 2)}" for i in range(lanes)) for start in (0, half))
-    rounds = lanes.bit_length() - 1
-    for r in range(rounds):
-        for i in range(half):
-            pair = f"{vector} {prefix}{r}.{i}, {vector} {prefix}{r}.{i + half}"
-            lines += [
-                f"  {prefix}{r + 1}.{2 * i} = shufflevector {pair}, <{lanes} x i32> <{low}>",
-                f"  {prefix}{r + 1}.{2 * i + 1} = shufflevector {pair}, <{lanes} x i32> <{high}>",
-            ]
-    return lines, f"{prefix}{rounds}."
+    type, size = TYPES[name]
+    short = PIECE_BYTES // size
+    vector, half, rounds = f"<{lanes} x {type}>", short // 2, short.bit_length() - 1
+    low, high = (
+        ", ".join(f"i32 {i // short * short + start + i % short // 2 + lanes * (i % 2)}" for i in range(lanes))
+        for start in (0, half)
+    )
+    lines: list[str] = []
+    for q in range(lanes // short):
+        for r in range(short):
+            lines += _joined(name, [line(i) for i in range(r, lanes, short)], q * short, f"%v{q}.0.{r}")
+        for level in range(rounds):
+            for i in range(half):
+                pair = f"{vector} %v{q}.{level}.{i}, {vector} %v{q}.{level}.{i + half}"
+                lines += [
+                    f"  %v{q}.{level + 1}.{2 * i + odd} = shufflevector {pair}, <{lanes} x i32> <{places}>"
+                    for odd, places in enumerate((low, high))
+                ]
+        lines += [put(q * short + i, f"{vector} %v{q}.{rounds}.{i}") for i in range(short)]
+    return "\n".join(lines)
+
+
+def _joined(name: str, rows: list[str], at: int, made: str) -> list[str]:
+    """The pieces of rows from element `at` on, in one vector."""
+    type, size = TYPES[name]
+    width, lines = PIECE_BYTES // size, list[str]()
+    parts = [f"{made}.{i}" if len(rows) > 1 else made for i in range(len(rows))]
+    for row, part in zip(rows, parts, strict=True):
+        lines += [
+            f"  {part}.from = getelementptr {type}, ptr {row}, i64 {at}",
+            f"  {part} = load <{width} x {type}>, ptr {part}.from, align {size}",
+        ]
+    while len(parts) > 1:
+        joined = [f"{part}.both" if len(parts) > 2 else made for part in parts[::2]]
+        places = ", ".join(f"i32 {i}" for i in range(2 * width))
+        lines += [
+            f"  {both} = shufflevector <{width} x {type}> {first}, <{width} x {type}> {second}, "
+            f"<{2 * width} x i32> <{places}>"
+            for both, first, second in zip(joined, parts[::2], parts[1::2], strict=True)
+        ]
+        parts, width = joined, 2 * width
+    return lines
 
 
 def turn_text(name: str, options: LlvmOptions) -> str:
-    """`@tj_turn_T(from, step, last, to)`: a square of vectors at `from`, `step` apart, transposed to `to`, a panel's
-    width apart. The vectors after the `last` are the last one again."""
+    """`@tj_turn_T(from, step, last, k, to)`: k elements of as many rows as a register has lanes, `step` apart from
+    `from` on, transposed to `to`, a panel's width apart. There is at least a square; the last one reaches back. Rows
+    after the `last` are the last one again."""
     type, size = TYPES[name]
     shape = Shape.of(name, options)
     lanes, width = shape.lanes, shape.widths[0]
-    vector = f"<{lanes} x {type}>"
-    lines = [
+    rows = "\n".join(
         f"  %l{i} = call i64 @llvm.smin.i64(i64 %last, i64 {i})\n  %o{i} = mul i64 %step, %l{i}\n"
-        f"  %f{i} = getelementptr {type}, ptr %from, i64 %o{i}\n"
-        f"  %v0.{i} = load {vector}, ptr %f{i}, align {size}"
+        f"  %f{i} = getelementptr {type}, ptr %from, i64 %o{i}"
         for i in range(lanes)
-    ]
-    turned, column = square_text(type, lanes, "%v")
-    lines += turned
-    lines += [
-        f"  %t{i} = getelementptr {type}, ptr %to, i64 {i * width}\n"
-        f"  store {vector} {column}{i}, ptr %t{i}, align {size}"
-        for i in range(lanes)
-    ]
-    body = "\n".join(lines)
+    )
+    here = "\n".join(f"  %h{i} = getelementptr {type}, ptr %f{i}, i64 %at" for i in range(lanes))
+
+    def put(i: int, column: str) -> str:
+        place = f"  %t{i} = getelementptr {type}, ptr %put, i64 {i * width}"
+        return f"{place}\n  store {column}, ptr %t{i}, align {size}"
+
     return f"""{COMMON}
-define void @tj_turn_{name}(ptr %from, i64 %step, i64 %last, ptr %to) nounwind {{
-{body}
+define void @tj_turn_{name}(ptr %from, i64 %step, i64 %last, i64 %k, ptr %to) nounwind {{
+start:
+{rows}
+  %final = sub i64 %k, {lanes}
+  br label %square
+square:
+  %p = phi i64 [ 0, %start ], [ %p1, %square ]
+  %at = call i64 @llvm.smin.i64(i64 %p, i64 %final)
+  %skip = mul i64 %at, {width}
+  %put = getelementptr {type}, ptr %to, i64 %skip
+{here}
+{square_text(name, lanes, lambda i: f"%h{i}", put)}
+  %p1 = add i64 %p, {lanes}
+  %more = icmp slt i64 %p1, %k
+  br i1 %more, label %square, label %done
+done:
   ret void
 }}"""
