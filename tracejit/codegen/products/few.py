@@ -3,7 +3,7 @@
 Tiles of registers would be mostly empty, and would read B in narrow strips down its rows. Here some rows of B at a time
 are added to a band of all rows of C, which waits beside C in the nearest cache: B is read once, as it lies.
 
-An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order, it depends on
+An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order: it depends on
 nothing but its row and its column.
 """
 

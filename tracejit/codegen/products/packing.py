@@ -122,7 +122,6 @@ done:
 define void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
 {FIELDS.loads()}
-  %last = sub i64 %m, 1
   %dense = icmp eq i64 %ar, 1
   %full = sdiv i64 %m, {rows}
   %full.end = call i64 @llvm.smin.i64(i64 %full, i64 %end)
