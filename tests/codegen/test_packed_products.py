@@ -13,7 +13,7 @@ from tests.codegen.packed_products import NAMES, PackedProduct
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.direct import Shape
 from tracejit.codegen.products.packing import TOGETHER
-from tracejit.codegen.products.panels import FEW_TILES, OFTEN, PANELS_BYTES
+from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES
 from tracejit.runtime.engine import engine
 
 
@@ -30,7 +30,7 @@ def _sizes(shape: Shape) -> list[tuple[int, int, int]]:
     """m, k, n: a tile, more and fewer rows; a term, a piece of a panel, several, slices of them; thin and whole panels,
     as many as make A be packed, more than are packed at once."""
     rows, width, lanes, depth = shape.rows, shape.widths[0], shape.lanes, shape.depth
-    few, often, wide = FEW_TILES * rows, OFTEN * width, (TOGETHER + 2) * width
+    few, often, wide = shape.packs.few, OFTEN * width, (TOGETHER + 2) * width
     lots = PANELS_BYTES // (4 * depth) + width
     return [
         (rows, 1, width),

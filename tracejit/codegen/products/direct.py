@@ -15,14 +15,14 @@ from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
-#: From so many tiles in a column and rows of B on, and so many bytes of B, panels of B are packed first: a tile that
-#: reads them where they lie meets a page of memory for each row, lines of the cache that others need, and halves of
-#: lines.
-PACKED_TILES, PACKED_ROWS, PACKED_BYTES = 5, 64, 1 << 17
+#: Bytes of B from which its panels may be packed first.
+PACKED_BYTES = 1 << 17
 #: At most one row in so many is computed twice.
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
 BLOCK_BYTES = 1 << 18
+#: Multiply-adds that a core may have begun and not ended.
+UNDER_WAY = 8
 #: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
 FAR, AHEAD = "_far", 24
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
@@ -57,6 +57,24 @@ def direct_fits_text(name: str, options: LlvmOptions) -> str:
 
 
 @record
+class Packs:
+    """When panels of B are packed before they are multiplied. A tile that reads them where they lie meets a page of
+    memory for each row, lines of the cache that others need and, of short registers, halves of lines.
+
+    From so many `rows` of A and `terms` of a sum on, and PACKED_BYTES of B. Of what is too large to stay cached, panels
+    of up to `few` rows of A are read where they lie, if B's rows are less than `near` bytes apart. What is packed is
+    multiplied in slices of `slice` terms. A column of A that spans much is packed where at least `again` panels read
+    it."""
+
+    rows: int
+    terms: int
+    few: int
+    near: int
+    slice: int
+    again: int
+
+
+@record
 class Shape:
     """Sizes of the tiles of a dtype on a machine: lanes of a register, rows, and widths. Few, because each is code to
     compile. `depth`: the longest chain of multiply-adds in packed panels; where registers are shorter than 512 bits, a
@@ -66,6 +84,7 @@ class Shape:
     rows: int
     widths: tuple[int, ...]
     depth: int
+    packs: Packs
 
     @staticmethod
     def of(name: str, options: LlvmOptions) -> Shape:
@@ -73,7 +92,16 @@ class Shape:
         lanes = options.vector_bits // (8 * TYPES[name][1])
         narrow = (lanes // 4,) if lanes > 4 else ()
         widths = 3 * lanes, 2 * lanes, lanes, *narrow
-        return Shape(lanes, 8, widths, 512) if options.vector_bits == 512 else Shape(lanes, 4, widths, 256)
+        if options.vector_bits == 512:
+            packs = Packs(rows=128, terms=128, few=64, near=1 << 40, slice=2048, again=12)
+            return Shape(lanes, 8, widths, 512, packs)
+        packs = Packs(rows=20, terms=64, few=16, near=1 << 12, slice=256, again=2)
+        return Shape(lanes, 4, widths, 256, packs)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a tile of one vector waits for its sums: it has fewer of them than multiply-adds may be under way."""
+        return self.rows < UNDER_WAY
 
     def symbols(self, name: str) -> tuple[str, ...]:
         """The functions of the tiles."""
@@ -192,7 +220,7 @@ class _Direct:
         self.name = name
         self.type, self.size = TYPES[name]
         shape = Shape.of(name, options)
-        self.lanes, self.rows, self.widths = shape.lanes, shape.rows, shape.widths
+        self.lanes, self.rows, self.widths, self.shape = shape.lanes, shape.rows, shape.widths, shape
 
     def text(self) -> str:
         """Tiles, parts and products."""
@@ -208,8 +236,8 @@ class _Direct:
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
-        then what is left of the last block, from the right. A tile of one vector waits for its sums, so where four
-        vectors have the last columns, they are two and two."""
+        then what is left of the last block, from the right. Where a tile of one vector `waits` and four vectors have
+        the last columns, they are two and two."""
         three, two, one, *narrow = self.widths
         rest = ""
         for width in narrow:
@@ -252,7 +280,7 @@ triples:
   %j.three = add i64 %j, {three}
   %is.three = icmp sle i64 %j.three, %right
   %before.end = sub i64 %right, %j
-  %beyond = sub i64 %before.end, {three + 1}
+  %beyond = sub i64 %before.end, {three + 1 if self.shape.waits else 2 * two}
   %is.four = icmp ult i64 %beyond, {one}
   %not.four = xor i1 %is.four, true
   %is.triple = and i1 %is.three, %not.four
@@ -362,8 +390,8 @@ large:
   %count = mul i64 %n, %k
   %cached = icmp sle i64 %count, {CACHED_BYTES // self.size}
   %some = icmp sge i64 %count, {PACKED_BYTES // self.size}
-  %many = icmp sge i64 %m, {PACKED_TILES * self.rows}
-  %long = icmp sge i64 %k, {PACKED_ROWS}
+  %many = icmp sge i64 %m, {self.shape.packs.rows}
+  %long = icmp sge i64 %k, {self.shape.packs.terms}
   %often = and i1 %many, %long
   %packed = and i1 %some, %often
   %lies = xor i1 %packed, true

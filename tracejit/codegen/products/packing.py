@@ -9,24 +9,26 @@ from tracejit.codegen.products.turn import square_text
 
 #: Blocks or panels that are copied together, as they share lines of the cache and pages.
 TOGETHER = 16
+#: Fewer panels are copied in pieces, so that several threads have some; a piece has so many rows at least.
+PIECE = 64
 #: Beside the arguments: packed A, packed B, the tiles of a panel, and how many of them are worked on before the next
 #: panel; the first panel to work on, how many, the first that is in `panels`, how many are read from B itself, and how
-#: many terms C has the sums of.
+#: many terms C has the sums of; how many panels are copied, and in how many pieces.
 FIELDS = Fields.of(
     f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %tall, i64 %first, i64 %abreast, i64 %origin, i64 %inside, "
-    "i64 %summed"
+    "i64 %summed, i64 %copied, i64 %pieces"
 )
 
 
 class Packing:
     """The functions of one dtype: `@tj_panels_blocks_T` and `@tj_panels_pack_T`, chunks of parallel loops whose record
-    has FIELDS."""
+    has FIELDS; the second calls `@tj_panels_piece_T`."""
 
     def __init__(self, name: str, options: LlvmOptions) -> None:
         self.name = name
         self.type, self.size = TYPES[name]
         shape = Shape.of(name, options)
-        self.lanes, self.rows, self.width = shape.lanes, shape.rows, shape.widths[0]
+        self.lanes, self.rows, self.width, self.waits = shape.lanes, shape.rows, shape.widths[0], shape.waits
         self.apart = LINE // self.size
         self.vector, self.block = f"<{self.lanes} x {self.type}>", f"<{self.rows} x {self.type}>"
         self._copy = f"@tj_panels_copy_{name}"
@@ -91,15 +93,15 @@ done:
   %panel.size = add i64 %panel.full, {self.apart}"""
 
     def last_panel(self) -> str:
-        """`%last.panel`, and whether it `%shares` columns with the one before: a tile of one vector waits for its sums,
-        so where four vectors have the last columns, both have two. `%moved`: by how many columns it begins earlier."""
+        """`%last.panel`, and whether it `%shares` columns with the one before: where a tile of one vector `waits` and
+        four vectors have the last columns, both have two. `%moved`: by how many columns it begins earlier."""
         return f"""  %n.up = add i64 %n, {self.width - 1}
   %count = sdiv i64 %n.up, {self.width}
   %last.panel = sub i64 %count, 1
   %last.place = mul i64 %last.panel, {self.width}
   %last.columns = sub i64 %n, %last.place
   %is.thin = icmp sle i64 %last.columns, {self.lanes}
-  %follows = icmp sgt i64 %last.panel, 0
+  %follows = icmp sgt i64 %last.panel, {0 if self.waits else (1 << 63) - 1}
   %shares = and i1 %is.thin, %follows
   %moved = select i1 %shares, i64 {self.lanes}, i64 0"""
 
@@ -198,8 +200,9 @@ done:
 }}"""
 
     def _panels(self) -> str:
-        """Panels `begin` to `end` from `first` on: panel[p][column]. Where B's rows are contiguous, those of several
-        whole panels are copied together; what is left is copied vector by vector of columns."""
+        """Of panels `begin` to `end` from `first` on `lines` rows from `top` on: panel[p][column]. Where B's rows are
+        contiguous, those of several whole panels are copied together; what is left is copied vector by vector of
+        columns."""
         type, size, lanes, vector, vectors = self.type, self.size, self.lanes, self.vector, self.width // self.lanes
         load = f"@llvm.masked.load.v{lanes}{self.name}.p0"
         wide = "\n".join(
@@ -210,12 +213,16 @@ done:
             for v in range(vectors)
         )
         return f"""
-define void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+define void @tj_panels_piece_{self.name}(ptr %record, i64 %begin, i64 %end, i64 %top, i64 %lines) nounwind {{
 start:
 {FIELDS.loads()}
+  %top.skip = mul i64 %top, %br
+  %b.top = getelementptr {type}, ptr %b, i64 %top.skip
+  %top.put = mul i64 %top, {self.width}
+  %panels.top = getelementptr {type}, ptr %panels, i64 %top.put
   %along = icmp eq i64 %bc, 1
   %down = icmp eq i64 %br, 1
-  %square = icmp sge i64 %k, {lanes}
+  %square = icmp sge i64 %lines, {lanes}
   %first.column = mul i64 %first, {self.width}
 {self.panel_size()}
 {self.last_panel()}
@@ -234,9 +241,9 @@ group:
   %g.end = call i64 @llvm.smin.i64(i64 %g.most, i64 %copied.end)
   %g.column = mul i64 %g, {self.width}
   %g.across = add i64 %first.column, %g.column
-  %g.from = getelementptr {type}, ptr %b, i64 %g.across
+  %g.from = getelementptr {type}, ptr %b.top, i64 %g.across
   %g.skip = mul i64 %g, %panel.size
-  %g.to = getelementptr {type}, ptr %panels, i64 %g.skip
+  %g.to = getelementptr {type}, ptr %panels.top, i64 %g.skip
   br label %row
 row:
   %r = phi i64 [ 0, %group ], [ %r1, %group.line ]
@@ -257,7 +264,7 @@ whole:
   br i1 %w.more, label %whole, label %group.line
 group.line:
   %r1 = add i64 %r, 1
-  %r.more = icmp slt i64 %r1, %k
+  %r.more = icmp slt i64 %r1, %lines
   br i1 %r.more, label %row, label %groups
 strips:
   %begin.v = mul i64 %copied.end, {vectors}
@@ -274,7 +281,7 @@ strip:
   %offset = mul i64 %strip.index, {lanes}
   %panel.skip = mul i64 %panel, %panel.size
   %to.skip = add i64 %panel.skip, %offset
-  %to = getelementptr {type}, ptr %panels, i64 %to.skip
+  %to = getelementptr {type}, ptr %panels.top, i64 %to.skip
   %panel.columns = mul i64 %panel, {self.width}
   %across = add i64 %panel.columns, %offset
   %place = add i64 %first.column, %across
@@ -287,17 +294,17 @@ strip:
   br i1 %some, label %kind, label %next
 kind:
   %skip = mul i64 %left, %bc
-  %from = getelementptr {type}, ptr %b, i64 %skip
-  br i1 %along, label %lines, label %other
+  %from = getelementptr {type}, ptr %b.top, i64 %skip
+  br i1 %along, label %rows, label %other
 other:
   %turned = and i1 %down, %square
   %most = sub i64 %here, 1
   br i1 %turned, label %squares, label %elements
-lines:
+rows:
 {mask_text(lanes, "%here")}
   br label %line
 line:
-  %p = phi i64 [ 0, %lines ], [ %p1, %line ]
+  %p = phi i64 [ 0, %rows ], [ %p1, %line ]
   %l.step = mul i64 %p, %br
   %l.from = getelementptr {type}, ptr %from, i64 %l.step
   %l.x = call {vector} {load}(ptr %l.from, i32 {size}, <{lanes} x i1> %mask, {vector} zeroinitializer)
@@ -305,18 +312,50 @@ line:
   %l.to = getelementptr {type}, ptr %to, i64 %l.put
   store {vector} %l.x, ptr %l.to, align {size}
   %p1 = add i64 %p, 1
-  %l.again = icmp slt i64 %p1, %k
+  %l.again = icmp slt i64 %p1, %lines
   br i1 %l.again, label %line, label %next
 squares:
-  call void @tj_turn_{self.name}(ptr %from, i64 %bc, i64 %most, i64 %k, ptr %to)
+  call void @tj_turn_{self.name}(ptr %from, i64 %bc, i64 %most, i64 %lines, ptr %to)
   br label %next
 elements:
   %columns = call i64 @llvm.smin.i64(i64 %here, i64 {lanes})
   call void {self._copy}(
-    ptr %from, i64 %br, i64 %bc, i64 %k, i64 %columns, i64 {lanes}, ptr %to, i64 {self.width})
+    ptr %from, i64 %br, i64 %bc, i64 %lines, i64 %columns, i64 {lanes}, ptr %to, i64 {self.width})
   br label %next
 next:
   %t1 = add i64 %t, 1
+  br label %check
+done:
+  ret void
+}}"""
+
+    def once_text(self) -> str:
+        """Items `begin` to `end` of what is to be copied: one panel after the other of each piece of rows."""
+        piece = f"void @tj_panels_piece_{self.name}"
+        return f"""
+declare {piece}(ptr, i64, i64, i64, i64)
+define void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+{FIELDS.loads()}
+  %rows = sdiv i64 %k, %pieces
+  %last = sub i64 %pieces, 1
+  br label %check
+check:
+  %t = phi i64 [ %begin, %start ], [ %until, %piece ]
+  %more = icmp slt i64 %t, %end
+  br i1 %more, label %piece, label %done
+piece:
+  %which = sdiv i64 %t, %copied
+  %before = mul i64 %which, %copied
+  %behind = add i64 %before, %copied
+  %until = call i64 @llvm.smin.i64(i64 %behind, i64 %end)
+  %from = sub i64 %t, %before
+  %to = sub i64 %until, %before
+  %top = mul i64 %which, %rows
+  %left = sub i64 %k, %top
+  %is.last = icmp eq i64 %which, %last
+  %lines = select i1 %is.last, i64 %left, i64 %rows
+  call {piece}(ptr %record, i64 %from, i64 %to, i64 %top, i64 %lines)
   br label %check
 done:
   ret void

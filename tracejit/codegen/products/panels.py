@@ -17,18 +17,16 @@ from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS, FAR, Shape, spread_text, tile_call, tile_text
-from tracejit.codegen.products.packing import FIELDS, Packing
+from tracejit.codegen.products.packing import FIELDS, PIECE, TOGETHER, Packing
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, plain_text, put_text
 from tracejit.codegen.support.sharing import PRODUCT_WORK
 
-#: Bytes of panels that are packed at a time.
-PANELS_BYTES = 1 << 19
-#: With at most so many tiles in a column, panels of a dense B are read where they lie if its rows are not each in a
-#: page of memory of their own.
-FEW_TILES, PAGE = 4, 1 << 12
-#: A column of A that spans more bytes is read once instead of once for each panel. Where so many panels read it, all of
-#: A is, as far as its blocks have no more than so many bytes: from one end to the other they come to the nearest cache
-#: in time, which rows that lie apart do not.
+#: Bytes of panels that are packed at a time; of a panel that is read where it lies and is sure to stay in a core's own
+#: cache.
+PANELS_BYTES, CLOSE_BYTES = 1 << 19, 1 << 18
+#: A column of A that spans more bytes is read once instead of once for each of several panels. Where so many panels
+#: read it, all of A is, as far as its blocks have no more than so many bytes: from one end to the other they come to the
+#: nearest cache in time, which rows that lie apart do not.
 LONG_BYTES, OFTEN, BLOCKS_BYTES = 1 << 17, 12, 1 << 23
 #: Copying an element takes as long as so many multiplications.
 COPY_WORK = 4
@@ -57,12 +55,12 @@ class _Panels:
         self.type, self.size = TYPES[name]
         self.shape = Shape.of(name, options)
         self.lanes, self.rows, self.width = self.shape.lanes, self.shape.rows, self.shape.widths[0]
-        self.depth, self.few = self.shape.depth, FEW_TILES * self.rows
+        self.depth, self.packs = self.shape.depth, self.shape.packs
         self.packing = Packing(name, options)
 
     def text(self) -> str:
         """The loops of this dtype."""
-        names = (f"@tj_tile_{self.name}_{width}" for width in self.shape.widths[:3])
+        names = (f"@tj_tile_{self.name}_{width}" for width in self.shape.widths)
         tiles = "\n".join(f"declare void {tile}(i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)" for tile in names)
         vector, mask, suffix = f"<{self.lanes} x {self.type}>", f"<{self.lanes} x i1>", f"v{self.lanes}{self.name}.p0"
         declarations = f"""
@@ -76,10 +74,10 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
 
     def once_text(self) -> str:
         """What runs once a product of this dtype."""
-        chunks = (f"@tj_panels_{x}_{self.name}(ptr, i64, i64)" for x in ("blocks", "pack", "part"))
+        chunks = (f"@tj_panels_{x}_{self.name}(ptr, i64, i64)" for x in ("blocks", "part"))
         called = "@tj_free(ptr)", f"@tj_find_turn_{self.name}()", *chunks
         declared = "declare ptr @tj_alloc(i64)", *(f"declare void {function}" for function in called)
-        return "\n".join((*declared, self._slice(), self._whole()))
+        return "\n".join((*declared, self.packing.once_text(), self._slice(), self._whole()))
 
     # -- tiles --------------------------------------------------------------------------------------------------
 
@@ -89,7 +87,14 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
         of it: a piece stays in the nearest cache."""
         type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
         operands = "%deep", "%a.tile", "%t.row", "%t.step", "%b.deep", "%b.row", "%d", "%dr"
-        whole, two, one = (tile_call(self.name, w, *operands, add="%adds") for w in self.shape.widths[:3])
+        whole, two, one, *narrow = (tile_call(self.name, w, *operands, add="%adds") for w in self.shape.widths)
+        thinnest = 0 if self.shape.waits or not narrow else self.shape.widths[-1]
+        few = (
+            f"few:\n  %is.few = icmp sle i64 %wide, {thinnest}\n  br i1 %is.few, label %thin, label %one\n"
+            f"thin:\n{narrow[0]}\n  br label %ended\n"
+            if thinnest
+            else ""
+        )
         far = tile_call(self.name, width, *operands, add="%adds", far=FAR)
         return f"""
 define void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
@@ -145,7 +150,9 @@ column:
   %is.narrow = icmp sle i64 %wide, {2 * lanes}
   %is.one = icmp sle i64 %wide, {lanes}
   %over.vectors = srem i64 %wide, {lanes}
-  %is.even = icmp eq i64 %over.vectors, 0
+  %is.full = icmp eq i64 %over.vectors, 0
+  %is.least = icmp eq i64 %wide, {thinnest}
+  %is.even = or i1 %is.full, %is.least
   br label %piece
 piece:
   %p = phi i64 [ 0, %column ], [ %p1, %piece.next ]
@@ -192,11 +199,11 @@ near:
 {whole}
   br label %ended
 narrow:
-  br i1 %is.one, label %one, label %two
+  br i1 %is.one, label %{"few" if thinnest else "one"}, label %two
 two:
 {two}
   br label %ended
-one:
+{few}one:
 {one}
   br label %ended
 ended:
@@ -242,10 +249,10 @@ start:
   %count = sdiv i64 %n.up, {self.width}
 {self.packing.panel_size()}
   %panel.bytes = mul i64 %panel.size, {self.size}
-  %few = icmp sle i64 %m, {self.few}
+  %few = icmp sle i64 %m, {self.packs.few}
   %unit.b = icmp eq i64 %bc, 1
   %line.bytes = mul i64 %br, {self.size}
-  %is.near = icmp slt i64 %line.bytes, {PAGE}
+  %is.near = icmp slt i64 %line.bytes, {self.packs.near}
   %lies = and i1 %unit.b, %is.near
   %stays = and i1 %few, %lies
   %full = sdiv i64 %n, {self.width}
@@ -294,7 +301,7 @@ choose:
   %far = xor i1 %reached, true
   %span = mul i64 %bytes, %k
   %long = icmp sgt i64 %span, {LONG_BYTES}
-  %often = icmp sgt i64 %count, 1
+  %often = icmp sge i64 %count, {self.packs.again}
   %is.read.often = icmp sge i64 %count, {OFTEN}
   %has.room = icmp sle i64 %blocks.bytes, {BLOCKS_BYTES}
   %streams = and i1 %is.read.often, %has.room
@@ -318,6 +325,9 @@ head:
   %taken = phi ptr [ null, %choose ], [ %blocks, %copy.a ]
   %first.place = {FIELDS.place("first")}
   %origin.place = {FIELDS.place("origin")}
+  %copied.place = {FIELDS.place("copied")}
+  %pieces.place = {FIELDS.place("pieces")}
+  %long.pieces = sdiv i64 %k, {PIECE}
   %panel.work = mul i64 %panel.size, {COPY_WORK}
   %tile.work = mul i64 %panel.size, {self.rows}
   br label %panel
@@ -327,7 +337,15 @@ panel:
   store i64 %first, ptr %origin.place
   %left = sub i64 %count, %first
   %here = call i64 @llvm.smin.i64(i64 %left, i64 %each)
-  {run.format("pack", "%here", "%panel.work")}
+  store i64 %here, ptr %copied.place
+  %some = call i64 @llvm.smax.i64(i64 %here, i64 1)
+  %enough = sdiv i64 {TOGETHER}, %some
+  %most.pieces = call i64 @llvm.smin.i64(i64 %enough, i64 %long.pieces)
+  %pieces = call i64 @llvm.smax.i64(i64 %most.pieces, i64 1)
+  store i64 %pieces, ptr %pieces.place
+  %piece.work = sdiv i64 %panel.work, %pieces
+  %items.copied = mul i64 %here, %pieces
+  {run.format("pack", "%items.copied", "%piece.work")}
   %begin = select i1 %stays, i64 0, i64 %first
   store i64 %begin, ptr %first.place
   %next = add i64 %first, %each
@@ -355,8 +373,8 @@ out:
 }}"""
 
     def _whole(self) -> str:
-        """The product in slices of a piece: short rows of A stay in a core's own cache. At once where slices would be
-        too small to be shared and all panels have room."""
+        """The product in slices: short rows of A stay in a core's own cache, and panels that are read where they lie.
+        At once where slices would be too small to be shared and all panels have room."""
         slice_args = PARAMS.replace("%k", "%here").replace("ptr %a,", "ptr %a.here,").replace("ptr %b,", "ptr %b.here,")
         return f"""
 define void @tj_panels_{self.name}({PARAMS}, i1 %share) nounwind {{
@@ -366,7 +384,13 @@ start:
   %of.c = mul i64 %m, %n
   %unshared = icmp slt i64 %of.c, {PRODUCT_WORK // self.depth}
   %at.once = and i1 %fits, %unshared
-  %each = select i1 %at.once, i64 %k, i64 {self.depth}
+  %few = icmp sle i64 %m, {self.packs.few}
+  %dense = icmp eq i64 %bc, 1
+  %lies = and i1 %few, %dense
+  %is.long = icmp sgt i64 %k, {CLOSE_BYTES // (self.width * self.size)}
+  %is.far = and i1 %lies, %is.long
+  %most = select i1 %is.far, i64 {self.depth}, i64 {self.packs.slice}
+  %each = select i1 %at.once, i64 %k, i64 %most
   br label %slice
 slice:
   %p = phi i64 [ 0, %start ], [ %p1, %more ]
