@@ -22,7 +22,7 @@ from tracejit.transforms import pipeline
 OTHERS = (LlvmOptions("x86-64-v2", "", 128, 0), LlvmOptions("x86-64-v3", "", 256, 32))
 
 #: Rows on both sides of what is laid out for, and of whole tiles.
-TALL = (3, 7, 8, 9, 33, MOST_ROWS, MOST_ROWS + 1)
+TALL = (1, 3, 7, 8, 9, 33, MOST_ROWS, MOST_ROWS + 1)
 
 
 @tj.script
@@ -60,7 +60,7 @@ def assert_products(x: Any, w: Any, trips: int, found: Any) -> None:
 @pytest.mark.parametrize("rows", TALL)
 def test_matrices_of_all_sizes(rows: int, dtype: str) -> None:
     rng = np.random.default_rng(rows)
-    for depth, width in ((91, 96), (400, 24), (250, 49), (63, 200), (600, 18)):
+    for depth, width in ((91, 96), (400, 24), (250, 49), (63, 200), (600, 18), (170, 64), (150, 97), (70, 1000)):
         x, w = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(depth, width)).astype(dtype)
         wide = np.full((depth, width + 3), np.nan, dtype)
         wide[:, 1 : width + 1] = w
@@ -68,6 +68,9 @@ def test_matrices_of_all_sizes(rows: int, dtype: str) -> None:
             for right in (w, np.asfortranarray(w), wide[:, 1 : width + 1]):
                 assert_products(x, w, 16, products(left, right, 16))
         assert_products(x, w, 16, turned(x, np.ascontiguousarray(w.T), 16))
+        if rows == 1:
+            assert_products(x, w, ROWS, products(x, w, ROWS))
+            assert_products(x, w, ROWS, turned(x, np.ascontiguousarray(w.T), ROWS))
 
 
 @pytest.mark.parametrize("trips", [0, 1, TRIPS - 1, TRIPS, ROWS])
@@ -78,13 +81,13 @@ def test_few_trips(trips: int) -> None:
         assert_products(x, w, trips, products(x, w, trips))
 
 
-@pytest.mark.parametrize("sizes", [(9, 96, 97), (32, 300, 512), (100, 130, 50)])
+@pytest.mark.parametrize("sizes", [(9, 96, 97), (32, 300, 512), (100, 130, 50), (1, 300, 512), (1, 500, 97)])
 def test_the_same_bits_on_any_number_of_threads(sizes: tuple[int, ...]) -> None:
     rows, depth, width = sizes
     rng = np.random.default_rng(0)
     x, w = (rng.normal(size=size).astype("float32") for size in ((rows, depth), (depth, width)))
     with each_number_of_threads(1, 2, 3) as counts:
-        found = [products(x, w, 9) for _ in counts]
+        found = [products(x, w, max(9, ROWS // rows)) for _ in counts]
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
 
@@ -106,14 +109,16 @@ def test_products_of_other_machines(name: str, options: LlvmOptions) -> None:
         pytest.skip("this machine has no such vectors")
     machine = target_machine(options)
     support = support_text(Platform.of_triple(llvm.get_process_triple()))
-    texts = [support, tiles_module(name, options), part_module("laid", name, options)]
+    parts = (part_module(part, name, options) for part in ("laid", "turn"))
+    texts = [support, tiles_module(name, options), *parts]
     code = bytes(machine.emit_object(assemble(texts, machine, optimised=False)))
     library = engine().link([code], [f"tj_laid_{name}"])
     word, place = ctypes.c_int64, ctypes.c_void_p
     kinds = (*[word] * 3, place, word, word, place, word, word, place, word, place, ctypes.c_bool)
     function = ctypes.CFUNCTYPE(None, *kinds)(library[f"tj_laid_{name}"])
     rng = np.random.default_rng(0)
-    for m, k, n in ((8, 3, 48), (9, 1, 49), (17, 70, 100), (40, 33, 71), (13, 20, 95)):
+    sizes = ((8, 3, 48), (9, 1, 49), (17, 70, 100), (40, 33, 71), (13, 20, 95), (1, 5, 49), (1, 60, 180), (9, 700, 100))
+    for m, k, n in sizes:
         x, w = (rng.normal(size=size).astype("float32" if name == "f32" else "float64") for size in ((m, k), (k, n)))
         for b in (w, np.asfortranarray(w)):
             laid, c = np.full(k * (n + 48), np.nan, x.dtype), np.full((m, n + 5), 7.0, x.dtype)
@@ -131,7 +136,14 @@ def test_there_is_room_where_it_pays() -> None:
     side = int((LEAST_BYTES / 4) ** 0.5) + 48
     assert room(32, side, side, 100) >= side * side
     assert room(32, side, side, 2**62) >= side * side
-    for few in ((1, side, side, 100), (MOST_ROWS + 1, side, side, 100), (32, 8, side, 100), (32, 48, 48, 100)):
+    assert room(1, side, side, 100) >= side * side
+    for few in (
+        (1, side, side, ROWS - 1),
+        (2, side, side, 100),
+        (MOST_ROWS + 1, side, side, 100),
+        (32, 8, side, 100),
+        (32, 48, 48, 100),
+    ):
         assert room(*few) == 0, few
     assert room(32, side, side, TRIPS - 1) == room(32, side, side, -5) == room(8, side, side, 5) == 0
 

@@ -32,10 +32,11 @@ def lay_factors(graph: Graph) -> Graph:
 
 @record(eq=False)
 class _Factor:
-    """A matrix outside of a loop that products in it have as their second factor; `rows`: the size that says how many
-    rows their first one has."""
+    """A matrix outside of a loop that products in it have as their second factor, transposed where `turns`; `rows`: the
+    size that says how many rows their first one has."""
 
     source: Value
+    turns: bool
     rows: Dim | None
 
 
@@ -61,30 +62,36 @@ class _Laying:
         found: dict[Op, _Factor] = {}
         for op in body.ops:
             if op.defn.lower == MATRICES and _is_matrix(op.results[0]):
-                source = self.source(op.operands[1], inside)
+                source, turns = self.source(op.operands[1], inside)
                 rows = _shape(op.results[0])[0]
                 rows = starts.get(rows, rows) if isinstance(rows, Value) else rows  # of the first trip
-                if source is not None and rows not in (None, 1) and rows not in inside and not _is_small(source):
-                    found[op] = _Factor(source, rows)
+                if source is not None and rows is not None and rows not in inside and not _is_small(source):
+                    found[op] = _Factor(source, turns, rows)
         return found
 
-    def source(self, value: Value, inside: set[Value]) -> Value | None:
-        """The matrix outside that a value is but for the names of its sizes."""
+    def source(self, value: Value, inside: set[Value]) -> tuple[Value | None, bool]:
+        """The matrix outside that a value is but for the names of its sizes, and whether it is that transposed."""
+        turns = False
         while value in inside:
             op = self.makers.get(value)
-            if op is None or op.name != "broadcast" or not op.attrs.get("exact") or not _is_matrix(op.operands[0]):
-                return None
+            if op is None or not (_is_renamed(op) or _is_turned(op)):
+                return None, False
+            turns ^= _is_turned(op)
             value = op.operands[0]
-        return value
+        return value, turns
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if op in self.found:
-            made: dict[Value, Value] = {}
+            made: dict[tuple[Value, bool], Value] = {}
             for product, factor in self.found[op].items():
-                if factor.source not in made:
-                    given = b.value(factor.source), self.named.value(b, factor.rows), operands[0]
-                    made[factor.source] = b.emit("lay_out", given, span=product.span)[1]
-                self.laid[product] = made[factor.source]
+                key = factor.source, factor.turns
+                if key not in made:
+                    matrix = b.value(factor.source)
+                    if factor.turns:
+                        matrix = b.emit("transpose", (matrix,), {"perm": (1, 0)}, span=product.span)[0]
+                    given = matrix, self.named.value(b, factor.rows), operands[0]
+                    made[key] = b.emit("lay_out", given, span=product.span)[1]
+                self.laid[product] = made[key]
         elif op in self.laid:
             return b.emit("laid_product", (*operands, self.laid[op]), names=(op.results[0].name,), span=op.span)
         return None
@@ -99,6 +106,15 @@ def _is_small(matrix: Value) -> bool:
     """Whether a matrix is known to have so few elements that laying it out never pays."""
     sizes = [d for d in _shape(matrix) if isinstance(d, int)]
     return len(sizes) == 2 and prod(sizes) < SMALL
+
+
+def _is_renamed(op: Op) -> bool:
+    """Whether the op gives the sizes of a matrix other names."""
+    return op.name == "broadcast" and bool(op.attrs.get("exact")) and _is_matrix(op.operands[0])
+
+
+def _is_turned(op: Op) -> bool:
+    return op.name == "transpose" and op.attrs["perm"] == (1, 0)
 
 
 def _is_matrix(value: Value) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import COMMON, ELEMENTS, Shape, tile_call
+from tracejit.codegen.products.laid_line import laid_line_text
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields
 
 #: Bytes of B from which on it is laid out, and up to which: nearly all of a core's nearest cache, and what several
@@ -23,13 +24,15 @@ LEAST_BYTES, MOST_BYTES = 1 << 15, 1 << 25
 MOST_ROWS = 128
 #: Laying B out takes as long as the products of four rows; it is done for at least so many, in at least so many trips.
 ROWS, TRIPS = 64, 4
+#: Elements of a transposed B that are worth linking what turns them in registers.
+TURNED = 1 << 16
 #: Beside the arguments: the panels, and the tiles of one.
 _FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i64 %tiles")
 
 
 def laid_text(name: str, options: LlvmOptions) -> str:
     """`@tj_laid_T(m, n, k, A, ar, ac, B, br, bc, C, cr, laid, lays)`: lays B out (`lays`), or C = A B where it is."""
-    return COMMON + _Laid(name, options).text()
+    return COMMON + _Laid(name, options).text() + laid_line_text(name, options)
 
 
 def choice_text(name: str, options: LlvmOptions) -> str:
@@ -72,7 +75,9 @@ define i64 @tj_gemm_{name}_room(i64 %m, i64 %n, i64 %k, i64 %trips) nounwind {{
   %rows = mul i64 %some, %m
   %often = icmp sge i64 %trips, {TRIPS}
   %much = icmp sge i64 %rows, {ROWS}
-  %tall = icmp sge i64 %m, {self.rows}
+  %tiles = icmp sge i64 %m, {self.rows}
+  %line = icmp eq i64 %m, 1
+  %tall = or i1 %tiles, %line
   %few = icmp sle i64 %m, {MOST_ROWS}
   %wide = icmp sge i64 %n, {self.width}
   %count = mul i64 %n, %k
@@ -103,7 +108,9 @@ done:
 }}
 define void @tj_gemm_{name}_laid({PARAMS}, ptr %laid, i64 %room) nounwind {{
   %is.laid = icmp ne i64 %room, 0
-  %tall = icmp sge i64 %m, {self.rows}
+  %tiles = icmp sge i64 %m, {self.rows}
+  %line = icmp eq i64 %m, 1
+  %tall = or i1 %tiles, %line
   %dense = icmp eq i64 %ac, 1
   %f0 = and i1 %is.laid, %tall
   %fits = and i1 %f0, %dense
@@ -120,41 +127,60 @@ other:
         """What lays B out, and what multiplies by it."""
         tiles = "\n".join(
             f"declare void @tj_tile_{self.name}_{width}(i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)"
-            for width in self.widths
+            for width in self.widths[:2]
         )
         return "\n".join((tiles, self._panel(), self._lay(), self._part(), self._whole()))
 
     def _panel(self) -> str:
-        """The columns of a panel: the first, and how many."""
+        """The columns of a panel: the first, and how many. Where a panel of one vector would be left over, the first
+        and the last have two: so do the first and the second half of all panels have as much work."""
         three, two, one = self.widths
         return f"""
 define internal {{ i64, i64 }} @tj_laid_panel_{self.name}(i64 %panel, i64 %n) alwaysinline {{
-  %left = mul i64 %panel, {three}
+  %less = sub i64 %n, 1
+  %whole = sdiv i64 %less, {three}
+  %before = mul i64 %whole, {three}
+  %rest = sub i64 %n, %before
+  %is.thin = icmp sle i64 %rest, {one}
+  %follows = icmp sgt i64 %whole, 0
+  %thin = and i1 %is.thin, %follows
+  %is.first = icmp eq i64 %panel, 0
+  %shorter = select i1 %is.first, i64 0, i64 {one}
+  %earlier = select i1 %thin, i64 %shorter, i64 0
+  %place = mul i64 %panel, {three}
+  %left = sub i64 %place, %earlier
   %over = sub i64 %n, %left
-  %is.whole = icmp sge i64 %over, {three}
-  %is.wide = icmp sgt i64 %over, {two}
-  %is.one = icmp sle i64 %over, {one}
-  %narrow = select i1 %is.one, i64 {one}, i64 {two}
-  %width = select i1 %is.wide, i64 {three}, i64 %narrow
+  %fits.two = icmp sle i64 %over, {two}
+  %thin.first = and i1 %thin, %is.first
+  %narrow = or i1 %fits.two, %thin.first
+  %width = select i1 %narrow, i64 {two}, i64 {three}
   %back = sub i64 %n, %width
-  %first = select i1 %is.whole, i64 %left, i64 %back
+  %first = call i64 @llvm.smin.i64(i64 %left, i64 %back)
   %r0 = insertvalue {{ i64, i64 }} poison, i64 %first, 0
   %r1 = insertvalue {{ i64, i64 }} %r0, i64 %width, 1
   ret {{ i64, i64 }} %r1
 }}"""
 
     def _lay(self) -> str:
-        """laid[panel][p][column], by vectors of columns."""
+        """laid[panel][p][column], by vectors of columns; whole panels of much of a transposed B turn in registers."""
         type, size, lanes = self.type, self.size, self.lanes
         vector = f"<{lanes} x {type}>"
         return f"""
+declare void @tj_turn_{self.name}(ptr, i64, i64, i64, ptr)
 define internal void @tj_laid_lay_{self.name}(i64 %n, i64 %k, ptr %b, i64 %br, i64 %bc, ptr %laid) nounwind {{
 start:
   %dense = icmp eq i64 %bc, 1
+  %down = icmp eq i64 %br, 1
+  %square = icmp sge i64 %k, {lanes}
+  %count = mul i64 %n, %k
+  %much = icmp sge i64 %count, {TURNED}
+  %t0 = and i1 %down, %square
+  %turns = and i1 %t0, %much
+  %panel.size = mul i64 %k, {self.width}
   br label %panel
 panel:
   %q = phi i64 [ 0, %start ], [ %q1, %panel.end ]
-  %to.panel = phi ptr [ %laid, %start ], [ %to.line1, %panel.end ]
+  %to.panel = phi ptr [ %laid, %start ], [ %to.panel1, %panel.end ]
   %left = mul i64 %q, {self.width}
   %more = icmp slt i64 %left, %n
   br i1 %more, label %columns, label %done
@@ -164,7 +190,18 @@ columns:
   %width = extractvalue {{ i64, i64 }} %found, 1
   %skip = mul i64 %first, %bc
   %from.panel = getelementptr {type}, ptr %b, i64 %skip
-  br label %line
+  %is.whole = icmp eq i64 %width, {self.width}
+  %squares = and i1 %turns, %is.whole
+  br i1 %squares, label %turn, label %line
+turn:
+  %v = phi i64 [ 0, %columns ], [ %v1, %turn ]
+  %v.skip = mul i64 %v, %bc
+  %turn.from = getelementptr {type}, ptr %from.panel, i64 %v.skip
+  %turn.to = getelementptr {type}, ptr %to.panel, i64 %v
+  call void @tj_turn_{self.name}(ptr %turn.from, i64 %bc, i64 {lanes - 1}, i64 %k, ptr %turn.to)
+  %v1 = add i64 %v, {lanes}
+  %turn.more = icmp slt i64 %v1, %width
+  br i1 %turn.more, label %turn, label %panel.end
 line:
   %p = phi i64 [ 0, %columns ], [ %p1, %line.end ]
   %from.line = phi ptr [ %from.panel, %columns ], [ %from.line1, %line.end ]
@@ -191,11 +228,12 @@ gather:
   br i1 %gather.more, label %gather, label %line.end
 line.end:
   %from.line1 = getelementptr {type}, ptr %from.line, i64 %br
-  %to.line1 = getelementptr {type}, ptr %to.line, i64 {self.width}
+  %to.line1 = getelementptr {type}, ptr %to.line, i64 %width
   %p1 = add i64 %p, 1
   %line.more = icmp slt i64 %p1, %k
   br i1 %line.more, label %line, label %panel.end
 panel.end:
+  %to.panel1 = getelementptr {type}, ptr %to.panel, i64 %panel.size
   %q1 = add i64 %q, 1
   br label %panel
 done:
@@ -205,8 +243,8 @@ done:
     def _part(self) -> str:
         """Tiles `begin` to `end`: those of a panel one after the other."""
         type, name = self.type, self.name
-        operands = "%k", "%a.tile", "%ar", "%ac", "%b.panel", str(self.width), "%c.tile", "%cr"
-        three, two, one = (tile_call(name, width, *operands) for width in self.widths)
+        operands = "%k", "%a.tile", "%ar", "%ac", "%b.panel", "%width", "%c.tile", "%cr"
+        three, two = (tile_call(name, width, *operands) for width in self.widths[:2])
         return f"""
 define internal void @tj_laid_part_{name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -235,18 +273,12 @@ tile:
   %c.at = add i64 %c.skip, %first
   %c.tile = getelementptr {type}, ptr %c, i64 %c.at
   %is.three = icmp eq i64 %width, {self.widths[0]}
-  br i1 %is.three, label %three, label %narrow
-narrow:
-  %is.two = icmp eq i64 %width, {self.widths[1]}
-  br i1 %is.two, label %two, label %one
+  br i1 %is.three, label %three, label %two
 three:
 {three}
   br label %next
 two:
 {two}
-  br label %next
-one:
-{one}
   br label %next
 next:
   %t1 = add i64 %t, 1
@@ -266,6 +298,12 @@ lay:
   call void @tj_laid_lay_{name}(i64 %n, i64 %k, ptr %b, i64 %br, i64 %bc, ptr %laid)
   ret void
 multiply:
+  %line = icmp eq i64 %m, 1
+  br i1 %line, label %one, label %several
+one:
+  call void @tj_laid_line_{name}({PARAMS}, ptr %laid)
+  ret void
+several:
   %m.up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %m.up, {self.rows}
 {_FIELDS.saves()}
