@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WAITED_FOR = 1 << 16
 
 #: What makes `fn.graph`: one name for sizes found equal, derivatives spelt out, then simplified.
-SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient", *pipeline.LEVEL1)
+SIMPLIFY = ("early-checks", "unify-sizes", "sink-broadcasts", "checkpoint-loops", "expand-gradient", *pipeline.LEVEL1)
 
 pipeline.load((*SIMPLIFY, *pipeline.LEVEL2))
 
@@ -217,12 +217,16 @@ def prepare_products(graph: Graph) -> None:
     if graph.device != "cpu":
         return
     shapes: dict[str, list[tuple[Dim | None, ...]]] = {}
+    in_loops: set[str] = set()
     for op in walk(graph.body):
         if op.defn.lower is MATRICES and isinstance(made := op.results[0].type, TensorType):
             shapes.setdefault(str(made.dtype), []).append(made.shape[-2:])
+        elif op.name == "loop":
+            in_loops |= {str(o.results[0].type.dtype) for o in op.block("body").ops if o.defn.lower is MATRICES}  # type: ignore[union-attr]
     for name in shapes.keys() & {*DTYPES}:
         lines = [1 in shape for shape in shapes[name]]
-        prepare(products_ahead(name, ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)))
+        parts = ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)
+        prepare(products_ahead(name, ("laid", *parts) if name in in_loops else parts))
 
 
 def prepare_lists(graph: Graph) -> None:

@@ -36,6 +36,7 @@ LEVEL2 = (
     "last-trips",
     "carry-elements",
     "write-home",
+    "sink-slices",
     "sink-reshapes",
     "sink-broadcasts",
     "split-totals",
@@ -48,7 +49,7 @@ LEVEL2 = (
 CPU_ONLY = frozenset(
     (
         *("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors"),
-        *("multiply-ahead", "lay-factors"),
+        *("multiply-ahead", "lay-factors", "sink-slices"),
     )
 )
 

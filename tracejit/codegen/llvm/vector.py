@@ -264,7 +264,8 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     piece = lanes if is_whole else min(lanes, max(4, options.vector_bits // survey.widest))
     once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
     if once and leaves_rest and masks_are_free:
-        return Plan(piece if survey.is_memory_bound else lanes, "masked", light=False)
+        is_long = survey.weight >= LONG  # beside so much code a version of a fourth of the lanes is little
+        return Plan(piece if survey.is_memory_bound else lanes, "masked", is_long, piece, masks_are_free)
     return Plan(lanes, "split", not heavy, piece, masks_are_free)
 
 

@@ -1,0 +1,195 @@
+"""`sink-slices`: what only slices are read of is computed slice by slice.
+
+`gates = x @ w + h @ u + b` and then `sigmoid(gates[:, :n])`, `tanh(gates[:, n : 2 * n])`, ...: the sums have another
+shape than what is made of them, and so would be a kernel of their own that writes an array for the next one to read. A
+few cheap operations on slices of what there is take less, and belong to the kernel that uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracejit.ir.aliasing import Roots, consumed
+from tracejit.ir.builder import Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, uses
+from tracejit.ir.opdef import Pointwise
+from tracejit.ir.types import ScalarType, TensorType
+from tracejit.records import record
+from tracejit.transforms.pipeline import transform
+
+#: Additions per element, and arrays, that are cheaper to compute again for a slice than to read back.
+COST, ARRAYS = 3, 4
+#: The most slices of one value.
+SLICES = 6
+
+
+@transform("sink-slices")
+def sink_slices(graph: Graph) -> Graph:
+    """Move slices in front of cheap elementwise ops that nothing else reads."""
+    sinking = _Sinking(uses(graph.body))
+    sinking.look(graph.body)
+    return rebuild(graph, sinking.visit) if sinking.found else graph
+
+
+@record(eq=False)
+class _Slice:
+    """A read of rows or other parts: where it begins, its steps and its sizes."""
+
+    offset: Value
+    strides: tuple[Value, ...]
+    lengths: tuple[Value, ...]
+
+    @staticmethod
+    def of(op: Op) -> _Slice:
+        """What a `vread` reads."""
+        _, offset, *rest = op.operands
+        return _Slice(offset, tuple(rest[: len(rest) // 2]), tuple(rest[len(rest) // 2 :]))
+
+
+class _Sinking:
+    """`found`: the slices that sink; `counts`: how often values are used."""
+
+    def __init__(self, counts: dict[Value, int]) -> None:
+        self.counts = counts
+        self.makers: dict[Value, Op] = {}
+        self.found: set[Op] = set()
+
+    # -- what may sink ----------------------------------------------------------------------------------------
+
+    def look(self, block: Block) -> None:
+        """Find slices of values of a block in that block, and in those inside."""
+        self.makers.update((r, op) for op in block.ops for r in op.results)
+        slices: dict[Value, list[Op]] = {}
+        for op in block.ops:
+            if op.name == "vread" and self.elementwise(op.operands[0]) is not None:
+                slices.setdefault(op.operands[0], []).append(op)
+        for value, readers in slices.items():
+            if len(readers) == self.counts[value] and len(readers) <= SLICES:
+                inputs = self.inputs(value, [_Slice.of(op) for op in readers])
+                if inputs is not None and not _is_overwritten(block, inputs):
+                    self.found.update(readers)
+        for op in block.ops:
+            for inner in op.blocks:
+                self.look(inner)
+
+    def elementwise(self, value: Value) -> Op | None:
+        """The elementwise op that makes a value of operands of its shape."""
+        op = self.makers.get(value)
+        lower = None if op is None else op.defn.lower
+        if op is None or not isinstance(lower, Pointwise) or not lower.own_index or lower.view or len(op.results) != 1:
+            return None
+        shape = _shape(value)
+        alike = all(isinstance(v.type, TensorType) and v.type.shape == shape for v in op.operands)
+        return op if alike and shape is not None else None
+
+    def inputs(self, value: Value, slices: Sequence[_Slice]) -> set[Value] | None:
+        """The arrays that a value is cheaply made of, all of which can be sliced alike."""
+        found: set[Value] = set()
+        cost, queue = 0, [value]
+        while queue:
+            current = queue.pop()
+            op = self.elementwise(current)
+            if op is not None and (current is value or self.counts[current] == 1):
+                cost += op.defn.cost
+                queue += op.operands
+            elif not self.is_spread(current, slices):
+                if (maker := self.makers.get(current)) is not None and maker.name == "broadcast":
+                    return None  # where it lies would have to be found for each element
+                found.add(current)
+        return found if cost <= COST and len(found) <= ARRAYS else None
+
+    def is_spread(self, value: Value, slices: Sequence[_Slice]) -> bool:
+        """Whether a value is a number, or a row, for every row, of which each slice takes as many columns."""
+        op = self.makers.get(value)
+        if op is None or op.name != "broadcast":
+            return False
+        if isinstance(op.operands[0].type, ScalarType):
+            return True
+        source, shape = _shape(op.operands[0]), _shape(value)
+        if source is None or shape is None or len(source) != 1 or len(shape) != 2:
+            return False
+        is_whole = source == shape[1:] or bool(op.attrs.get("exact"))
+        return is_whole and all(self.takes_columns(s, op.operands[-1]) for s in slices)
+
+    def takes_columns(self, part: _Slice, width: Value) -> bool:
+        """Whether a slice of a matrix with rows of that width has whole columns, of each row the same."""
+        if len(part.strides) != 2 or part.strides[0].dim != width.dim or part.strides[1].dim != 1:
+            return False
+        columns = part.lengths[1]
+        if part.offset.known == 0:
+            return self.is_at_most(columns, width)
+        # `max(end - begin, 0)` columns from `begin` on, `end` at most the width
+        most = self.made(columns, "maximum", 0)
+        length = None if most is None else self.makers.get(most)
+        if length is None or length.name != "sub" or length.operands[1] is not part.offset:
+            return False
+        return self.is_at_most(length.operands[0], width) and self.is_natural(part.offset)
+
+    def is_at_most(self, value: Value, width: Value) -> bool:
+        """Whether a size is the width, or the least of that and another."""
+        op = self.makers.get(value)
+        return value.dim == width.dim or (
+            op is not None and op.name == "minimum" and any(v.dim == width.dim for v in op.operands)
+        )
+
+    def is_natural(self, value: Value) -> bool:
+        """Whether an offset is a size, or the least of sizes: not negative."""
+        op = self.makers.get(value)
+        if op is None:
+            return False
+        if op.name == "minimum":
+            return all(self.is_natural(v) for v in op.operands)
+        return op.name in ("dim", "natural_checked_mul") or (isinstance(value.known, int) and value.known >= 0)
+
+    def made(self, value: Value, name: str, known: int) -> Value | None:
+        """The other operand of an op of that name with one that is known."""
+        op = self.makers.get(value)
+        if op is None or op.name != name:
+            return None
+        return next((v for v, other in zip(op.operands, op.operands[::-1], strict=True) if other.known == known), None)
+
+    # -- sinking ----------------------------------------------------------------------------------------------
+
+    def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        """The new values of an op's results; None: as they were."""
+        if op not in self.found:
+            return None
+        return (self.sliced(b, op, op.operands[0], _Slice.of(op)),)
+
+    def sliced(self, b: Rebuilder, reader: Op, value: Value, part: _Slice) -> Value:
+        """The slice of an old value."""
+        op = self.elementwise(value)
+        if op is not None and (value is reader.operands[0] or self.counts[value] == 1):
+            given = [self.sliced(b, reader, v, part) for v in op.operands]
+            return b.emit(op.defn, given, op.attrs, names=(reader.results[0].name,), span=op.span)[0]
+        if self.is_spread(value, [part]):
+            return self.spread(b, reader, self.makers[value], part)
+        return self.read(b, reader, value, part.strides, part)
+
+    def spread(self, b: Rebuilder, reader: Op, op: Op, part: _Slice) -> Value:
+        """The slice of a number or row that is in every row."""
+        source = op.operands[0]
+        lengths = [b.value(v) for v in part.lengths]
+        if isinstance(source.type, ScalarType):
+            return b.emit("broadcast", (b.value(source), *lengths), names=(source.name,))[0]
+        row = _Slice(part.offset, part.strides[1:], part.lengths[1:])
+        columns = self.read(b, reader, source, row.strides, row)
+        return b.emit("broadcast", (columns, *lengths), {"exact": True}, names=(source.name,))[0]
+
+    def read(self, b: Rebuilder, reader: Op, base: Value, strides: Sequence[Value], part: _Slice) -> Value:
+        """A `vread` of an old value."""
+        given = (base, part.offset, *strides, *part.lengths)
+        return b.emit("vread", [b.value(v) for v in given], names=(base.name,), span=reader.span)[0]
+
+
+def _shape(value: Value) -> tuple[object, ...] | None:
+    return value.type.shape if isinstance(value.type, TensorType) else None
+
+
+def _is_overwritten(block: Block, inputs: set[Value]) -> bool:
+    """Whether an op of the block takes the storage of one of these arrays over."""
+    roots = Roots()
+    for op in block.ops:
+        roots.enter(op)
+    kept = {root for value in inputs for root in roots.of(value)}
+    return any(not kept.isdisjoint(roots.of(op.operands[i])) for op in block.ops for i in consumed(op))
