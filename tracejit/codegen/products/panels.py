@@ -25,8 +25,8 @@ from tracejit.codegen.support.sharing import PRODUCT_WORK
 #: cache.
 PANELS_BYTES, CLOSE_BYTES = 1 << 19, 1 << 18
 #: A column of A that spans more bytes is read once instead of once for each of several panels. Where so many panels
-#: read it, all of A is, as far as its blocks have no more than so many bytes: from one end to the other they come to the
-#: nearest cache in time, which rows that lie apart do not.
+#: read it, all of A is, as far as its blocks have no more than so many bytes: from one end to the other they come to
+#: the nearest cache in time, which rows that lie apart do not.
 LONG_BYTES, OFTEN, BLOCKS_BYTES = 1 << 17, 12, 1 << 23
 #: Copying an element takes as long as so many multiplications.
 COPY_WORK = 4
