@@ -47,34 +47,36 @@ class _Slice:
 
 
 class _Sinking:
-    """`found`: the slices that sink; `counts`: how often values are used."""
+    """`found`: the slices that sink, and what ops of their own block make; `counts`: how often values are used."""
 
     def __init__(self, counts: dict[Value, int]) -> None:
         self.counts = counts
         self.makers: dict[Value, Op] = {}
-        self.found: set[Op] = set()
+        self.found: dict[Op, set[Value]] = {}
 
     # -- what may sink ----------------------------------------------------------------------------------------
 
     def look(self, block: Block) -> None:
-        """Find slices of values of a block in that block, and in those inside."""
+        """Find slices of values of a block in that block, and in those inside. Those of values from outside stay: a
+        loop would compute them again and again."""
         self.makers.update((r, op) for op in block.ops for r in op.results)
+        own = {r for op in block.ops for r in op.results}
         slices: dict[Value, list[Op]] = {}
         for op in block.ops:
-            if op.name == "vread" and self.elementwise(op.operands[0]) is not None:
+            if op.name == "vread" and self.elementwise(op.operands[0], own) is not None:
                 slices.setdefault(op.operands[0], []).append(op)
         for value, readers in slices.items():
             if len(readers) == self.counts[value] and len(readers) <= SLICES:
-                inputs = self.inputs(value, [_Slice.of(op) for op in readers])
+                inputs = self.inputs(value, [_Slice.of(op) for op in readers], own)
                 if inputs is not None and not _is_overwritten(block, inputs):
-                    self.found.update(readers)
+                    self.found.update(dict.fromkeys(readers, own))
         for op in block.ops:
             for inner in op.blocks:
                 self.look(inner)
 
-    def elementwise(self, value: Value) -> Op | None:
-        """The elementwise op that makes a value of operands of its shape."""
-        op = self.makers.get(value)
+    def elementwise(self, value: Value, own: set[Value]) -> Op | None:
+        """The elementwise op of the block that makes a value of operands of its shape."""
+        op = self.makers.get(value) if value in own else None
         lower = None if op is None else op.defn.lower
         if op is None or not isinstance(lower, Pointwise) or not lower.own_index or lower.view or len(op.results) != 1:
             return None
@@ -82,13 +84,13 @@ class _Sinking:
         alike = all(isinstance(v.type, TensorType) and v.type.shape == shape for v in op.operands)
         return op if alike and shape is not None else None
 
-    def inputs(self, value: Value, slices: Sequence[_Slice]) -> set[Value] | None:
+    def inputs(self, value: Value, slices: Sequence[_Slice], own: set[Value]) -> set[Value] | None:
         """The arrays that a value is cheaply made of, all of which can be sliced alike."""
         found: set[Value] = set()
         cost, queue = 0, [value]
         while queue:
             current = queue.pop()
-            op = self.elementwise(current)
+            op = self.elementwise(current, own)
             if op is not None and (current is value or self.counts[current] == 1):
                 cost += op.defn.cost
                 queue += op.operands
@@ -158,7 +160,7 @@ class _Sinking:
 
     def sliced(self, b: Rebuilder, reader: Op, value: Value, part: _Slice) -> Value:
         """The slice of an old value."""
-        op = self.elementwise(value)
+        op = self.elementwise(value, self.found[reader])
         if op is not None and (value is reader.operands[0] or self.counts[value] == 1):
             given = [self.sliced(b, reader, v, part) for v in op.operands]
             return b.emit(op.defn, given, op.attrs, names=(reader.results[0].name,), span=op.span)[0]
