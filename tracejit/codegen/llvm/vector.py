@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from tracejit.codegen.llvm.function import FunctionPrinter
 
 #: Bodies of at least HEAVY operations are printed for any steps of their accesses at once. From HEAVY on where they
-#: wait for memory, and from MASKED on elsewhere, they are printed once, masked: a mask costs some 3 operations.
+#: wait for memory, and from MASKED on elsewhere, they are masked (a mask costs some 3 operations), and from LONG on
+#: printed for the likely steps, too: beside those, a version of fewer lanes is little.
 HEAVY, MASKED = 24, 48
 
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
@@ -62,12 +63,12 @@ _MAX_LANES = 128
 
 @record
 class Plan:
-    """The shape of one vector loop; a light one may be printed twice, for the likely steps and for any."""
+    """The shape of one vector loop; it may be printed `twice`, for the likely steps and for any."""
 
     lanes: int
     shape: Literal["split", "masked", "scalar"]
-    light: bool = True
-    piece: int = 1  #: lanes of the masked vectors that do the rest of a `split` loop
+    twice: bool = True
+    piece: int = 1  #: lanes of the masked vectors that do the rest of a `split` loop, and of the version for any steps
     masks_are_free: bool = False
 
     @property
@@ -264,7 +265,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     piece = lanes if is_whole else min(lanes, max(4, options.vector_bits // survey.widest))
     once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
     if once and leaves_rest and masks_are_free:
-        is_long = survey.weight >= LONG  # beside so much code a version of a fourth of the lanes is little
+        is_long = survey.weight >= LONG
         return Plan(piece if survey.is_memory_bound else lanes, "masked", is_long, piece, masks_are_free)
     return Plan(lanes, "split", not heavy, piece, masks_are_free)
 
@@ -277,7 +278,7 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     extent = p.uniform(loop.extent)
     p.read_in_lanes = frozenset(facts.read(loop.body)) if loop.axis == "lanes" else frozenset()
     inits = [p.splat(p.value(c.init), made.lanes) for c in loop.carried]
-    steps = unknown_steps(p, loop, made.lanes) if made.light else []
+    steps = unknown_steps(p, loop, made.lanes) if made.twice else []
     if not steps:
         results = _vectors(p, loop, made, extent, inits)
     else:
