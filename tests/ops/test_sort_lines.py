@@ -104,7 +104,9 @@ def test_order_of_one_line(dtype: Any) -> None:
                 x[::7] = np.nan
                 x[::5] = -0.0
                 x[::11] = -np.inf
-            for found, expected in zip(one_line(x), one_line.__wrapped__(x), strict=True):
+            # NumPy's own sort of float16 with NaNs leaves some out of order where there is AVX-512 (2.4.6)
+            wide = x.astype(np.float32) if x.dtype == np.float16 else x
+            for found, expected in zip(one_line(x), one_line.__wrapped__(wide), strict=True):
                 np.testing.assert_array_equal(found, expected)
             values, places = descending(x)
             np.testing.assert_array_equal(values, x[places])

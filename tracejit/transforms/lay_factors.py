@@ -32,11 +32,11 @@ def lay_factors(graph: Graph) -> Graph:
 
 @record(eq=False)
 class _Factor:
-    """A matrix outside of a loop that products in it have as their second factor, transposed where `turns`; `rows`: the
-    size that says how many rows their first one has."""
+    """A matrix outside of a loop that products in it have as their second factor, transposed as the op `turn` does it,
+    if any; `rows`: the size that says how many rows their first one has."""
 
     source: Value
-    turns: bool
+    turn: Op | None
     rows: Dim | None
 
 
@@ -62,33 +62,34 @@ class _Laying:
         found: dict[Op, _Factor] = {}
         for op in body.ops:
             if op.defn.lower == MATRICES and _is_matrix(op.results[0]):
-                source, turns = self.source(op.operands[1], inside)
+                source, turn = self.source(op.operands[1], inside)
                 rows = _shape(op.results[0])[0]
                 rows = starts.get(rows, rows) if isinstance(rows, Value) else rows  # of the first trip
                 if source is not None and rows is not None and rows not in inside and not _is_small(source):
-                    found[op] = _Factor(source, turns, rows)
+                    found[op] = _Factor(source, turn, rows)
         return found
 
-    def source(self, value: Value, inside: set[Value]) -> tuple[Value | None, bool]:
-        """The matrix outside that a value is but for the names of its sizes, and whether it is that transposed."""
-        turns = False
+    def source(self, value: Value, inside: set[Value]) -> tuple[Value | None, Op | None]:
+        """The matrix outside that a value is but for the names of its sizes, and the op that transposes it, if any."""
+        turn: Op | None = None
         while value in inside:
             op = self.makers.get(value)
-            if op is None or not (_is_renamed(op) or _is_turned(op)):
-                return None, False
-            turns ^= _is_turned(op)
+            if op is None or not (_is_renamed(op) or _swaps(op)):
+                return None, None
+            if _swaps(op):
+                turn = op if turn is None else None
             value = op.operands[0]
-        return value, turns
+        return value, turn
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if op in self.found:
             made: dict[tuple[Value, bool], Value] = {}
             for product, factor in self.found[op].items():
-                key = factor.source, factor.turns
+                key = factor.source, factor.turn is not None
                 if key not in made:
                     matrix = b.value(factor.source)
-                    if factor.turns:
-                        matrix = b.emit("transpose", (matrix,), {"perm": (1, 0)}, span=product.span)[0]
+                    if factor.turn is not None:
+                        matrix = b.emit(factor.turn.defn, (matrix,), factor.turn.attrs, span=product.span)[0]
                     given = matrix, self.named.value(b, factor.rows), operands[0]
                     made[key] = b.emit("lay_out", given, span=product.span)[1]
                 self.laid[product] = made[key]
@@ -113,8 +114,9 @@ def _is_renamed(op: Op) -> bool:
     return op.name == "broadcast" and bool(op.attrs.get("exact")) and _is_matrix(op.operands[0])
 
 
-def _is_turned(op: Op) -> bool:
-    return op.name == "transpose" and op.attrs["perm"] == (1, 0)
+def _swaps(op: Op) -> bool:
+    """Whether the op transposes a matrix."""
+    return op.attrs.get("perm") == (1, 0)
 
 
 def _is_matrix(value: Value) -> bool:

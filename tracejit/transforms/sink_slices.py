@@ -7,7 +7,8 @@ few cheap operations on slices of what there is take less, and belong to the ker
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tracejit.ir.aliasing import Roots, consumed
 from tracejit.ir.builder import Rebuilder, rebuild
@@ -44,6 +45,16 @@ class _Slice:
         """What a `vread` reads."""
         _, offset, *rest = op.operands
         return _Slice(offset, tuple(rest[: len(rest) // 2]), tuple(rest[len(rest) // 2 :]))
+
+
+class _Asked:
+    """Stands in for `Rules`: one rule gives its operands, the others nothing."""
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *operands, **_: operands if name == self._rule else None
 
 
 class _Sinking:
@@ -121,34 +132,33 @@ class _Sinking:
         if part.offset.known == 0:
             return self.is_at_most(columns, width)
         # `max(end - begin, 0)` columns from `begin` on, `end` at most the width
-        most = self.made(columns, "maximum", 0)
-        length = None if most is None else self.makers.get(most)
-        if length is None or length.name != "sub" or length.operands[1] is not part.offset:
-            return False
-        return self.is_at_most(length.operands[0], width) and self.is_natural(part.offset)
+        length = next((v for v in self.told(columns, "larger") if v.known != 0), None)
+        end, *begin = self.told(length, "difference") if length is not None else (None,)
+        is_rest = any(v.known == 0 for v in self.told(columns, "larger")) and begin == [part.offset]
+        return is_rest and end is not None and self.is_at_most(end, width) and self.is_natural(part.offset)
 
     def is_at_most(self, value: Value, width: Value) -> bool:
         """Whether a size is the width, or the least of that and another."""
-        op = self.makers.get(value)
-        return value.dim == width.dim or (
-            op is not None and op.name == "minimum" and any(v.dim == width.dim for v in op.operands)
-        )
+        return value.dim == width.dim or any(v.dim == width.dim for v in self.told(value, "smaller"))
 
     def is_natural(self, value: Value) -> bool:
-        """Whether an offset is a size, or the least of sizes: not negative."""
+        """Whether an offset is a size, a multiple of one that cannot overflow, or the least of such: not negative."""
         op = self.makers.get(value)
-        if op is None:
-            return False
-        if op.name == "minimum":
-            return all(self.is_natural(v) for v in op.operands)
-        return op.name in ("dim", "natural_checked_mul") or (isinstance(value.known, int) and value.known >= 0)
+        if isinstance(value.known, int):
+            return value.known >= 0
+        if op is None or op.name == "dim":
+            return op is not None
+        factors = self.told(value, "product") if op.defn.unchecked else ()
+        found = factors or self.told(value, "smaller")
+        return bool(found) and all(map(self.is_natural, found))
 
-    def made(self, value: Value, name: str, known: int) -> Value | None:
-        """The other operand of an op of that name with one that is known."""
+    def told(self, value: Value, rule: str) -> tuple[Value, ...]:
+        """The operands of the op that makes a whole number, where it computes what that rule of `ranges` says."""
         op = self.makers.get(value)
-        if op is None or op.name != name:
-            return None
-        return next((v for v, other in zip(op.operands, op.operands[::-1], strict=True) if other.known == known), None)
+        if op is None or op.defn.ranges is None:
+            return ()
+        found = op.defn.ranges(_Asked(rule), *op.defn.group(op.operands), **op.attrs)
+        return found if isinstance(found, tuple) else ()
 
     # -- sinking ----------------------------------------------------------------------------------------------
 
