@@ -22,7 +22,7 @@ from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.products.gemm import DTYPES
 from tracejit.codegen.text import print_program
 from tracejit.errors import ScriptError, Span
-from tracejit.ir.core import Graph, walk
+from tracejit.ir.core import Graph, Op, walk
 from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import Dim, Order, TensorType, rows_first
 from tracejit.locks import cached_property
@@ -219,14 +219,20 @@ def prepare_products(graph: Graph) -> None:
     shapes: dict[str, list[tuple[Dim | None, ...]]] = {}
     in_loops: set[str] = set()
     for op in walk(graph.body):
-        if op.defn.lower is MATRICES and isinstance(made := op.results[0].type, TensorType):
+        if (made := _product(op)) is not None:
             shapes.setdefault(str(made.dtype), []).append(made.shape[-2:])
         elif op.name == "loop":
-            in_loops |= {str(o.results[0].type.dtype) for o in op.block("body").ops if o.defn.lower is MATRICES}  # type: ignore[union-attr]
+            in_loops.update(str(t.dtype) for t in map(_product, op.block("body").ops) if t is not None)
     for name in shapes.keys() & {*DTYPES}:
         lines = [1 in shape for shape in shapes[name]]
         parts = ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)
         prepare(products_ahead(name, ("laid", *parts) if name in in_loops else parts))
+
+
+def _product(op: Op) -> TensorType | None:
+    """The type of a product of matrices."""
+    made = op.results[0].type if op.defn.lower is MATRICES else None
+    return made if isinstance(made, TensorType) else None
 
 
 def prepare_lists(graph: Graph) -> None:

@@ -14,8 +14,10 @@ from math import prod
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, walk
 from tracejit.ir.opdef import MATRICES
-from tracejit.ir.types import F32, F64, Dim, TensorType
+from tracejit.ir.types import Dim
 from tracejit.records import record
+from tracejit.transforms.fusion.spaces import shape_of
+from tracejit.transforms.matrices import is_matrix, renames, swaps
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.strides import NamedSizes
 
@@ -61,9 +63,9 @@ class _Laying:
         inside = {*body.params, *(r for op in body.ops for r in op.results)}
         found: dict[Op, _Factor] = {}
         for op in body.ops:
-            if op.defn.lower == MATRICES and _is_matrix(op.results[0]):
+            if op.defn.lower == MATRICES and is_matrix(op.results[0]):
                 source, turn = self.source(op.operands[1], inside)
-                rows = _shape(op.results[0])[0]
+                rows = shape_of(op.results[0])[0]
                 rows = starts.get(rows, rows) if isinstance(rows, Value) else rows  # of the first trip
                 if source is not None and rows is not None and rows not in inside and not _is_small(source):
                     found[op] = _Factor(source, turn, rows)
@@ -74,9 +76,9 @@ class _Laying:
         turn: Op | None = None
         while value in inside:
             op = self.makers.get(value)
-            if op is None or not (_is_renamed(op) or _swaps(op)):
+            if op is None or not (renames(op) or swaps(op)):
                 return None, None
-            if _swaps(op):
+            if swaps(op):
                 turn = op if turn is None else None
             value = op.operands[0]
         return value, turn
@@ -98,26 +100,7 @@ class _Laying:
         return None
 
 
-def _shape(value: Value) -> tuple[Dim | None, ...]:
-    assert isinstance(value.type, TensorType)
-    return value.type.shape
-
-
 def _is_small(matrix: Value) -> bool:
     """Whether a matrix is known to have so few elements that laying it out never pays."""
-    sizes = [d for d in _shape(matrix) if isinstance(d, int)]
+    sizes = [d for d in shape_of(matrix) if isinstance(d, int)]
     return len(sizes) == 2 and prod(sizes) < SMALL
-
-
-def _is_renamed(op: Op) -> bool:
-    """Whether the op gives the sizes of a matrix other names."""
-    return op.name == "broadcast" and bool(op.attrs.get("exact")) and _is_matrix(op.operands[0])
-
-
-def _swaps(op: Op) -> bool:
-    """Whether the op transposes a matrix."""
-    return op.attrs.get("perm") == (1, 0)
-
-
-def _is_matrix(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and value.type.rank == 2 and value.type.dtype in (F32, F64)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.aliasing import Roots, consumed
+from tracejit.ir.aliasing import Roots, consumed_roots
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, uses
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.records import record
+from tracejit.transforms.fusion.spaces import shape_of
 from tracejit.transforms.pipeline import transform
 
 #: Additions per element, and arrays, that are cheaper to compute again for a slice than to read back.
@@ -34,7 +35,7 @@ def sink_slices(graph: Graph) -> Graph:
 
 @record(eq=False)
 class _Slice:
-    """A read of rows or other parts: where it begins, its steps and its sizes."""
+    """Where a `vread` begins, its steps and its sizes."""
 
     offset: Value
     strides: tuple[Value, ...]
@@ -42,9 +43,8 @@ class _Slice:
 
     @staticmethod
     def of(op: Op) -> _Slice:
-        """What a `vread` reads."""
-        _, offset, *rest = op.operands
-        return _Slice(offset, tuple(rest[: len(rest) // 2]), tuple(rest[len(rest) // 2 :]))
+        """What an op reads of its base."""
+        return _Slice(*op.defn.group(op.operands)[1:])
 
 
 class _Asked:
@@ -76,14 +76,23 @@ class _Sinking:
         for op in block.ops:
             if op.name == "vread" and self.elementwise(op.operands[0], own) is not None:
                 slices.setdefault(op.operands[0], []).append(op)
-        for value, readers in slices.items():
-            if len(readers) == self.counts[value] and len(readers) <= SLICES:
-                inputs = self.inputs(value, [_Slice.of(op) for op in readers], own)
-                if inputs is not None and not _is_overwritten(block, inputs):
-                    self.found.update(dict.fromkeys(readers, own))
+        if slices:
+            self.choose(block, own, slices)
         for op in block.ops:
             for inner in op.blocks:
                 self.look(inner)
+
+    def choose(self, block: Block, own: set[Value], slices: dict[Value, list[Op]]) -> None:
+        """Those of values that nothing else reads, made of arrays that nothing in the block overwrites."""
+        roots = Roots()
+        for op in block.ops:
+            roots.enter(op)
+        written = consumed_roots(block, roots, tuple(range(len(block.results))))
+        for value, readers in slices.items():
+            if len(readers) == self.counts[value] and len(readers) <= SLICES:
+                inputs = self.inputs(value, [_Slice.of(op) for op in readers], own)
+                if inputs is not None and written.isdisjoint(root for v in inputs for root in roots.of(v)):
+                    self.found.update(dict.fromkeys(readers, own))
 
     def elementwise(self, value: Value, own: set[Value]) -> Op | None:
         """The elementwise op of the block that makes a value of operands of its shape."""
@@ -91,9 +100,8 @@ class _Sinking:
         lower = None if op is None else op.defn.lower
         if op is None or not isinstance(lower, Pointwise) or not lower.own_index or lower.view or len(op.results) != 1:
             return None
-        shape = _shape(value)
-        alike = all(isinstance(v.type, TensorType) and v.type.shape == shape for v in op.operands)
-        return op if alike and shape is not None else None
+        alike = (isinstance(v.type, TensorType) and v.type.shape == shape_of(value) for v in op.operands)
+        return op if op.operands and all(alike) else None
 
     def inputs(self, value: Value, slices: Sequence[_Slice], own: set[Value]) -> set[Value] | None:
         """The arrays that a value is cheaply made of, all of which can be sliced alike."""
@@ -118,8 +126,8 @@ class _Sinking:
             return False
         if isinstance(op.operands[0].type, ScalarType):
             return True
-        source, shape = _shape(op.operands[0]), _shape(value)
-        if source is None or shape is None or len(source) != 1 or len(shape) != 2:
+        source, shape = shape_of(op.operands[0]), shape_of(value)
+        if len(source) != 1 or len(shape) != 2:
             return False
         is_whole = source == shape[1:] or bool(op.attrs.get("exact"))
         return is_whole and all(self.takes_columns(s, op.operands[-1]) for s in slices)
@@ -132,10 +140,14 @@ class _Sinking:
         if part.offset.known == 0:
             return self.is_at_most(columns, width)
         # `max(end - begin, 0)` columns from `begin` on, `end` at most the width
-        length = next((v for v in self.told(columns, "larger") if v.known != 0), None)
-        end, *begin = self.told(length, "difference") if length is not None else (None,)
-        is_rest = any(v.known == 0 for v in self.told(columns, "larger")) and begin == [part.offset]
-        return is_rest and end is not None and self.is_at_most(end, width) and self.is_natural(part.offset)
+        larger = self.told(columns, "larger")
+        for length in (v for v in larger if any(other.known == 0 for other in larger)):
+            match self.told(length, "difference"):
+                case (end, begin) if begin is part.offset:
+                    return self.is_at_most(end, width) and self.is_natural(begin)
+                case _:
+                    pass
+        return False
 
     def is_at_most(self, value: Value, width: Value) -> bool:
         """Whether a size is the width, or the least of that and another."""
@@ -176,7 +188,7 @@ class _Sinking:
             return b.emit(op.defn, given, op.attrs, names=(reader.results[0].name,), span=op.span)[0]
         if self.is_spread(value, [part]):
             return self.spread(b, reader, self.makers[value], part)
-        return self.read(b, reader, value, part.strides, part)
+        return self.read(b, reader, value, part)
 
     def spread(self, b: Rebuilder, reader: Op, op: Op, part: _Slice) -> Value:
         """The slice of a number or row that is in every row."""
@@ -185,23 +197,10 @@ class _Sinking:
         if isinstance(source.type, ScalarType):
             return b.emit("broadcast", (b.value(source), *lengths), names=(source.name,))[0]
         row = _Slice(part.offset, part.strides[1:], part.lengths[1:])
-        columns = self.read(b, reader, source, row.strides, row)
+        columns = self.read(b, reader, source, row)
         return b.emit("broadcast", (columns, *lengths), {"exact": True}, names=(source.name,))[0]
 
-    def read(self, b: Rebuilder, reader: Op, base: Value, strides: Sequence[Value], part: _Slice) -> Value:
+    def read(self, b: Rebuilder, reader: Op, base: Value, part: _Slice) -> Value:
         """A `vread` of an old value."""
-        given = (base, part.offset, *strides, *part.lengths)
+        given = (base, part.offset, *part.strides, *part.lengths)
         return b.emit("vread", [b.value(v) for v in given], names=(base.name,), span=reader.span)[0]
-
-
-def _shape(value: Value) -> tuple[object, ...] | None:
-    return value.type.shape if isinstance(value.type, TensorType) else None
-
-
-def _is_overwritten(block: Block, inputs: set[Value]) -> bool:
-    """Whether an op of the block takes the storage of one of these arrays over."""
-    roots = Roots()
-    for op in block.ops:
-        roots.enter(op)
-    kept = {root for value in inputs for root in roots.of(value)}
-    return any(not kept.isdisjoint(roots.of(op.operands[i])) for op in block.ops for i in consumed(op))

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, has_effect, walk
 from tracejit.ir.opdef import MATRICES
-from tracejit.ir.types import F32, F64, TensorType, unsized
+from tracejit.ir.types import TensorType, unsized
+from tracejit.transforms.matrices import is_matrix, renames, swaps
 from tracejit.transforms.pipeline import transform
 
 
@@ -54,7 +55,7 @@ class _Turning:
         views: list[Op] = []
         while factor in inside:
             op = self.makers.get(factor)
-            if op is None or not (_is_exact(op) or (_is_view(op) and inside.isdisjoint(op.operands[1:]))):
+            if op is None or not (renames(op) or (_is_view(op) and inside.isdisjoint(op.operands[1:]))):
                 return None
             views.insert(0, op)
             factor = op.operands[0]
@@ -63,12 +64,12 @@ class _Turning:
     def is_turned(self, factor: Value) -> bool:
         """Whether the elements of a column lie side by side, not those of a row."""
         op = self.makers.get(factor)
-        if op is None or not (_is_exact(op) or _is_view(op)):
+        if op is None or not (renames(op) or _is_view(op)):
             return False
         if op.name == "vread":
             strides = op.defn.group(op.operands)[2]
             return strides[0].known == 1 != strides[1].known
-        return self.is_turned(op.operands[0]) != _swaps(op)
+        return self.is_turned(op.operands[0]) != swaps(op)
 
     def is_safe(self, loop: Op, views: Sequence[Op]) -> bool:
         """Whether the views may be taken before the loop if it makes a trip: no check comes before them."""
@@ -107,7 +108,7 @@ class _Turning:
         """What the views make of what is outside, under the names that sizes have there."""
         value = b.value(views[0].operands[0])
         for op in views:
-            if not _is_exact(op):
+            if not renames(op):
                 rest = (b.value(v) for v in op.operands[1:])
                 (value,) = b.emit(op.defn, (value, *rest), op.attrs, names=(value.name,), span=op.span)
         return b.emit("copy", (value,), {"why": "layout"}, names=(value.name,))[0]
@@ -120,32 +121,18 @@ class _Turning:
         return b.emit("broadcast", (laid, *sizes), {"exact": True}, names=(laid.name,))[0]
 
 
-def _is_matrix(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and value.type.rank == 2 and value.type.dtype in (F32, F64)
-
-
 def _has_rows(first: Value) -> bool:
     """Whether a first factor is a matrix of more than one row."""
-    return _is_matrix(first) and first.type.shape[0] != 1  # type: ignore[union-attr]
-
-
-def _is_exact(op: Op) -> bool:
-    """Whether the op only gives the sizes of a matrix other names."""
-    return op.name == "broadcast" and bool(op.attrs.get("exact")) and _is_matrix(op.operands[0])
+    return is_matrix(first) and first.type.shape[0] != 1  # type: ignore[union-attr]
 
 
 def _is_view(op: Op) -> bool:
     """Whether the op is a transposed matrix, or reads one out of an array."""
-    is_matrix = bool(op.results) and _is_matrix(op.results[0])
-    return is_matrix and (_swaps(op) or op.name == "vread")
-
-
-def _swaps(op: Op) -> bool:
-    return op.attrs.get("perm") == (1, 0)
+    return bool(op.results) and is_matrix(op.results[0]) and (swaps(op) or op.name == "vread")
 
 
 def _lengths(views: Sequence[Op]) -> Sequence[Value]:
     """The sizes of what views make of the last that is read out of an array."""
     (at, read), *_ = ((i, op) for i, op in reversed(list(enumerate(views))) if op.name == "vread")
     lengths = read.defn.group(read.operands)[3]
-    return lengths[::-1] if sum(map(_swaps, views[at:])) % 2 else lengths
+    return lengths[::-1] if sum(map(swaps, views[at:])) % 2 else lengths

@@ -6,8 +6,9 @@ multiplies by again and again is therefore copied once into panels of as many co
 one end to the other, by all rows of A while it lies in the nearest cache; threads share panels, so that each keeps its
 own in its caches from trip to trip.
 
-The last columns are a panel of the narrowest tile that has room for them. It reaches back over columns of the panel
-before it and computes them twice, to the same bits: as in `direct`, an element is one chain of multiply-adds over k.
+The last columns are a panel of the narrowest tile of two or three vectors that has room for them. It reaches back over
+columns of the panel before it and computes them twice, to the same bits: as in `direct`, an element is one chain of
+multiply-adds over k.
 """
 
 from __future__ import annotations

@@ -101,8 +101,9 @@ done:
   %last.place = mul i64 %last.panel, {self.width}
   %last.columns = sub i64 %n, %last.place
   %is.thin = icmp sle i64 %last.columns, {self.lanes}
-  %follows = icmp sgt i64 %last.panel, {0 if self.waits else (1 << 63) - 1}
-  %shares = and i1 %is.thin, %follows
+  %follows = icmp sgt i64 %last.panel, 0
+  %thin.follows = and i1 %is.thin, %follows
+  %shares = and i1 %thin.follows, {"true" if self.waits else "false"}
   %moved = select i1 %shares, i64 {self.lanes}, i64 0"""
 
     def _blocks(self) -> str:

@@ -87,14 +87,15 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
         of it: a piece stays in the nearest cache."""
         type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
         operands = "%deep", "%a.tile", "%t.row", "%t.step", "%b.deep", "%b.row", "%d", "%dr"
-        whole, two, one, *narrow = (tile_call(self.name, w, *operands, add="%adds") for w in self.shape.widths)
-        thinnest = 0 if self.shape.waits or not narrow else self.shape.widths[-1]
-        few = (
-            f"few:\n  %is.few = icmp sle i64 %wide, {thinnest}\n  br i1 %is.few, label %thin, label %one\n"
-            f"thin:\n{narrow[0]}\n  br label %ended\n"
-            if thinnest
-            else ""
-        )
+        whole, two, one, *thinner = (tile_call(self.name, w, *operands, add="%adds") for w in self.shape.widths)
+        thinnest, few = 0, "  br label %one"
+        for tile in thinner if not self.shape.waits else ():
+            thinnest = self.shape.widths[-1]
+            few = f"""  %is.few = icmp sle i64 %wide, {thinnest}
+  br i1 %is.few, label %thin, label %one
+thin:
+{tile}
+  br label %ended"""
         far = tile_call(self.name, width, *operands, add="%adds", far=FAR)
         return f"""
 define void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
@@ -199,11 +200,13 @@ near:
 {whole}
   br label %ended
 narrow:
-  br i1 %is.one, label %{"few" if thinnest else "one"}, label %two
+  br i1 %is.one, label %few, label %two
 two:
 {two}
   br label %ended
-{few}one:
+few:
+{few}
+one:
 {one}
   br label %ended
 ended:
