@@ -24,7 +24,7 @@ from tracejit.codegen.text import print_program
 from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Graph, Op, walk
 from tracejit.ir.opdef import MATRICES
-from tracejit.ir.types import Dim, Order, TensorType, rows_first
+from tracejit.ir.types import Order, TensorType, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
 from tracejit.runtime.errands import Errand, meanwhile
@@ -216,17 +216,20 @@ def prepare_products(graph: Graph) -> None:
 
     if graph.device != "cpu":
         return
-    shapes: dict[str, list[tuple[Dim | None, ...]]] = {}
-    in_loops: set[str] = set()
+    parts: dict[str, dict[str, None]] = {}
+    in_loops = {inner for op in walk(graph.body) if op.name == "loop" for inner in op.block("body").ops}
     for op in walk(graph.body):
-        if (made := _product(op)) is not None:
-            shapes.setdefault(str(made.dtype), []).append(made.shape[-2:])
-        elif op.name == "loop":
-            in_loops.update(str(t.dtype) for t in map(_product, op.block("body").ops) if t is not None)
-    for name in shapes.keys() & {*DTYPES}:
-        lines = [1 in shape for shape in shapes[name]]
-        parts = ("line",) if all(lines) else ("panels", "line") if any(lines) else ("panels",)
-        prepare(products_ahead(name, ("laid", *parts) if name in in_loops else parts))
+        if (made := _product(op)) is not None and (name := str(made.dtype)) in DTYPES:
+            is_line = 1 in made.shape[-2:]
+            # what a loop multiplies by is laid out, so that a row needs nothing else
+            likely = ("laid",) if op in in_loops and is_line else ("laid", "panels") if op in in_loops else ()
+            parts.setdefault(name, {}).update(dict.fromkeys(likely or ("line" if is_line else "panels",)))
+    for name, found in parts.items():
+        prepare(products_ahead(name, tuple(sorted(found, key=_LIKELY.index))))
+
+
+#: Parts of products that are compiled ahead, the most likely to be needed at once first.
+_LIKELY = ("laid", "panels", "line")
 
 
 def _product(op: Op) -> TensorType | None:

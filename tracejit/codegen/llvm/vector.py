@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 #: printed for the likely steps, too: beside those, a version of fewer lanes is little.
 HEAVY, MASKED = 24, 48
 
-#: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
-#: bodies of at least LONG operations are long chains; two are the best use of registers otherwise. One where masked
-#: vectors wait for memory: rows of images are short, and lanes without elements cost as much as others.
+#: Registers per value. Four where work would wait for results: light reductions need independent accumulators. Two
+#: are the best use of registers otherwise. One where masked vectors wait for memory: rows of images are short, and
+#: lanes without elements cost as much as others.
 NARROW, WIDE = 2, 4
 LONG = 150
 
@@ -250,8 +250,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if not survey.possible or not survey.widest:
         return None
     heavy = survey.weight >= HEAVY
-    waits = survey.weight >= LONG or (loop.carried and survey.weight <= 8)
-    registers = WIDE if waits else NARROW
+    registers = WIDE if loop.carried and survey.weight <= 8 else NARROW
     lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
     leaves_rest = True
     if isinstance(loop.extent, Const):
