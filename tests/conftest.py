@@ -14,7 +14,7 @@ from tests.programs import derivatives
 from tracejit import config
 from tracejit.codegen.llvm.baseline import is_as_good
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.llvm.printer import Module, print_modules
+from tracejit.codegen.llvm.printer import Module, ModulePrinter, print_modules
 from tracejit.codegen.loop_ir import Program
 from tracejit.runtime import cpu
 
@@ -75,8 +75,8 @@ def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(cpu, "print_modules", _without_passes)
 
 
-def _without_passes(program: Program, options: LlvmOptions) -> Iterator[Module]:
-    for module in print_modules(program, options):
+def _without_passes(program: Program, options: LlvmOptions, *begun: ModulePrinter) -> Iterator[Module]:
+    for module in print_modules(program, options, *begun):
         is_alike = module.effort == "full" and is_as_good(program, module.text)
         yield Module(module.text, "baseline") if is_alike else module
 

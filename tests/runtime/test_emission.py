@@ -7,16 +7,21 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tracejit import config
-from tracejit.codegen.llvm.printer import Effort, Module
-from tracejit.runtime.emission import Emission
+from tracejit.codegen.llvm.printer import Effort, Module, print_modules
+from tracejit.codegen.lowering import boundary
+from tracejit.ir.parser import parse
+from tracejit.runtime.emission import Emission, Machines, Work
 from tracejit.runtime.engine import engine, host_options, target_machine
+from tracejit.scripted.compiler import compile_graph
 
 
 def emission() -> Emission:
@@ -34,6 +39,105 @@ def test_objects_come_in_the_order_of_their_modules_whatever_the_number_of_threa
     alone = [emission().objects([module(i)])[0] for i in range(12)]
     with config.override(num_threads=threads):
         assert emission().objects(map(module, range(12))) == alone
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_modules_that_were_begun_with_come_first(threads: int, count: int) -> None:
+    alone = [emission().objects([module(i)])[0] for i in range(6)]
+    work = Work()
+    for i in range(count):
+        work.ahead(module(i), Machines(partial(target_machine, host_options())))
+        time.sleep(0.01 * (i % 2))  # some are compiled before the next comes
+    with config.override(num_threads=threads):
+        assert emission().objects(map(module, range(count, 6)), work) == alone
+
+
+def test_a_module_that_was_begun_with_and_refused_is_an_error() -> None:
+    before = threading.active_count()
+    work = Work()
+    for text in (module(1), Module("define nonsense"), module(2)):
+        work.ahead(text, Machines(partial(target_machine, host_options())))
+    with config.override(num_threads=2), pytest.raises(RuntimeError, match="IR parsing error"):
+        emission().objects([module(3)], work)
+    assert threading.active_count() == before
+
+
+def test_what_was_begun_with_ends_by_itself_where_nobody_asks_for_it() -> None:
+    before = threading.active_count()
+    work = Work()
+    for i in range(4):
+        work.ahead(module(i), Machines(partial(target_machine, host_options())))
+    work.stop()
+    assert ended(work)
+    assert threading.active_count() == before
+
+
+def ended(work: Work) -> bool:
+    """Whether the threads that work was begun with end, those that only start included."""
+    end = time.monotonic() + 60
+    while work.is_begun and time.monotonic() < end:
+        time.sleep(0.001)
+    for errand in work.begun:
+        errand.wait()
+    return not work.is_begun
+
+
+def test_kernels_are_compiled_while_others_are_lowered_and_are_those_of_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Module] = []
+    ahead = Work.ahead
+
+    def noted(work: Work, module: Module, machines: Machines) -> None:
+        begun.append(module)
+        ahead(work, module, machines)
+
+    monkeypatch.setattr(Work, "ahead", noted)
+    graph = parse(KERNELS)
+    x = np.linspace(-1, 1, 50)
+    with config.override(num_threads=2):
+        first = compile_graph(graph, runs=True)
+        results = first([x])
+        assert begun
+        assert begun == list(print_modules(first.program, host_options()))[: len(begun)]
+    with config.override(num_threads=1):
+        begun.clear()
+        for made, wanted in zip(results, compile_graph(graph, runs=True)([x]), strict=True):
+            assert np.array_equal(made, wanted)
+    assert not begun
+
+
+def test_an_error_while_a_graph_is_lowered_stops_what_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    works: list[Work] = []
+    make = Work.__init__
+
+    def noted(work: Work) -> None:
+        make(work)
+        works.append(work)
+
+    def fail(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Work, "__init__", noted)
+    monkeypatch.setattr(boundary, "hand_over", fail)
+    with config.override(num_threads=2), pytest.raises(KeyboardInterrupt):
+        compile_graph(parse(KERNELS), runs=True)
+    assert all(map(ended, works))
+
+
+#: Long kernels that no fusion joins: each sum is needed whole for what follows.
+_PARTS = "".join(
+    f"""  %t{i} = tanh(%u{i}) : f64[n]
+  %e{i} = erf(%t{i}) : f64[n]
+  %g{i} = lgamma(%e{i}) : f64[n]
+  %s{i} = sum(%g{i}) {{axes = (0,)}} : f64[]
+  %b{i} = broadcast(%s{i}, %n) : f64[n]
+  %u{i + 1} = add(%g{i}, %b{i}) : f64[n]
+"""
+    for i in range(6)
+)
+KERNELS = f"graph @kernels(%u0: f64[n]) on cpu {{\n  %n = dim(%u0) {{axis = 0}} : i64\n{_PARTS}  yield %u6\n}}"
 
 
 def test_objects_of_one_program_are_linked_together() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tracejit.runtime import cache, errands
-from tracejit.runtime.emission import _Work
+from tracejit.runtime.emission import Work
 
 
 def test_another_thread_does_it() -> None:
@@ -49,7 +49,7 @@ def test_entries_are_written_where_a_thread_never_begins(monkeypatch: pytest.Mon
 
 
 def test_a_thread_that_comes_late_finds_nothing_to_compile() -> None:
-    work = _Work()
+    work = Work()
     work.close()
     work.run(None)  # type: ignore[arg-type]
     assert work.results() == []

@@ -459,6 +459,9 @@ def stated(infer: Callable[..., tuple[Type, ...]]) -> Callable[..., tuple[Type, 
     return infer
 
 
-def rebuild(graph: Graph, visit: Visit | None) -> Graph:
-    """The graph re-emitted op by op. `visit(b, op, operands)` gives the new results, or None to copy the op."""
-    return Rebuilder(visit, {}).graph(graph)
+def rebuild(graph: Graph, visit: Visit | None, *, keeps: bool = False) -> Graph:
+    """The graph re-emitted op by op. `visit(b, op, operands)` gives the new results, or None to copy the op. `keeps`:
+    no op is emitted more than once, so that what stays as it is can be part of the new graph."""
+    b = Rebuilder(visit, {})
+    b.keeps = keeps
+    return b.graph(graph)

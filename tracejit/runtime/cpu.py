@@ -23,17 +23,27 @@ from tracejit.codegen import text as loop_text
 from tracejit.codegen.llvm.baseline import baseline_module, baseline_options, may_have_baseline
 from tracejit.codegen.llvm.entry import INTERRUPTED, NO_MEMORY, TOO_LONG
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.llvm.printer import LlvmText, Module, gains_by_passes, print_modules, print_program, products_of
-from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
+from tracejit.codegen.llvm.printer import (
+    LlvmText,
+    Module,
+    ModulePrinter,
+    gains_by_passes,
+    print_modules,
+    print_program,
+    products_of,
+)
+from tracejit.codegen.loop_ir import ErrorSite, InputSpec, Kernel, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support.lapack import lapack_module
 from tracejit.codegen.support.native import Platform, gemm_module, ordering_modules, support_text
+from tracejit.ir.core import Graph
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.locks import cached_property
 from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch_tables import NativeContext
+from tracejit.runtime.emission import Machines, Work
 from tracejit.runtime.engine import (
     LARGE_BYTES,
     assemble,
@@ -242,6 +252,20 @@ class _Wanted:
         return np.frombuffer(memoryview(memory), self.dtype).reshape(shape)
 
 
+class Begun:
+    """A program that is still being lowered: its kernels are compiled as they are made."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.printer = ModulePrinter(graph.name, bool(graph.policy.get("fastmath", False)), host_options())
+        self.work = Work()
+        self._machines = Machines(partial(target_machine, host_options()))
+
+    def kernel(self, kernel: Kernel) -> None:
+        """One more kernel is made."""
+        for module in self.printer.kernel(kernel):
+            self.work.ahead(module, self._machines)
+
+
 def compile_program(
     program: Program,
     *,
@@ -249,11 +273,12 @@ def compile_program(
     key: str | None = None,
     keep: bool = True,
     whole: Callable[[], Program] | None = None,
+    begun: Begun | None = None,
 ) -> NativeFunction:
     """Compile a program for this machine, or (`keep`) take it from the disk cache.
 
     `key` stands for the program's content where the caller has a digest of it; else its text is taken. Of `program` no
-    more than the interface is needed where `whole` gives all of it.
+    more than the interface is needed where `whole` gives all of it. What was `begun` with is not done again.
     """
     options = options or host_options()
     entry = _entry(loop_text.print_program(program) if key is None else key, program, options)
@@ -262,25 +287,27 @@ def compile_program(
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         code = program if whole is None else whole()
-        modules = print_modules(code, options)
+        modules = print_modules(code, options) if begun is None else print_modules(code, options, begun.printer)
         first = next(modules)  # printed while another thread may still be making the engine
-        objects = _objects(code, options, chain((first,), modules))
+        objects = _objects(code, options, chain((first,), modules), Work() if begun is None else begun.work)
         if keep:
             disk.store(entry, disk.packed(objects))
     else:
         objects = disk.unpacked(data)
+        if begun is not None:
+            begun.work.stop()
     made = NativeFunction(program, options, objects, whole)
     config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
     config.log("asm", f"{title} as assembly", lambda: made.asm)
     return made
 
 
-def _objects(code: Program, options: LlvmOptions, modules: Iterable[Module]) -> list[bytes]:
-    """The object code of a program's modules."""
+def _objects(code: Program, options: LlvmOptions, modules: Iterable[Module], work: Work) -> list[bytes]:
+    """The object code of a program's modules; `work` was begun with the first of them."""
     products = products_of(code)
     if not (code.kernels or products) and options == host_options():
         return [engine().alone(module) for module in modules]
-    return prepared(engine().objects(options, modules, products, loops=gains_by_passes(code)))
+    return prepared(engine().objects(options, modules, products, loops=gains_by_passes(code), work=work))
 
 
 def compile_baseline(

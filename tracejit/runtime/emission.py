@@ -93,18 +93,18 @@ class Emission:
         self._make = machine
         self._machines: list[Machines] = []
 
-    def objects(self, modules: Iterable[Module]) -> list[bytes]:
-        """The object code of each module, in order."""
+    def objects(self, modules: Iterable[Module], work: Work | None = None) -> list[bytes]:
+        """The object code of each module, in order, behind those of the `work` that was begun with."""
         wanted = config.get("num_threads") - 1
-        if not wanted:
+        if not wanted and work is None:
             return [emitted(module, self._of_thread(0), "object") for module in modules]
-        work = _Work()
+        work = work or Work()
         helpers: list[Errand] = []
         with short_turns():
             try:
                 for module in modules:
                     work.add(module)
-                    if len(helpers) < wanted:
+                    if len(helpers) < wanted and not work.is_begun:
                         helper = begin(partial(work.run, self._of_thread(len(helpers) + 1)))
                         if helper is None:  # no more threads: those there are do it
                             wanted = len(helpers)
@@ -117,7 +117,7 @@ class Emission:
                 raise
             finally:
                 work.close()
-                _wait_for(helpers, work)
+                _wait_for([*helpers, *work.begun], work)
         return work.results()
 
     def assembly(self, modules: Iterable[Module]) -> str:
@@ -178,7 +178,7 @@ _addressing = Lock()
 _users = {True: 0, False: 0}  #: how many want addresses plain, and how many do not
 
 
-def _wait_for(helpers: Iterable[Errand], work: _Work) -> None:
+def _wait_for(helpers: Iterable[Errand], work: Work) -> None:
     """Wait until all have ended, also where Ctrl-C comes meanwhile: what they compile with is used again."""
     interrupt: BaseException | None = None
     for helper in helpers:
@@ -193,7 +193,7 @@ def _wait_for(helpers: Iterable[Errand], work: _Work) -> None:
         raise interrupt
 
 
-class _Work:
+class Work:
     """Modules that wait for a thread, and what became of the others."""
 
     def __init__(self) -> None:
@@ -202,14 +202,26 @@ class _Work:
         self._open = True
         self._made: dict[int, bytes] = {}
         self._failures: list[BaseException] = []
-        self._count = 0
+        self.count = 0  #: of modules so far
+        self.begun: list[Errand] = []  #: threads that were begun ahead
+        self.is_begun = False  #: whether one of them is at it
 
     def add(self, module: Module) -> None:
         """One more module."""
         with self._changed:
-            self._waiting.append((self._count, module))
-            self._count += 1
+            self._waiting.append((self.count, module))
+            self.count += 1
             self._changed.notify()
+
+    def ahead(self, module: Module, machines: Machines) -> None:
+        """One more module, compiled by another thread while others are still to be made, as long as no `objects` asks
+        for them: by `machines` that nobody else uses until then."""
+        self.add(module)
+        if not self.is_begun:
+            self.is_begun = True
+            errand = begin(partial(self._run_ahead, machines))
+            self.begun += [errand] if errand is not None else []
+            self.is_begun = errand is not None
 
     def close(self) -> None:
         """No more modules."""
@@ -224,26 +236,37 @@ class _Work:
 
     def run(self, machines: Machines) -> None:
         """Compile modules until there will be no more."""
-        while True:
-            with self._changed:
-                while self._open and not self._waiting:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
-                number, module = self._waiting.popleft()
-            try:
-                self._made[number] = emitted(module, machines, "object")
-            except BaseException as error:
-                self._failures.append(error)
-                self.stop()
+        while (module := self._next(waits=True)) is not None:
+            self._make(*module, machines)
+
+    def _run_ahead(self, machines: Machines) -> None:
+        with short_turns(), plain_addresses(True):
+            while (module := self._next(waits=False)) is not None:
+                self._make(*module, machines)
+
+    def _next(self, *, waits: bool) -> tuple[int, Module] | None:
+        with self._changed:
+            while waits and self._open and not self._waiting:
+                self._changed.wait()
+            if self._waiting:
+                return self._waiting.popleft()
+            self.is_begun = self.is_begun and waits
+            return None
+
+    def _make(self, number: int, module: Module, machines: Machines) -> None:
+        try:
+            self._made[number] = emitted(module, machines, "object")
+        except BaseException as error:
+            self._failures.append(error)
+            self.stop()
 
     def results(self) -> list[bytes]:
         """The objects; raises what a module raised."""
         if self._failures:
             raise self._failures[0]
-        if len(self._made) < self._count:  # a thread could not even say what it lacked
+        if len(self._made) < self.count:  # a thread could not even say what it lacked
             raise MemoryError
-        return [self._made[i] for i in range(self._count)]
+        return [self._made[i] for i in range(self.count)]
 
 
 def emitted(module: Module, machines: Machines, kind: Literal["object", "assembly"]) -> bytes:

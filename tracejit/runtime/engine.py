@@ -58,6 +58,7 @@ from tracejit.runtime.emission import (
     CALLING,
     WORKING,
     Emission,
+    Work,
     begin_llvm,
     full_passes,
     plain_addresses,
@@ -341,20 +342,21 @@ class Engine:
                 ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 
     def objects(
-        self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str], *, loops: bool
+        self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str], *, loops: bool, work: Work
     ) -> list[bytes]:
-        """The object code of modules for a CPU, `loops`: one has loops that gain by LLVM's passes. What the products
-        that they call still need is compiled at the same time, where the CPU is that of this process, for which
-        products are."""
+        """The object code of modules for a CPU, behind those of the `work` that was begun with; `loops`: one has loops
+        that gain by LLVM's passes. What the products that they call still need is compiled at the same time, where the
+        CPU is that of this process, for which products are."""
         with self.lock, plain_addresses(not loops):
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
             tiles = {code.key: code.module for code in map(self._tiles_code, lacking)}
             with self._stock.claimed([*tiles]) as keys:
-                made = self._emission(options).objects(chain((tiles[key]() for key in keys), modules))
-                for key, data in zip(keys, made, strict=False):
+                begun = work.count
+                made = self._emission(options).objects(chain((tiles[key]() for key in keys), modules), work)
+                for key, data in zip(keys, made[begun:], strict=False):
                     self._stock.put(key, *prepared([data]))
-            return made[len(keys) :]
+            return made[:begun] + made[begun + len(keys) :]
 
     def alone(self, module: Module) -> bytes:
         """The object code of a module for the CPU of this process, whatever other threads compile meanwhile."""
@@ -367,10 +369,7 @@ class Engine:
             return self._emission(options).assembly(modules)
 
     def _emission(self, options: LlvmOptions) -> Emission:
-        made = self._emissions.get(options)
-        if made is None:
-            made = self._emissions[options] = Emission(partial(target_machine, options))
-        return made
+        return self._emissions.setdefault(options, Emission(partial(target_machine, options)))
 
     def compiled(self, text: str, key: str, *, optimised: bool) -> bytes:
         """The object code of a module, from the disk where it is known."""

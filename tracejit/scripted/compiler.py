@@ -31,7 +31,7 @@ from tracejit.runtime.errands import Errand, meanwhile
 from tracejit.transforms import pipeline
 
 if TYPE_CHECKING:
-    from tracejit.runtime.cpu import NativeFunction
+    from tracejit.runtime.cpu import Begun, NativeFunction
 
 #: The second call waits for better code where the baseline code has so many bytes: for some tenths of a second.
 WAITED_FOR = 1 << 16
@@ -93,6 +93,7 @@ class Compiled:
     final: Graph
     program: Program
     layouts: tuple[Order, ...]
+    _begun: Begun | None = None  #: what compiles its kernels while it is lowered
     _was_called: bool = field(default=False, init=False)  #: by its baseline code
     _better: Errand | None = field(default=None, init=False)  #: a thread's work, which makes `native`
 
@@ -121,8 +122,15 @@ class Compiled:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
+        begun, self._begun = self._begun, None
         with compiling(lambda: _place(self.graph)):
-            return compile_program(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
+            return compile_program(
+                self.interface,
+                key=self.content,
+                keep=self._is_kept,
+                whole=lambda: self.program,
+                begun=begun,
+            )
 
     @cached_property
     def baseline(self) -> NativeFunction | None:
@@ -258,13 +266,29 @@ def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
     return simplified, pipeline.run(simplified, pipeline.level2(graph.device), stages), stages
 
 
-def compile_graph(graph: Graph, layouts: Sequence[Order] | None = None) -> Compiled:
-    """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
+def compile_graph(graph: Graph, layouts: Sequence[Order] | None = None, *, runs: bool = False) -> Compiled:
+    """Compile a graph for its device; `runs`: to run it at once. Raises `NotDifferentiable` for gradients that cannot
+    be had."""
     layouts = tuple(layouts) if layouts is not None else rows_first(len(graph.params))
     prepare_products(graph)
     with compiling(lambda: _place(graph)):
         simplified, final, stages = transformed(graph)
         prepare_lists(final)
-        program = lower(final, graph.device, layouts)
+        begun = _begun(graph) if runs else None
+        try:
+            program = lower(final, graph.device, layouts, None if begun is None else begun.kernel)
+        except BaseException:
+            if begun is not None:
+                begun.work.stop()
+            raise
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
-    return Compiled(stages, simplified, final, program, layouts)
+    return Compiled(stages, simplified, final, program, layouts, begun)
+
+
+def _begun(graph: Graph) -> Begun | None:
+    """What compiles the kernels of a graph while it is lowered, where other threads may be used."""
+    if graph.device != "cpu" or config.get("num_threads") == 1:
+        return None
+    from tracejit.runtime.cpu import Begun
+
+    return Begun(graph)

@@ -89,7 +89,7 @@ class Specialisation:
         """The plain forward."""
 
         def make() -> Compiled:
-            return compile_graph(self.lowered.graph, self.layouts)
+            return compile_graph(self.lowered.graph, self.layouts, runs=True)
 
         return make() if self.kept is None else self.kept.compiled("plain", make)
 

@@ -111,21 +111,21 @@ class DifferentiableGraph:
     @cached_property
     def plain(self) -> Compiled:
         """The forward alone."""
-        return compile_graph(self.graph, self.layouts)
+        return compile_graph(self.graph, self.layouts, runs=True)
 
     @cached_property
     def forward(self) -> Compiled:
         """The forward that also gives what a node saves."""
 
         def make() -> Compiled:
-            return compile_graph(self._telling[0], self.layouts)
+            return compile_graph(self._telling[0], self.layouts, runs=True)
 
         return make() if self._kept is None else self._kept.compiled(f"forward {self.wanted}", make)
 
     @cached_property
     def backward(self) -> Compiled:
         def make() -> Compiled:
-            return compile_graph(self.derivative.backward)
+            return compile_graph(self.derivative.backward, runs=True)
 
         return make() if self._kept is None else self._kept.compiled(f"backward {self.wanted}", make)
 

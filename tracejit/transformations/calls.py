@@ -163,7 +163,7 @@ def _forward(found: Specialisation, wanted: tuple[int, ...]) -> Compiled:
     made = _FORWARD.setdefault(found, {})
     if wanted not in made:
         graph = jvp_graph(simplify(found.lowered.graph)[0], wanted)
-        made[wanted] = compile_graph(graph, (*found.layouts, *rows_first(len(wanted))))
+        made[wanted] = compile_graph(graph, (*found.layouts, *rows_first(len(wanted))), runs=True)
     return made[wanted]
 
 

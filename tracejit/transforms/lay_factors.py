@@ -29,7 +29,7 @@ SMALL = 1 << 12
 def lay_factors(graph: Graph) -> Graph:
     """Lay the fixed second factors of products in loops out."""
     laying = _Laying(graph)
-    return rebuild(graph, laying.visit) if laying.found else graph
+    return rebuild(graph, laying.visit, keeps=True) if laying.found else graph
 
 
 @record(eq=False)

@@ -28,7 +28,7 @@ ROWS = 512
 def multiply_ahead(graph: Graph) -> Graph:
     """Make the products of slices with fixed matrices for many trips at once."""
     found = _Search(graph).found
-    return rebuild(graph, _Ahead(graph, found).visit) if found else graph
+    return rebuild(graph, _Ahead(graph, found).visit, keeps=True) if found else graph
 
 
 @record(eq=False)

@@ -19,7 +19,7 @@ def plain_values(graph: Graph) -> Graph:
     """Put operands in the place of the ops that stand for them, and drop what only these read."""
     if all(op.defn.stands_for is None for op in walk(graph.body)):
         return graph
-    return dce(rebuild(graph, _without_marks))
+    return dce(rebuild(graph, _without_marks, keeps=True))
 
 
 def _without_marks(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:

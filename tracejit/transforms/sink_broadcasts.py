@@ -26,7 +26,7 @@ def sink_broadcasts(graph: Graph) -> Graph:
         return graph
     blocks = (graph.body, *(block for op in walk(graph.body) for block in op.blocks))
     sinking = _Sinking(makers, uses(graph.body), {v for block in blocks for v in block.results})
-    return rebuild(graph, sinking.visit)
+    return rebuild(graph, sinking.visit, keeps=True)
 
 
 def _may_sink(op: Op, makers: dict[Value, Op]) -> bool:

@@ -19,7 +19,7 @@ from tracejit.transforms.pipeline import transform
 @transform("sink-reshapes")
 def sink_reshapes(graph: Graph) -> Graph:
     """Move reshapes that add axes of size 1 behind elementwise ops."""
-    return rebuild(graph, _Sinking().visit) if any(map(_adds_units, walk(graph.body))) else graph
+    return rebuild(graph, _Sinking().visit, keeps=True) if any(map(_adds_units, walk(graph.body))) else graph
 
 
 def _adds_units(op: Op) -> bool:

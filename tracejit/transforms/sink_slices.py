@@ -30,7 +30,7 @@ def sink_slices(graph: Graph) -> Graph:
     """Move slices in front of cheap elementwise ops that nothing else reads."""
     sinking = _Sinking(uses(graph.body))
     sinking.look(graph.body)
-    return rebuild(graph, sinking.visit) if sinking.found else graph
+    return rebuild(graph, sinking.visit, keeps=True) if sinking.found else graph
 
 
 @record(eq=False)

@@ -31,7 +31,7 @@ def split_totals(graph: Graph) -> Graph:
         rest = tuple(a for a in op.attrs["axes"] if a not in axes)
         return b.emit(op.defn, row, {"axes": rest}, names=(op.results[0].name,), span=op.span)
 
-    return rebuild(graph, visit)
+    return rebuild(graph, visit, keeps=True)
 
 
 def _find(block: Block, first: dict[Op, tuple[int, ...]]) -> None:

@@ -20,7 +20,7 @@ from tracejit.transforms.pipeline import transform
 def turn_factors(graph: Graph) -> Graph:
     """Lay out the fixed second factors of products in loops once."""
     turning = _Turning(graph)
-    return rebuild(graph, turning.visit) if turning.found else graph
+    return rebuild(graph, turning.visit, keeps=True) if turning.found else graph
 
 
 class _Turning:

@@ -30,7 +30,7 @@ def unstack(graph: Graph) -> Graph:
     found = _Search(graph)
     if not found.bounds:
         return graph
-    return dce(cse(canonicalize(rebuild(graph, _Rewrite(found.bounds).visit))))
+    return dce(cse(canonicalize(rebuild(graph, _Rewrite(found.bounds).visit, keeps=True))))
 
 
 # -- which lists, and their bounds ----------------------------------------------------------------------------------

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from tracejit.codegen.loop_ir import Const, For, Kernel, Stmt, Var
 from tracejit.errors import Span
 from tracejit.ir.types import DType
 
+#: Who hears of kernels as they are made, if somebody does.
+Told: TypeAlias = Callable[[Kernel], None] | None
+
 
 class Kernels:
-    """The kernels of a program as they are made."""
+    """The kernels of a program as they are made; `told` hears of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Told = None) -> None:
+        self._told = told
         self._made: dict[str, Kernel] = {}
         self._alike: dict[tuple[Any, ...], list[str]] = {}
         self._structures: dict[str, Any] = {}
@@ -42,6 +46,8 @@ class Kernels:
         """Keep a new kernel."""
         self._made[kernel.name] = kernel
         self._alike.setdefault(_rough(kernel.params, kernel.body), []).append(kernel.name)
+        if self._told is not None:
+            self._told(kernel)
 
     def _structure(self, name: str) -> Any:
         if name not in self._structures:

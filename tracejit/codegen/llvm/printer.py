@@ -18,7 +18,7 @@ from tracejit.codegen.llvm.function import Texts, print_kernel
 from tracejit.codegen.llvm.narrow_stores import stores_narrow_under_masks
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.text import FOOTER, is_quick, once, symbol
-from tracejit.codegen.loop_ir import Call, Const, For, Invoke, Pointer, Program, Stmt
+from tracejit.codegen.loop_ir import Call, Const, For, Invoke, Kernel, Pointer, Program, Stmt
 from tracejit.codegen.support.native import INLINE, PRODUCTS
 from tracejit.records import record
 
@@ -66,36 +66,62 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
     return LlvmText(entry, tuple(kernels))
 
 
-def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
-    """The modules of a program one by one, the entry last."""
-    kernels = {kernel.name: kernel for kernel in program.kernels}
-    prefix = re.sub(r"[^A-Za-z0-9_.]", "_", program.name)
-    outlined = count()
-    compute = Texts(options, program.fastmath, kernels, prefix, outlined)
-    care: Effort = "careful"  #: for short modules, but beside long ones the machine that is there for those
-    launchers: list[str] = []
-    declared: set[str] = set()
-    for kernel in program.kernels:
-        print_kernel(compute, kernel)
-        if sum(text.count("\n") for text in compute.functions) >= MODULE_LINES:
-            care = "plain"
-            yield Module(_module(compute, inline=True), care)
-            launchers += compute.launchers
-            declared |= compute.declarations
-            compute = Texts(options, program.fastmath, kernels, prefix, outlined)
-    if compute.functions:
-        yield Module(_module(compute, inline=True), care)
-    launchers += compute.launchers
-    if launchers:
-        yield Module(_launching(launchers, declared | compute.declarations), "quick")
-    entry = Texts(options, program.fastmath, kernels, prefix, outlined)
-    entry.scalar = options.for_scalar_code(masks=stores_narrow_under_masks(program))
-    text = EntryPrinter(entry, program).print_entry()
-    entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
-    entry.functions.append(text)
-    passes = gains_by_passes(program) and not options.budget
-    whole = _module(entry, inline=passes)
-    yield Module(whole, "full" if passes else "baseline" if options.budget else _effort(program, whole, care))
+def print_modules(program: Program, options: LlvmOptions, begun: ModulePrinter | None = None) -> Iterator[Module]:
+    """The modules of a program one by one, the entry last; without those that `begun` has printed already."""
+    printer = begun or ModulePrinter(program.name, program.fastmath, options)
+    for kernel in program.kernels[len(printer.kernels) :]:
+        yield from printer.kernel(kernel)
+    yield from printer.rest(program)
+
+
+class ModulePrinter:
+    """Prints the modules of one program: those of its kernels as these are made, then the others."""
+
+    def __init__(self, name: str, fastmath: bool, options: LlvmOptions) -> None:
+        self.options = options
+        self.kernels: dict[str, Kernel] = {}  #: those that came
+        self._fastmath = fastmath
+        self._prefix = re.sub(r"[^A-Za-z0-9_.]", "_", name)
+        self._outlined = count()
+        self._texts = self._new_texts()
+        self._care: Effort = "careful"  #: for short modules, but beside long ones the machine that is there for those
+        self._launchers: list[str] = []
+        self._declared: set[str] = set()
+
+    def _new_texts(self) -> Texts:
+        return Texts(self.options, self._fastmath, self.kernels, self._prefix, self._outlined)
+
+    def kernel(self, kernel: Kernel) -> Iterator[Module]:
+        """The next kernel; gives the module that is complete with it, if one is."""
+        self.kernels[kernel.name] = kernel
+        print_kernel(self._texts, kernel)
+        if sum(text.count("\n") for text in self._texts.functions) >= MODULE_LINES:
+            self._care = "plain"
+            yield self._finished()
+
+    def _finished(self) -> Module:
+        texts, self._texts = self._texts, self._new_texts()
+        self._launchers += texts.launchers
+        self._declared |= texts.declarations
+        return Module(_module(texts, inline=True), self._care)
+
+    def rest(self, program: Program) -> Iterator[Module]:
+        """The modules that remain behind the last kernel, of the whole program, the entry last."""
+        if self._texts.functions:
+            yield self._finished()
+        launchers, declared = self._launchers + self._texts.launchers, self._declared | self._texts.declarations
+        if launchers:
+            yield Module(_launching(launchers, declared), "quick")
+        entry = self._new_texts()
+        entry.scalar = self.options.for_scalar_code(masks=stores_narrow_under_masks(program))
+        text = EntryPrinter(entry, program).print_entry()
+        entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
+        entry.functions.append(text)
+        is_baseline = bool(self.options.budget)
+        passes = gains_by_passes(program) and not is_baseline
+        whole = _module(entry, inline=passes)
+        effort = "full" if passes else "baseline" if is_baseline else _effort(program, whole, self._care)
+        yield Module(whole, effort)
 
 
 def _effort(program: Program, text: str, care: Effort) -> Effort:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from tracejit.codegen.llvm.alike import Kernels
+from tracejit.codegen.llvm.alike import Kernels, Told
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -77,10 +77,10 @@ Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, o
 TRUE = Const(True, BOOL)
 
 
-def lower(graph: Graph, target: str = "cpu", layouts: Sequence[Order] | None = None) -> Program:
-    """The loop program of a graph. `layouts[i]` is the order of parameter i in memory (C, by default)."""
+def lower(graph: Graph, target: str = "cpu", layouts: Sequence[Order] | None = None, told: Told = None) -> Program:
+    """The loop program of a graph; `layouts[i]`: of parameter i in memory (C, by default); `told` hears of kernels."""
     names = {g: f"{g.name}.{i}" for i, g in enumerate(called_graphs(graph)) if i}
-    tables = Tables(names)
+    tables = Tables(names, Kernels(told))
     main = Lowering(graph, target, layouts or (), tables).program()
     if not names:
         return main

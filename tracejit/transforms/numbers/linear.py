@@ -101,6 +101,9 @@ class Facts:
         self.clock = 0  #: later than the order of everything defined so far
         self._trail: list[tuple[Value, Bounds] | Linear] = []
         self._steps = 0
+        self._failed: dict[
+            frozenset[tuple[Value, int]], tuple[int, int]
+        ] = {}  #: terms: least constant, with what depth
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -251,6 +254,7 @@ class Facts:
     def holds(self, goal: Linear) -> bool:
         """Whether an expression is proved to be at most 0."""
         self._steps = _STEPS
+        self._failed.clear()
         return self._prove(goal, _DEPTH)
 
     def fits(self, x: Linear, low: int = LOW, high: int = HIGH) -> bool:
@@ -271,6 +275,18 @@ class Facts:
         self._steps -= 1
         if not terms or depth == 0 or self._steps < 0 or unbounded > (goal.constant < LOW // 2):
             return False
+        key = frozenset(terms.items())
+        least, deepest = self._failed.get(key, (HIGH, 0))
+        if least <= goal.constant and depth <= deepest:  # facts were added in another order
+            return False
+        if self._combined(goal, depth):
+            return True
+        self._failed[key] = goal.constant, depth
+        return False
+
+    def _combined(self, goal: Linear, depth: int) -> bool:
+        """Whether a goal is proved by what is known about its latest value."""
+        terms, bounds, about = goal.terms, self.bounds, self._about
         value = max(terms, key=self.order.__getitem__)
         factor = terms[value]
         low, high = bounds[value]
