@@ -193,6 +193,9 @@ _DEFINED = {
     "windows": "bartlett blackman hamming hanning kaiser",
 }
 
+#: Modules for the functions of one package only, whose names others have, too.
+_OF_PACKAGE = {"complex_numbers": "cmath"}
+
 #: The packages whose functions in Python have definitions.
 _PACKAGES = ("numpy", "heapq", "statistics")
 
@@ -206,17 +209,18 @@ def _modules_by_name() -> dict[str, list[str]]:
     return found
 
 
-def _load(name: str) -> None:
-    """Import what has definitions for that name."""
+def _load(name: str, package: str = "") -> None:
+    """Import what has definitions for that name, of a function of that package."""
     for module in _modules_by_name().get(name, ()):
-        importlib.import_module(f"{__name__}.{module}")
+        if _OF_PACKAGE.get(module, package) == package:
+            importlib.import_module(f"{__name__}.{module}")
 
 
 def replacement(fn: Any) -> Callable[..., Any] | None:
     """The definition for a function of NumPy; None where there is none."""
     if isinstance(fn, FunctionType) and str(fn.__module__).split(".")[0] not in _PACKAGES:
         return None
-    _load(str(getattr(fn, "__name__", "")))
+    _load(str(getattr(fn, "__name__", "")), str(getattr(fn, "__module__", "")))
     try:
         return _WRITTEN.get(fn)
     except TypeError:
