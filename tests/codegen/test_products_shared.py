@@ -12,7 +12,9 @@ from tests.threads import each_number_of_threads
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Call, For, If
 from tracejit.codegen.lowering.entry import lower
+from tracejit.codegen.products.direct import Shape
 from tracejit.ir.parser import parse
+from tracejit.runtime.engine import host_options
 
 STACKED = """graph @f(%x: f64[p, q, n, k], %y: f64[p, q, k, m]) on cpu {
   %z = matmul(%x, %y) : f64[p, q, n, m]
@@ -75,3 +77,42 @@ def test_one_parallel_loop_runs_over_all_leading_axes() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 3, 4, 2, 5)), np.ones((3, 4, 5, 2))
     (found,) = evaluate(program, [x[0], y])
     np.testing.assert_allclose(found, x[0] @ y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(40, 1001, 100), (8, 1020, 120), (88, 900, 46), (16, 1000, 67)])
+@pytest.mark.parametrize("across", [False, True])
+def test_long_sums_of_few_elements_are_those_of_two_halves(
+    sizes: tuple[int, int, int], dtype: str, across: bool
+) -> None:
+    m, k, n = sizes
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(k, m)).T.astype(dtype, order="F") if across else rng.normal(size=(m, k)).astype(dtype)
+    y = rng.normal(size=(k, n)).astype(dtype)
+    half = (k + 1) // 2
+    reads_where_it_lies = m < Shape.of({"float32": "f32", "float64": "f64"}[dtype], host_options()).packs.rows
+    with each_number_of_threads(1, 2, 5) as counts:
+        found = [product(x, y) for _ in counts]
+    halves = product(x[:, :half], y[:half]) + product(x[:, half:], y[half:])
+    np.testing.assert_allclose(found[0], x.astype(np.float64) @ y, rtol=1e-4, atol=1e-4)
+    for other in found:
+        np.testing.assert_array_equal(other, halves if reads_where_it_lies else found[0])
+
+
+@pytest.mark.parametrize("columns", [100, 128])
+def test_halves_are_written_where_the_product_goes(columns: int) -> None:
+    """Into a part of an array, beside what else is there."""
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(32, 1000)), rng.normal(size=(1000, 70))
+    with each_number_of_threads(1, 2) as counts:
+        for _ in counts:
+            whole = into_part(x, y, np.ones((40, columns)))
+            np.testing.assert_allclose(whole[3:35, 10:80], x @ y, rtol=1e-9, atol=1e-9)
+            whole[3:35, 10:80] = 1
+            assert (whole == 1).all()
+
+
+@tj.script
+def into_part(x: Any, y: Any, whole: Any) -> Any:
+    whole[3:35, 10:80] = x @ y
+    return whole

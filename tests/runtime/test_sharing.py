@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
+from tracejit.codegen.support.sharing import ASKED
+from tracejit.runtime.engine import engine
 
 BEGIN = """
 import json
@@ -117,3 +121,29 @@ def test_shared_sweeps_have_the_same_bits() -> None:
     np.testing.assert_allclose(found[0], expected, rtol=1e-5)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "grain"), [(1, 1), (2, 1), (7, 3), (1000, 1), (65_536, 1), (70_001, 1), (300_000, 2)]
+)
+@pytest.mark.compiled
+def test_each_trip_is_run_once_also_of_more_chunks_than_a_launch_has(count: int, grain: int) -> None:
+    """The caller takes chunks from the front, the workers from the back."""
+    functions = (ctypes.c_void_p * len(ASKED)).from_address(
+        engine().rare("pool", ("tj_pool_functions",))["tj_pool_functions"]
+    )
+    address = functions[list(ASKED).index("tj_parallel_for")]
+    launch = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address)
+    for threads in (1, 2, 5):
+        runs = np.zeros(count, np.int64)
+        lengths: set[int] = set()
+
+        def run(record: int, begin: int, end: int, runs: Any = runs, lengths: set[int] = lengths) -> None:
+            runs[begin:end] += 1
+            lengths.add(end - begin)
+
+        with each_number_of_threads(threads) as counts:
+            for _ in counts:
+                launch(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(run), None, count, grain)
+        assert (runs == 1).all()
+        assert max(lengths) == min(count, max(grain, count // 65_535 + 1))

@@ -3,14 +3,16 @@
 A library packs its operands before it multiplies. Where B fits the caches, its rows are contiguous and few tiles share
 a panel of it, that buys nothing, and costs a tenth to a third of the product. A tile is `rows` x `width` elements of C;
 `k` runs over one load per vector of B's row and one broadcast per row of A. The last tile of a row or column reaches
-back over the one before it and computes some elements twice, to the same bits: an element is always one chain of
-multiply-adds over k, so a result does not depend on tiles, threads or the other sizes.
+back over the one before it and computes some elements twice, to the same bits: an element is one chain of multiply-adds
+over k, or the sum of two, one for each half of k, so a result does not depend on tiles and threads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.pieces import TYPES, Fields, splat_text
+from tracejit.codegen.products.pieces import TYPES, Fields, mask_text, splat_text
 from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
@@ -21,6 +23,8 @@ PACKED_BYTES = 1 << 17
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
 BLOCK_BYTES = 1 << 18
+#: Long sums of a small C are made in two halves: from so many terms on, up to so many bytes of C.
+HALVED_TERMS, HALVED_BYTES = 512, 1 << 15
 #: Multiply-adds that a core may have begun and not ended.
 UNDER_WAY = 8
 #: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
@@ -225,7 +229,7 @@ class _Direct:
     def text(self) -> str:
         """Tiles, parts and products."""
         tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._whole()])
+        return "\n".join([tiles, self._part(), self._halves(), self._whole()])
 
     def _call(self, width: int, at: str, label: str) -> str:
         """One tile at column `at`."""
@@ -333,6 +337,86 @@ done:
   ret void
 }}"""
 
+    def _halves(self) -> str:
+        """A product of halves of A's columns and B's rows, by different threads: each reads its half of B only, and has
+        it in its caches still, or again, where a loop over B was shared alike. The second one goes to memory of its own
+        and is added."""
+        vector, mask = f"<{self.lanes} x {self.type}>", f"<{self.lanes} x i1>"
+        load, store = (f"@llvm.masked.{x}.v{self.lanes}{self.name}.p0" for x in ("load", "store"))
+        second = {"k": "%left", "a": "%a2", "b": "%b2", "c": "%sums", "cr": "%n"}
+        return f"""
+declare {vector} {load}(ptr, i32, {mask}, {vector})
+declare void {store}({vector}, ptr, i32, {mask})
+define internal void @tj_halves_part_{self.name}(ptr %halves, i64 %begin, i64 %end) nounwind {{
+start:
+  %second = getelementptr {_FIELDS.type}, ptr %halves, i64 1
+  %rows.place = {_FIELDS.place("rows").replace("%record", "%halves")}
+  %rows = load i64, ptr %rows.place
+  %end.first = call i64 @llvm.smin.i64(i64 %end, i64 %rows)
+  call void @tj_direct_part_{self.name}(ptr %halves, i64 %begin, i64 %end.first)
+  %begin.after = call i64 @llvm.smax.i64(i64 %begin, i64 %rows)
+  %begin.second = sub i64 %begin.after, %rows
+  %end.second = sub i64 %end, %rows
+  call void @tj_direct_part_{self.name}(ptr %second, i64 %begin.second, i64 %end.second)
+  ret void
+}}
+define internal void @tj_halves_{self.name}({_PARAMS}, i64 %rows, i1 %share) nounwind {{
+start:
+  %record = alloca {_FIELDS.type}, i64 2
+  %area = mul i64 %m, %n
+  %sums = alloca {self.type}, i64 %area, align {LINE}
+  %more = add i64 %k, 1
+  %half = sdiv i64 %more, 2
+  %left = sub i64 %k, %half
+  %skip.a = mul i64 %half, %ac
+  %a2 = getelementptr {self.type}, ptr %a, i64 %skip.a
+  %skip.b = mul i64 %half, %br
+  %b2 = getelementptr {self.type}, ptr %b, i64 %skip.b
+{self._saved(0, {"k": "%half", "block": "%n"})}
+{self._saved(1, {**second, "block": "%n"})}
+  %count = mul i64 %rows, 2
+  %plane = mul i64 %half, %n
+  %each = mul i64 %plane, {self.rows}
+{ELEMENTS}
+  call void @tj_share_tiles(
+    ptr @tj_halves_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
+  br label %row
+row:
+  %i = phi i64 [ 0, %start ], [ %i1, %next ]
+  %skip.c = mul i64 %i, %cr
+  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
+  %skip.s = mul i64 %i, %n
+  %s.row = getelementptr {self.type}, ptr %sums, i64 %skip.s
+  br label %strip
+strip:
+  %j = phi i64 [ 0, %row ], [ %j1, %strip ]
+  %columns = sub i64 %n, %j
+{mask_text(self.lanes, "%columns")}
+  %c.at = getelementptr {self.type}, ptr %c.row, i64 %j
+  %s.at = getelementptr {self.type}, ptr %s.row, i64 %j
+  %x = call {vector} {load}(ptr %c.at, i32 {self.size}, {mask} %mask, {vector} zeroinitializer)
+  %y = call {vector} {load}(ptr %s.at, i32 {self.size}, {mask} %mask, {vector} zeroinitializer)
+  %sum = fadd {vector} %x, %y
+  call void {store}({vector} %sum, ptr %c.at, i32 {self.size}, {mask} %mask)
+  %j1 = add i64 %j, {self.lanes}
+  %wider = icmp slt i64 %j1, %n
+  br i1 %wider, label %strip, label %next
+next:
+  %i1 = add i64 %i, 1
+  %taller = icmp slt i64 %i1, %m
+  br i1 %taller, label %row, label %done
+done:
+  ret void
+}}"""
+
+    def _saved(self, at: int, other: Mapping[str, str]) -> str:
+        """The arguments in record `at`, some of them by other names."""
+        return "\n".join(
+            f"  %{x}.{at} = getelementptr {_FIELDS.type}, ptr %record, i64 {at}, i32 {i}\n"
+            f"  store {kind} {other.get(x, f'%{x}')}, ptr %{x}.{at}"
+            for i, (kind, x) in enumerate(_FIELDS.items)
+        )
+
     def _whole(self) -> str:
         """The product, by one thread or by several."""
         three = self.widths[0]
@@ -343,6 +427,17 @@ start:
   %up = add i64 %m, {self.rows - 1}
   %rows = sdiv i64 %up, {self.rows}
   %all.b = mul i64 %k, %n
+  %of.results = mul i64 %m, %n
+  %long = icmp sge i64 %k, {HALVED_TERMS}
+  %little = icmp sle i64 %of.results, {HALVED_BYTES // self.size}
+  %much = icmp sge i64 %all.b, {PACKED_BYTES // self.size}
+  %h0 = and i1 %long, %little
+  %halved = and i1 %h0, %much
+  br i1 %halved, label %halves, label %entire
+halves:
+  call void @tj_halves_{self.name}({_PARAMS}, i64 %rows, i1 %share)
+  ret void
+entire:
   %large = icmp sgt i64 %all.b, {BLOCK_BYTES // self.size}
   br i1 %large, label %split, label %run
 split:
@@ -356,8 +451,8 @@ split:
   %several = sdiv i64 %n.last, %least
   br label %run
 run:
-  %block = phi i64 [ %n, %start ], [ %least, %split ]
-  %blocks = phi i64 [ 1, %start ], [ %several, %split ]
+  %block = phi i64 [ %n, %entire ], [ %least, %split ]
+  %blocks = phi i64 [ 1, %entire ], [ %several, %split ]
 {_FIELDS.saves()}
   %count = mul i64 %blocks, %rows
   %plane = mul i64 %block, %k

@@ -1,12 +1,14 @@
 """The thread pool of parallel loops as LLVM text, for Linux (futex); elsewhere parallel loops run serially.
 
 The pool lies in a page of its own that a fork wipes: a child starts as if no thread had ever been made. A launch
-writes the job, then publishes `generation << 32 | chunks left` in one word. Whoever decrements that word by
-compare-exchange owns a chunk, and as long as a chunk is owned the job stays valid; so late workers can do no harm.
-The caller works too, from the first chunk on, which it owns from the start, and waits only for chunks that others have
-begun. A launch that finds the pool taken (nested, or from another thread) runs serially. Workers that are awake watch
-the claim, which lies in one line of the cache with the job; the others wait for the wake word to change. What is worth
-a launch is decided in `sharing.py`; `cores.py` keeps the workers from the caller's core.
+writes the job, then publishes `generation << 32 | first of the chunks left << 16 | chunks left` in one word. Whoever
+decrements that by compare-exchange owns a chunk, and as long as a chunk is owned the job stays valid; so late workers
+can do no harm. The caller works too, from the first chunk on, which it owns from the start, and waits only for chunks
+that others have begun. It takes chunks from the front, the workers from the back: what a core has in its caches from
+one loop over an array is what it gets of the next. A launch that finds the pool taken (nested, or from another thread)
+runs serially. Workers that are awake watch the claim, which lies in one line of the cache with the job; the others wait
+for the wake word to change. What is worth a launch is decided in `sharing.py`; `cores.py` keeps the workers from the
+caller's core.
 
 A process has the pool's code once a launch asks for it because of much work, or of little work again and again; before,
 `launch_text` is all that there is.
@@ -27,6 +29,9 @@ from tracejit.codegen.support.zeros import SHARED
 #: How long a delay counts at most, in clock ticks; how often those who wait look before they yield or sleep, and how
 #: often a worker does that was woken too late for a launch: the next one may come when the caller has done that alone.
 _LATE, _SPIN, _SPIN_LATE = 1000, 1500, 12_000
+
+#: The most chunks of a launch.
+_CHUNKS = (1 << 16) - 1
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 _PAUSE = {
@@ -248,8 +253,11 @@ make:
 }}
 
 ; Run the chunks of a loop; how many of them workers ran.
-define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {{
+define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %wanted.grain) nounwind {{
 start:
+  %fewest = sdiv i64 %count, {_CHUNKS}
+  %least = add i64 %fewest, 1
+  %grain = call i64 @llvm.smax.i64(i64 %wanted.grain, i64 %least)
   %round = sub i64 %grain, 1
   %padded = add i64 %count, %round
   %chunks = sdiv i64 %padded, %grain
@@ -276,7 +284,7 @@ launch:
   call void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks)
   %begun = {clock}
   call void %function(ptr %record, i64 0, i64 %grain)
-  %ran = call i64 @tj_work(ptr %pool)
+  %ran = call i64 @tj_work(ptr %pool, i1 false)
   %ended = {clock}
   %others = sub i64 %chunks, 1
   call void @tj_wait(ptr %pool, i64 %others)
@@ -341,7 +349,8 @@ define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %cou
   %next = add i64 %generation, 1
   %high = shl i64 %next, 32
   %others = sub i64 %chunks, 1
-  %word = or i64 %high, %others
+  %front = or i64 %high, {1 << 16}
+  %word = or i64 %front, %others
   store atomic i64 %word, ptr %claim_place release, align 8
   %wake_place = getelementptr i8, ptr %pool, i64 8
   %bumped = atomicrmw add ptr %wake_place, i32 1 seq_cst
@@ -385,19 +394,20 @@ done:
 }}
 
 ; Claim and run chunks until none is left; how many that were.
-define internal i64 @tj_work(ptr %pool) nounwind {{
+define internal i64 @tj_work(ptr %pool, i1 %is.worker) nounwind {{
 start:
   %claim_place = getelementptr i8, ptr %pool, i64 64
+  %step = select i1 %is.worker, i64 -1, i64 {(1 << 16) - 1}
   br label %look
 look:
   %ran = phi i64 [ 0, %start ], [ %ran, %claim ], [ %and.one, %trips ]
   %word = load atomic i64, ptr %claim_place acquire, align 8
-  %left = and i64 %word, 4294967295
+  %left = and i64 %word, {_CHUNKS}
   %none = icmp eq i64 %left, 0
   br i1 %none, label %out, label %claim
 claim:
-  %less = sub i64 %word, 1
-  %pair = cmpxchg ptr %claim_place, i64 %word, i64 %less acq_rel monotonic
+  %after = add i64 %word, %step
+  %pair = cmpxchg ptr %claim_place, i64 %word, i64 %after acq_rel monotonic
   %got = extractvalue {{ i64, i1 }} %pair, 1
   br i1 %got, label %run, label %look
 run:
@@ -411,8 +421,13 @@ run:
   %grain = load i64, ptr %grain_place
   %chunks_place = getelementptr i8, ptr %pool, i64 104
   %chunks = load i64, ptr %chunks_place
-  %chunk = sub i64 %chunks, %left
-  %second = icmp eq i64 %chunk, 1
+  %below = lshr i64 %word, 16
+  %front = and i64 %below, {_CHUNKS}
+  %behind = add i64 %front, %left
+  %back = sub i64 %behind, 1
+  %chunk = select i1 %is.worker, i64 %back, i64 %front
+  %others = sub i64 %chunks, 1
+  %second = icmp eq i64 %left, %others
   br i1 %second, label %measure, label %trips
 measure:
   %published_place = getelementptr i8, ptr %pool, i64 112
@@ -485,14 +500,14 @@ start:
 work:
   call void @tj_note_core(ptr %place)
   %seen = load atomic i32, ptr %wake_place seq_cst, align 4
-  %ran = call i64 @tj_work(ptr %pool)
+  %ran = call i64 @tj_work(ptr %pool, i1 true)
   %late = icmp eq i64 %ran, 0
   %limit = select i1 %late, i32 {_SPIN_LATE}, i32 {_SPIN}
   br label %look
 look:
   %spins = phi i32 [ 0, %work ], [ %more, %spin ]
   %word = load atomic i64, ptr %claim_place acquire, align 8
-  %left = and i64 %word, 4294967295
+  %left = and i64 %word, {_CHUNKS}
   %new = icmp ne i64 %left, 0
   br i1 %new, label %work, label %rest
 rest:
