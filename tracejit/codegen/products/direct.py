@@ -9,10 +9,8 @@ over k, or the sum of two, one for each half of k, so a result does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.pieces import TYPES, Fields, mask_text, splat_text
+from tracejit.codegen.products.pieces import TYPES, Fields, splat_text
 from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
@@ -23,15 +21,17 @@ PACKED_BYTES = 1 << 17
 WASTE = 10
 #: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
 BLOCK_BYTES = 1 << 18
-#: Long sums of a small C are made in two halves: from so many terms on, up to so many bytes of C.
+#: Long sums of a small C are made in halves, by different threads: each reads its half of B only, and finds it in its
+#: caches where loops over B were shared, too. From so many terms on, up to so many bytes of C.
 HALVED_TERMS, HALVED_BYTES = 512, 1 << 15
 #: Multiply-adds that a core may have begun and not ended.
 UNDER_WAY = 8
 #: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
 FAR, AHEAD = "_far", 24
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
-#: Beside the arguments: the rows of tiles, the columns of a block.
-_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block")
+#: Beside the arguments: the rows of tiles, the columns of a block, the terms of the first half (all, if there is no
+#: other) and where the other goes.
+_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block, i64 %half, ptr %sums")
 #: What the functions here and in `panels` call.
 COMMON = """
 declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
@@ -229,19 +229,20 @@ class _Direct:
     def text(self) -> str:
         """Tiles, parts and products."""
         tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._halves(), self._whole()])
+        return "\n".join([tiles, self._part(), self._whole()])
 
     def _call(self, width: int, at: str, label: str) -> str:
         """One tile at column `at`."""
-        call = tile_call(self.name, width, "%k", "%a.row", "%ar", "%ac", f"%b.{label}", "%br", f"%c.{label}", "%cr")
-        return f"""  %b.{label} = getelementptr {self.type}, ptr %b, i64 {at}
+        places = f"%b.{label}", "%br", f"%c.{label}", "%cr.here"
+        call = tile_call(self.name, width, "%k.here", "%a.row", "%ar", "%ac", *places)
+        return f"""  %b.{label} = getelementptr {self.type}, ptr %b.here, i64 {at}
   %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
 {call}"""
 
     def _part(self) -> str:
-        """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
-        then what is left of the last block, from the right. Where a tile of one vector `waits` and four vectors have
-        the last columns, they are two and two."""
+        """Row tiles `begin` to `end` of all blocks of columns, one block after the other, or of both halves: whole
+        vectors from the left, then what is left of the last block, from the right. Where a tile of one vector `waits`
+        and four vectors have the last columns, they are two and two. A second half is a block behind the last one."""
         three, two, one, *narrow = self.widths
         rest = ""
         for width in narrow:
@@ -262,6 +263,11 @@ start:
   %begin.before = mul i64 %begin.block, %rows
   %begin.down = sub i64 %begin, %begin.before
   %begin.left = mul i64 %begin.block, %block
+  %k.second = sub i64 %k, %half
+  %skip.columns = mul i64 %half, %ac
+  %a.second = getelementptr {self.type}, ptr %a, i64 %skip.columns
+  %skip.rows = mul i64 %half, %br
+  %b.second = getelementptr {self.type}, ptr %b, i64 %skip.rows
   br label %row
 row:
   %t = phi i64 [ %begin, %start ], [ %t1, %next ]
@@ -270,17 +276,24 @@ row:
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tiles, label %done
 tiles:
-  %edge = add i64 %left, %block
+  %second = icmp sge i64 %left, %n
+  %a.here = select i1 %second, ptr %a.second, ptr %a
+  %b.here = select i1 %second, ptr %b.second, ptr %b
+  %c.here = select i1 %second, ptr %sums, ptr %c
+  %cr.here = select i1 %second, i64 %n, i64 %cr
+  %k.here = select i1 %second, i64 %k.second, i64 %half
+  %from = select i1 %second, i64 0, i64 %left
+  %edge = add i64 %from, %block
   %right = call i64 @llvm.smin.i64(i64 %edge, i64 %n)
   %whole = mul i64 %down, {self.rows}
   %i = call i64 @llvm.smin.i64(i64 %whole, i64 %last)
   %skip.a = mul i64 %i, %ar
-  %a.row = getelementptr {self.type}, ptr %a, i64 %skip.a
-  %skip.c = mul i64 %i, %cr
-  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
+  %a.row = getelementptr {self.type}, ptr %a.here, i64 %skip.a
+  %skip.c = mul i64 %i, %cr.here
+  %c.row = getelementptr {self.type}, ptr %c.here, i64 %skip.c
   br label %triples
 triples:
-  %j = phi i64 [ %left, %tiles ], [ %j.three, %triple ]
+  %j = phi i64 [ %from, %tiles ], [ %j.three, %triple ]
   %j.three = add i64 %j, {three}
   %is.three = icmp sle i64 %j.three, %right
   %before.end = sub i64 %right, %j
@@ -337,89 +350,16 @@ done:
   ret void
 }}"""
 
-    def _halves(self) -> str:
-        """A product of halves of A's columns and B's rows, by different threads: each reads its half of B only, and has
-        it in its caches still, or again, where a loop over B was shared alike. The second one goes to memory of its own
-        and is added."""
-        vector, mask = f"<{self.lanes} x {self.type}>", f"<{self.lanes} x i1>"
-        load, store = (f"@llvm.masked.{x}.v{self.lanes}{self.name}.p0" for x in ("load", "store"))
-        second = {"k": "%left", "a": "%a2", "b": "%b2", "c": "%sums", "cr": "%n"}
-        return f"""
-declare {vector} {load}(ptr, i32, {mask}, {vector})
-declare void {store}({vector}, ptr, i32, {mask})
-define internal void @tj_halves_part_{self.name}(ptr %halves, i64 %begin, i64 %end) nounwind {{
-start:
-  %second = getelementptr {_FIELDS.type}, ptr %halves, i64 1
-  %rows.place = {_FIELDS.place("rows").replace("%record", "%halves")}
-  %rows = load i64, ptr %rows.place
-  %end.first = call i64 @llvm.smin.i64(i64 %end, i64 %rows)
-  call void @tj_direct_part_{self.name}(ptr %halves, i64 %begin, i64 %end.first)
-  %begin.after = call i64 @llvm.smax.i64(i64 %begin, i64 %rows)
-  %begin.second = sub i64 %begin.after, %rows
-  %end.second = sub i64 %end, %rows
-  call void @tj_direct_part_{self.name}(ptr %second, i64 %begin.second, i64 %end.second)
-  ret void
-}}
-define internal void @tj_halves_{self.name}({_PARAMS}, i64 %rows, i1 %share) nounwind {{
-start:
-  %record = alloca {_FIELDS.type}, i64 2
-  %area = mul i64 %m, %n
-  %sums = alloca {self.type}, i64 %area, align {LINE}
-  %more = add i64 %k, 1
-  %half = sdiv i64 %more, 2
-  %left = sub i64 %k, %half
-  %skip.a = mul i64 %half, %ac
-  %a2 = getelementptr {self.type}, ptr %a, i64 %skip.a
-  %skip.b = mul i64 %half, %br
-  %b2 = getelementptr {self.type}, ptr %b, i64 %skip.b
-{self._saved(0, {"k": "%half", "block": "%n"})}
-{self._saved(1, {**second, "block": "%n"})}
-  %count = mul i64 %rows, 2
-  %plane = mul i64 %half, %n
-  %each = mul i64 %plane, {self.rows}
-{ELEMENTS}
-  call void @tj_share_tiles(
-    ptr @tj_halves_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
-  br label %row
-row:
-  %i = phi i64 [ 0, %start ], [ %i1, %next ]
-  %skip.c = mul i64 %i, %cr
-  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
-  %skip.s = mul i64 %i, %n
-  %s.row = getelementptr {self.type}, ptr %sums, i64 %skip.s
-  br label %strip
-strip:
-  %j = phi i64 [ 0, %row ], [ %j1, %strip ]
-  %columns = sub i64 %n, %j
-{mask_text(self.lanes, "%columns")}
-  %c.at = getelementptr {self.type}, ptr %c.row, i64 %j
-  %s.at = getelementptr {self.type}, ptr %s.row, i64 %j
-  %x = call {vector} {load}(ptr %c.at, i32 {self.size}, {mask} %mask, {vector} zeroinitializer)
-  %y = call {vector} {load}(ptr %s.at, i32 {self.size}, {mask} %mask, {vector} zeroinitializer)
-  %sum = fadd {vector} %x, %y
-  call void {store}({vector} %sum, ptr %c.at, i32 {self.size}, {mask} %mask)
-  %j1 = add i64 %j, {self.lanes}
-  %wider = icmp slt i64 %j1, %n
-  br i1 %wider, label %strip, label %next
-next:
-  %i1 = add i64 %i, 1
-  %taller = icmp slt i64 %i1, %m
-  br i1 %taller, label %row, label %done
-done:
-  ret void
-}}"""
-
-    def _saved(self, at: int, other: Mapping[str, str]) -> str:
-        """The arguments in record `at`, some of them by other names."""
-        return "\n".join(
-            f"  %{x}.{at} = getelementptr {_FIELDS.type}, ptr %record, i64 {at}, i32 {i}\n"
-            f"  store {kind} {other.get(x, f'%{x}')}, ptr %{x}.{at}"
-            for i, (kind, x) in enumerate(_FIELDS.items)
-        )
-
     def _whole(self) -> str:
         """The product, by one thread or by several."""
         three = self.widths[0]
+
+        def added(type: str, name: str) -> str:
+            return f"""  %x.{name} = load {type}, ptr %c.at, align {self.size}
+  %y.{name} = load {type}, ptr %sums.at, align {self.size}
+  %sum.{name} = fadd {type} %x.{name}, %y.{name}
+  store {type} %sum.{name}, ptr %c.at, align {self.size}"""
+
         return f"""
 define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
 start:
@@ -427,17 +367,19 @@ start:
   %up = add i64 %m, {self.rows - 1}
   %rows = sdiv i64 %up, {self.rows}
   %all.b = mul i64 %k, %n
-  %of.results = mul i64 %m, %n
+  %of.c = mul i64 %m, %n
   %long = icmp sge i64 %k, {HALVED_TERMS}
-  %little = icmp sle i64 %of.results, {HALVED_BYTES // self.size}
+  %little = icmp sle i64 %of.c, {HALVED_BYTES // self.size}
   %much = icmp sge i64 %all.b, {PACKED_BYTES // self.size}
-  %h0 = and i1 %long, %little
-  %halved = and i1 %h0, %much
-  br i1 %halved, label %halves, label %entire
-halves:
-  call void @tj_halves_{self.name}({_PARAMS}, i64 %rows, i1 %share)
-  ret void
-entire:
+  %halves = and i1 %long, %little
+  %halved = and i1 %halves, %much
+  br i1 %halved, label %halve, label %one
+halve:
+  %odd = add i64 %k, 1
+  %first = sdiv i64 %odd, 2
+  %room = alloca {self.type}, i64 %of.c, align {LINE}
+  br label %run
+one:
   %large = icmp sgt i64 %all.b, {BLOCK_BYTES // self.size}
   br i1 %large, label %split, label %run
 split:
@@ -451,15 +393,49 @@ split:
   %several = sdiv i64 %n.last, %least
   br label %run
 run:
-  %block = phi i64 [ %n, %entire ], [ %least, %split ]
-  %blocks = phi i64 [ 1, %entire ], [ %several, %split ]
+  %block = phi i64 [ %n, %halve ], [ %n, %one ], [ %least, %split ]
+  %blocks = phi i64 [ 2, %halve ], [ 1, %one ], [ %several, %split ]
+  %half = phi i64 [ %first, %halve ], [ %k, %one ], [ %k, %split ]
+  %sums = phi ptr [ %room, %halve ], [ null, %one ], [ null, %split ]
 {_FIELDS.saves()}
   %count = mul i64 %blocks, %rows
-  %plane = mul i64 %block, %k
+  %plane = mul i64 %block, %half
   %each = mul i64 %plane, {self.rows}
-{ELEMENTS}
+  %of.a = mul i64 %m, %k
+  %of.both = add i64 %of.a, %all.b
+  %elements = add i64 %of.both, %of.c
   call void @tj_share_tiles(
     ptr @tj_direct_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
+  br i1 %halved, label %row, label %done
+row:
+  %i = phi i64 [ 0, %run ], [ %i1, %next ]
+  %skip.c = mul i64 %i, %cr
+  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
+  %skip.sums = mul i64 %i, %n
+  %sums.row = getelementptr {self.type}, ptr %sums, i64 %skip.sums
+  br label %look
+look:
+  %j = phi i64 [ 0, %row ], [ %j.lanes, %lanes ], [ %j.number, %number ]
+  %c.at = getelementptr {self.type}, ptr %c.row, i64 %j
+  %sums.at = getelementptr {self.type}, ptr %sums.row, i64 %j
+  %j.lanes = add i64 %j, {self.lanes}
+  %whole = icmp sle i64 %j.lanes, %n
+  br i1 %whole, label %lanes, label %rest
+lanes:
+{added(f"<{self.lanes} x {self.type}>", "lanes")}
+  br label %look
+rest:
+  %some.left = icmp slt i64 %j, %n
+  br i1 %some.left, label %number, label %next
+number:
+{added(self.type, "number")}
+  %j.number = add i64 %j, 1
+  br label %look
+next:
+  %i1 = add i64 %i, 1
+  %more = icmp slt i64 %i1, %m
+  br i1 %more, label %row, label %done
+done:
   ret void
 }}"""
 
