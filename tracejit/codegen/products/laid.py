@@ -4,7 +4,8 @@ A tile that reads B where it lies meets another line of the cache, and often ano
 of a processor follows it there. Packed anew for each product of few rows, B costs as much as it brings. What a loop
 multiplies by again and again is therefore copied once into panels of as many columns as a tile has. Each is read from
 one end to the other, by all rows of A while it lies in the nearest cache; threads share panels, so that each keeps its
-own in its caches from trip to trip.
+own in its caches from trip to trip. Where every core has room for all panels, threads share rows: loops that go on with
+C's rows and make A's are shared so, too, and a core finds what it made.
 
 The last columns are a panel of the narrowest tile of two or three vectors that has room for them. It reaches back over
 columns of the panel before it and computes them twice, to the same bits: as in `direct`, an element is one chain of
@@ -27,8 +28,11 @@ MOST_ROWS = 128
 ROWS, TRIPS = 64, 4
 #: Elements of a transposed B that are worth linking what turns them in registers.
 TURNED = 1 << 16
-#: Beside the arguments: the panels, and the tiles of one.
-_FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i64 %tiles")
+#: Rows are shared of at least so many tiles, and panels of at most so many bytes.
+SHARED_TILES, SHARED_BYTES = 4, 1 << 18
+#: Beside the arguments: the panels, how many tiles follow one another, and whether these have the same rows (else they
+#: have the same panel).
+_FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i64 %along, i1 %by.rows")
 
 
 def laid_text(name: str, options: LlvmOptions) -> str:
@@ -242,7 +246,7 @@ done:
 }}"""
 
     def _part(self) -> str:
-        """Tiles `begin` to `end`: those of a panel one after the other."""
+        """Tiles `begin` to `end`: those of a panel one after the other, or those of the same rows."""
         type, name = self.type, self.name
         operands = "%k", "%a.tile", "%ar", "%ac", "%b.panel", "%width", "%c.tile", "%cr"
         three, two = (tile_call(name, width, *operands) for width in self.widths[:2])
@@ -258,9 +262,11 @@ check:
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tile, label %done
 tile:
-  %panel = sdiv i64 %t, %tiles
-  %before = mul i64 %panel, %tiles
-  %down = sub i64 %t, %before
+  %slow = sdiv i64 %t, %along
+  %before = mul i64 %slow, %along
+  %quick = sub i64 %t, %before
+  %panel = select i1 %by.rows, i64 %quick, i64 %slow
+  %down = select i1 %by.rows, i64 %slow, i64 %quick
   %top = mul i64 %down, {self.rows}
   %i = call i64 @llvm.smin.i64(i64 %top, i64 %last)
   %found = call {{ i64, i64 }} @tj_laid_panel_{name}(i64 %panel, i64 %n)
@@ -307,10 +313,15 @@ one:
 several:
   %m.up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %m.up, {self.rows}
-{_FIELDS.saves()}
   %n.up = add i64 %n, {self.width - 1}
   %panels = sdiv i64 %n.up, {self.width}
   %count = mul i64 %panels, %tiles
+  %many = icmp sge i64 %tiles, {SHARED_TILES}
+  %all.b = mul i64 %n, %k
+  %near = icmp sle i64 %all.b, {SHARED_BYTES // self.size}
+  %by.rows = and i1 %many, %near
+  %along = select i1 %by.rows, i64 %panels, i64 %tiles
+{_FIELDS.saves()}
   %each = mul i64 %k, {self.rows * self.width}
 {ELEMENTS}
   call void @tj_share_tiles(
