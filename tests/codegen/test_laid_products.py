@@ -82,7 +82,17 @@ def test_few_trips(trips: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [(9, 96, 97), (32, 300, 512), (100, 130, 50), (1, 300, 512), (1, 500, 97), (33, 64, 256), (70, 200, 97)]
+    "sizes",
+    [
+        (9, 96, 97),
+        (32, 300, 512),
+        (100, 130, 50),
+        (1, 300, 512),
+        (1, 500, 97),
+        (33, 64, 256),
+        (70, 200, 97),
+        (48, 300, 800),
+    ],
 )
 def test_the_same_bits_on_any_number_of_threads(sizes: tuple[int, ...]) -> None:
     rows, depth, width = sizes

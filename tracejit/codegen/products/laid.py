@@ -28,11 +28,12 @@ MOST_ROWS = 128
 ROWS, TRIPS = 64, 4
 #: Elements of a transposed B that are worth linking what turns them in registers.
 TURNED = 1 << 16
-#: Rows are shared of at least so many tiles, and panels of at most so many bytes.
-SHARED_TILES, SHARED_BYTES = 4, 1 << 18
-#: Beside the arguments: the panels, how many tiles follow one another, and whether these have the same rows (else they
-#: have the same panel).
-_FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i64 %along, i1 %by.rows")
+#: Rows are shared of at least so many tiles, one by one where all panels have at most so many bytes, and two by two up
+#: to so many, so that panels come from farther away half as often.
+SHARED_TILES, NEAR_BYTES, SHARED_BYTES = 4, 1 << 18, 1 << 20
+#: Beside the arguments: the panels, how many tiles follow one another, whether these have the same rows (else they have
+#: the same panel), and the logarithm of how many tiles of rows.
+_FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i64 %along, i1 %by.rows, i64 %pair")
 
 
 def laid_text(name: str, options: LlvmOptions) -> str:
@@ -265,8 +266,12 @@ tile:
   %slow = sdiv i64 %t, %along
   %before = mul i64 %slow, %along
   %quick = sub i64 %t, %before
-  %panel = select i1 %by.rows, i64 %quick, i64 %slow
-  %down = select i1 %by.rows, i64 %slow, i64 %quick
+  %row.panel = lshr i64 %quick, %pair
+  %in.pair = and i64 %quick, %pair
+  %upper = shl i64 %slow, %pair
+  %row.down = add i64 %upper, %in.pair
+  %panel = select i1 %by.rows, i64 %row.panel, i64 %slow
+  %down = select i1 %by.rows, i64 %row.down, i64 %quick
   %top = mul i64 %down, {self.rows}
   %i = call i64 @llvm.smin.i64(i64 %top, i64 %last)
   %found = call {{ i64, i64 }} @tj_laid_panel_{name}(i64 %panel, i64 %n)
@@ -318,9 +323,18 @@ several:
   %count = mul i64 %panels, %tiles
   %many = icmp sge i64 %tiles, {SHARED_TILES}
   %all.b = mul i64 %n, %k
-  %near = icmp sle i64 %all.b, {SHARED_BYTES // self.size}
-  %by.rows = and i1 %many, %near
-  %along = select i1 %by.rows, i64 %panels, i64 %tiles
+  %is.near = icmp sle i64 %all.b, {NEAR_BYTES // self.size}
+  %is.shared = icmp sle i64 %all.b, {SHARED_BYTES // self.size}
+  %odd = trunc i64 %tiles to i1
+  %even = xor i1 %odd, true
+  %is.paired = and i1 %is.shared, %even
+  %is.far = xor i1 %is.near, true
+  %pairs = and i1 %is.paired, %is.far
+  %pair = zext i1 %pairs to i64
+  %room = or i1 %is.near, %pairs
+  %by.rows = and i1 %many, %room
+  %row = shl i64 %panels, %pair
+  %along = select i1 %by.rows, i64 %row, i64 %tiles
 {_FIELDS.saves()}
   %each = mul i64 %k, {self.rows * self.width}
 {ELEMENTS}
