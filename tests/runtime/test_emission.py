@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tracejit import config
 from tracejit.codegen.llvm.printer import Effort, Module, print_modules
 from tracejit.codegen.lowering import boundary
@@ -106,6 +110,50 @@ def test_kernels_are_compiled_while_others_are_lowered_and_are_those_of_the_prog
         for made, wanted in zip(results, compile_graph(graph, runs=True)([x]), strict=True):
             assert np.array_equal(made, wanted)
     assert not begun
+
+
+def test_what_is_only_looked_at_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Module] = []
+    monkeypatch.setattr(Work, "ahead", lambda work, module, machines: begun.append(module))
+    function = tj.script(stages)
+    with config.override(num_threads=2):
+        function.explain(np.ones(3))
+        assert function.graph_for(np.ones(3))
+    assert not begun
+
+
+def stages(x: Any) -> Any:
+    for _ in range(4):
+        x = np.tanh(np.cos(np.sin(x) * x) * x) / (1 + x * x)
+        x = x + x.sum()
+    return x
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_compiles_what_its_parent_had_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent's thread is not there, but in the middle of a module."""
+    x = np.linspace(-1, 1, 50)
+    reached, goes_on, make = threading.Event(), threading.Event(), Work._make
+
+    def held(work: Work, *args: Any) -> None:
+        reached.set()
+        goes_on.wait(60)
+        make(work, *args)
+
+    monkeypatch.setattr(Work, "_make", held)
+    with config.override(num_threads=2):
+        made = compile_graph(replace(parse(KERNELS), policy={"cache": False}), runs=True)
+        assert reached.wait(60)
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            monkeypatch.undo()
+            (found,) = made([x])
+            os._exit(not np.isfinite(found).all())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        goes_on.set()
+        assert status == 0
+        assert np.isfinite(made([x])[0]).all()
 
 
 def test_an_error_while_a_graph_is_lowered_stops_what_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:

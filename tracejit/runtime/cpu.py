@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -259,6 +260,12 @@ class Begun:
         self.printer = ModulePrinter(graph.name, bool(graph.policy.get("fastmath", False)), host_options())
         self.work = Work()
         self._machines = Machines(partial(target_machine, host_options()))
+        self._process = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process began it."""
+        return self._process == os.getpid()
 
     def kernel(self, kernel: Kernel) -> None:
         """One more kernel is made."""
@@ -273,12 +280,12 @@ def compile_program(
     key: str | None = None,
     keep: bool = True,
     whole: Callable[[], Program] | None = None,
-    begun: Begun | None = None,
+    begun: Callable[[], Begun | None] = lambda: None,
 ) -> NativeFunction:
     """Compile a program for this machine, or (`keep`) take it from the disk cache.
 
     `key` stands for the program's content where the caller has a digest of it; else its text is taken. Of `program` no
-    more than the interface is needed where `whole` gives all of it. What was `begun` with is not done again.
+    more than the interface is needed where `whole` gives all of it. What that has `begun` with is not done again.
     """
     options = options or host_options()
     entry = _entry(loop_text.print_program(program) if key is None else key, program, options)
@@ -287,19 +294,27 @@ def compile_program(
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         code = program if whole is None else whole()
-        modules = print_modules(code, options) if begun is None else print_modules(code, options, begun.printer)
-        first = next(modules)  # printed while another thread may still be making the engine
-        objects = _objects(code, options, chain((first,), modules), Work() if begun is None else begun.work)
+        objects = _compiled(code, options, begun())
         if keep:
             disk.store(entry, disk.packed(objects))
     else:
         objects = disk.unpacked(data)
-        if begun is not None:
-            begun.work.stop()
     made = NativeFunction(program, options, objects, whole)
     config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
     config.log("asm", f"{title} as assembly", lambda: made.asm)
     return made
+
+
+def _compiled(code: Program, options: LlvmOptions, begun: Begun | None) -> list[bytes]:
+    """The object code of a program."""
+    modules = print_modules(code, options) if begun is None else print_modules(code, options, begun.printer)
+    work = Work() if begun is None else begun.work
+    try:
+        first = next(modules)  # printed while another thread may still be making the engine
+        return _objects(code, options, chain((first,), modules), work)
+    except BaseException:
+        work.stop()
+        raise
 
 
 def _objects(code: Program, options: LlvmOptions, modules: Iterable[Module], work: Work) -> list[bytes]:

@@ -24,7 +24,7 @@ from tracejit import config
 from tracejit.codegen.llvm.printer import Effort, Module
 from tracejit.locks import Gate, Lock, cached_property
 from tracejit.runtime.errands import Errand, begin
-from tracejit.runtime.room import room_to_compile
+from tracejit.runtime.room import has_room_beside, room_to_compile
 
 _FEATURES = ' "target-features"="[^"]*"'
 
@@ -104,7 +104,7 @@ class Emission:
             try:
                 for module in modules:
                     work.add(module)
-                    if len(helpers) < wanted and not work.is_begun:
+                    if len(helpers) + work.is_begun < wanted:
                         helper = begin(partial(work.run, self._of_thread(len(helpers) + 1)))
                         if helper is None:  # no more threads: those there are do it
                             wanted = len(helpers)
@@ -214,14 +214,16 @@ class Work:
             self._changed.notify()
 
     def ahead(self, module: Module, machines: Machines) -> None:
-        """One more module, compiled by another thread while others are still to be made, as long as no `objects` asks
-        for them: by `machines` that nobody else uses until then."""
+        """One more module, compiled by another thread while others are still to be made: by `machines` that nobody else
+        uses. It waits for `objects` where there is no thread or too little room."""
         self.add(module)
-        if not self.is_begun:
+        if not self.is_begun and has_room_beside(module.text):
             self.is_begun = True
             errand = begin(partial(self._run_ahead, machines))
-            self.begun += [errand] if errand is not None else []
-            self.is_begun = errand is not None
+            if errand is None:
+                self.is_begun = False
+            else:
+                self.begun.append(errand)
 
     def close(self) -> None:
         """No more modules."""

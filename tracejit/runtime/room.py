@@ -17,6 +17,9 @@ from typing import Any
 #: What LLVM takes beside what grows with its work, and for each byte of IR text, of object code: twice what was seen.
 _LEAST, _PER_TEXT, _PER_CODE = 16 << 20, 128, 32
 
+#: A thread's stack and what the C library sets aside for it.
+_THREAD = 80 << 20
+
 #: Mappings that an object takes at most: code, constants, variables and what lies between.
 _MAPPINGS = 6
 
@@ -24,6 +27,15 @@ _MAPPINGS = 6
 def room_to_compile(text: str) -> None:
     """MemoryError if there may be too little for a module of IR."""
     _reserve(_LEAST + _PER_TEXT * len(text), 0)
+
+
+def has_room_beside(text: str) -> bool:
+    """Whether another thread may compile a module of IR while this one goes on."""
+    try:
+        _reserve(_THREAD + 2 * (_LEAST + _PER_TEXT * len(text)), 0)
+    except MemoryError:
+        return False
+    return True
 
 
 def room_to_link(objects: Sequence[bytes]) -> None:

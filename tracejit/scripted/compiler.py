@@ -122,15 +122,29 @@ class Compiled:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
+        try:
+            with compiling(lambda: _place(self.graph)):
+                return compile_program(
+                    self.interface,
+                    key=self.content,
+                    keep=self._is_kept,
+                    whole=lambda: self.program,
+                    begun=self.take_begun,
+                )
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Leave what was begun."""
+        if (begun := self._begun) is not None:
+            self._begun = None
+            begun.work.stop()
+
+    def take_begun(self) -> Begun | None:
+        """What compiles the kernels, for who compiles the rest. In a forked child what the parent began has no
+        thread."""
         begun, self._begun = self._begun, None
-        with compiling(lambda: _place(self.graph)):
-            return compile_program(
-                self.interface,
-                key=self.content,
-                keep=self._is_kept,
-                whole=lambda: self.program,
-                begun=begun,
-            )
+        return begun if begun is not None and begun.is_here else None
 
     @cached_property
     def baseline(self) -> NativeFunction | None:

@@ -89,7 +89,7 @@ class Specialisation:
         """The plain forward."""
 
         def make() -> Compiled:
-            return compile_graph(self.lowered.graph, self.layouts, runs=True)
+            return compile_graph(self.lowered.graph, self.layouts, runs=self.was_called)
 
         return make() if self.kept is None else self.kept.compiled("plain", make)
 
@@ -263,11 +263,11 @@ class ScriptedFunction(FastCallable):
             self._remember(found, arguments)
             return self.run_chosen(found, arguments)
         is_recorded, was_called = bool(found.wanted) and not found.lowered.gradients, found.was_called
+        found.was_called = True
         enters = is_decided() or (was_called and (is_due() or not is_recorded))
         if enters and not found.runs_baseline(arguments):
             # a first result waits neither for the native path of later ones nor for their code, nor do first gradients
             self._install(found, CallPattern(len(args), tuple(kwargs)))
-        found.was_called = True
         result = self.run_chosen(found, arguments)
         if was_called or not is_recorded:
             make_ahead()

@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,6 +47,9 @@ from tracejit.scripted.reachable import (
     is_namespace,
     name_of,
 )
+
+if TYPE_CHECKING:
+    from tracejit.runtime.cpu import Begun
 
 _PACKAGE = str(Path(config.__file__).parent) + os.sep
 
@@ -241,7 +244,10 @@ class KeptCompiled(Compiled):
 
     @cached_property
     def _made(self) -> Compiled:
-        return self._make()
+        made = self._make()
+        if "native" in self.__dict__:  # what is asked for is not to be run
+            made.stop()
+        return made
 
     stages = property(lambda self: self._made.stages)  # type: ignore[assignment]
     graph = property(lambda self: self._made.graph)  # type: ignore[assignment]
@@ -260,6 +266,9 @@ class KeptCompiled(Compiled):
     @property
     def _is_kept(self) -> bool:
         return True
+
+    def take_begun(self) -> Begun | None:
+        return self._made.take_begun()
 
 
 def interface_of(program: Program) -> Program:
