@@ -75,8 +75,8 @@ def effort(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(cpu, "print_modules", _without_passes)
 
 
-def _without_passes(program: Program, options: LlvmOptions, *begun: ModulePrinter) -> Iterator[Module]:
-    for module in print_modules(program, options, *begun):
+def _without_passes(program: Program, options: LlvmOptions, begun: ModulePrinter | None = None) -> Iterator[Module]:
+    for module in print_modules(program, options, begun):
         is_alike = module.effort == "full" and is_as_good(program, module.text)
         yield Module(module.text, "baseline") if is_alike else module
 

@@ -307,8 +307,8 @@ def compile_program(
 
 def _compiled(code: Program, options: LlvmOptions, begun: Begun | None) -> list[bytes]:
     """The object code of a program."""
-    modules = print_modules(code, options) if begun is None else print_modules(code, options, begun.printer)
-    work = Work() if begun is None else begun.work
+    printer, work = (None, Work()) if begun is None else (begun.printer, begun.work)
+    modules = print_modules(code, options, printer)
     try:
         first = next(modules)  # printed while another thread may still be making the engine
         return _objects(code, options, chain((first,), modules), work)

@@ -96,8 +96,6 @@ class Emission:
     def objects(self, modules: Iterable[Module], work: Work | None = None) -> list[bytes]:
         """The object code of each module, in order, behind those of the `work` that was begun with."""
         wanted = config.get("num_threads") - 1
-        if not wanted and work is None:
-            return [emitted(module, self._of_thread(0), "object") for module in modules]
         work = work or Work()
         helpers: list[Errand] = []
         with short_turns():

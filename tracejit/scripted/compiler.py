@@ -238,16 +238,19 @@ def prepare_products(graph: Graph) -> None:
 
     if graph.device != "cpu":
         return
-    parts: dict[str, dict[str, None]] = {}
+    parts: dict[str, set[str]] = {}
     in_loops = {inner for op in walk(graph.body) if op.name == "loop" for inner in op.block("body").ops}
     for op in walk(graph.body):
         if (made := _product(op)) is not None and (name := str(made.dtype)) in DTYPES:
-            is_line = 1 in made.shape[-2:]
-            # what a loop multiplies by is laid out, so that a row needs nothing else
-            likely = ("laid",) if op in in_loops and is_line else ("laid", "panels") if op in in_loops else ()
-            parts.setdefault(name, {}).update(dict.fromkeys(likely or ("line" if is_line else "panels",)))
+            is_line, found = 1 in made.shape[-2:], parts.setdefault(name, set())
+            if op in in_loops:
+                found.add("laid")
+            if not is_line:
+                found.add("panels")
+            elif op not in in_loops:  # a row needs nothing else where a loop lays out what it is multiplied by
+                found.add("line")
     for name, found in parts.items():
-        prepare(products_ahead(name, tuple(sorted(found, key=_LIKELY.index))))
+        prepare(products_ahead(name, tuple(part for part in _LIKELY if part in found)))
 
 
 #: Parts of products that are compiled ahead, the most likely to be needed at once first.

@@ -367,9 +367,9 @@ start:
   %up = add i64 %m, {self.rows - 1}
   %rows = sdiv i64 %up, {self.rows}
   %all.b = mul i64 %k, %n
-  %of.c = mul i64 %m, %n
+  %area = mul i64 %m, %n
   %long = icmp sge i64 %k, {HALVED_TERMS}
-  %little = icmp sle i64 %of.c, {HALVED_BYTES // self.size}
+  %little = icmp sle i64 %area, {HALVED_BYTES // self.size}
   %much = icmp sge i64 %all.b, {PACKED_BYTES // self.size}
   %halves = and i1 %long, %little
   %halved = and i1 %halves, %much
@@ -377,7 +377,7 @@ start:
 halve:
   %odd = add i64 %k, 1
   %first = sdiv i64 %odd, 2
-  %room = alloca {self.type}, i64 %of.c, align {LINE}
+  %room = alloca {self.type}, i64 %area, align {LINE}
   br label %run
 one:
   %large = icmp sgt i64 %all.b, {BLOCK_BYTES // self.size}
@@ -401,9 +401,7 @@ run:
   %count = mul i64 %blocks, %rows
   %plane = mul i64 %block, %half
   %each = mul i64 %plane, {self.rows}
-  %of.a = mul i64 %m, %k
-  %of.both = add i64 %of.a, %all.b
-  %elements = add i64 %of.both, %of.c
+{ELEMENTS}
   call void @tj_share_tiles(
     ptr @tj_direct_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
   br i1 %halved, label %row, label %done

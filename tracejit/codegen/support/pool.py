@@ -30,8 +30,9 @@ from tracejit.codegen.support.zeros import SHARED
 #: often a worker does that was woken too late for a launch: the next one may come when the caller has done that alone.
 _LATE, _SPIN, _SPIN_LATE = 1000, 1500, 12_000
 
-#: The most chunks of a launch.
-_CHUNKS = (1 << 16) - 1
+#: One in the place of the first chunk left, and the most chunks of a launch.
+_FIRST = 1 << 16
+_CHUNKS = _FIRST - 1
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 _PAUSE = {
@@ -349,7 +350,7 @@ define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %cou
   %next = add i64 %generation, 1
   %high = shl i64 %next, 32
   %others = sub i64 %chunks, 1
-  %front = or i64 %high, {1 << 16}
+  %front = or i64 %high, {_FIRST}
   %word = or i64 %front, %others
   store atomic i64 %word, ptr %claim_place release, align 8
   %wake_place = getelementptr i8, ptr %pool, i64 8
@@ -397,7 +398,7 @@ done:
 define internal i64 @tj_work(ptr %pool, i1 %is.worker) nounwind {{
 start:
   %claim_place = getelementptr i8, ptr %pool, i64 64
-  %step = select i1 %is.worker, i64 -1, i64 {(1 << 16) - 1}
+  %step = select i1 %is.worker, i64 -1, i64 {_FIRST - 1}
   br label %look
 look:
   %ran = phi i64 [ 0, %start ], [ %ran, %claim ], [ %and.one, %trips ]
@@ -421,7 +422,7 @@ run:
   %grain = load i64, ptr %grain_place
   %chunks_place = getelementptr i8, ptr %pool, i64 104
   %chunks = load i64, ptr %chunks_place
-  %below = lshr i64 %word, 16
+  %below = udiv i64 %word, {_FIRST}
   %front = and i64 %below, {_CHUNKS}
   %behind = add i64 %front, %left
   %back = sub i64 %behind, 1

@@ -101,9 +101,8 @@ class Facts:
         self.clock = 0  #: later than the order of everything defined so far
         self._trail: list[tuple[Value, Bounds] | Linear] = []
         self._steps = 0
-        self._failed: dict[
-            frozenset[tuple[Value, int]], tuple[int, int]
-        ] = {}  #: terms: least constant, with what depth
+        #: Terms that a proof failed with, the least constant beside them, and the depth it was tried to.
+        self._failed: dict[frozenset[tuple[Value, int]], tuple[int, int]] = {}
 
     @contextmanager
     def scope(self) -> Iterator[None]:
