@@ -1,4 +1,5 @@
-"""Products over packed panels alone, for any width of registers, with an allocator that gives memory so many times."""
+"""Products over packed panels alone, for any width of registers, with an allocator that gives memory so many times;
+products that are written into a part of an array."""
 
 from __future__ import annotations
 
@@ -58,12 +59,24 @@ class PackedProduct:
         ]
         entry = f"tj_panels_{name}"
         self.library = engine().link(objects, (entry,), {})
-        kinds = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in PARAMS.split(", ")]
-        self.function = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_bool)(self.library[entry])
+        self.function = ctypes.CFUNCTYPE(None, *_KINDS, ctypes.c_bool)(self.library[entry])
 
     def __call__(self, x: Any, y: Any) -> Any:
-        m, k, n = *x.shape, y.shape[1]
-        result = np.full((m, n), np.nan, self.dtype)
-        x_steps, y_steps = (tuple(s // a.itemsize for s in a.strides) for a in (x, y))
-        self.function(m, n, k, x.ctypes.data, *x_steps, y.ctypes.data, *y_steps, result.ctypes.data, n, False)
+        result = np.full((x.shape[0], y.shape[1]), np.nan, self.dtype)
+        self.function(*_arguments(x, y, result), False)
         return result
+
+
+def put_product(x: Any, y: Any, part: Any) -> None:
+    """Write x @ y into a part of an array, as programs do; all of one dtype, columns of `part` contiguous."""
+    name = NAMES[str(part.dtype)]
+    ctypes.CFUNCTYPE(None, *_KINDS)(engine().products(name)[f"tj_gemm_{name}"])(*_arguments(x, y, part))
+
+
+_KINDS = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in PARAMS.split(", ")]
+
+
+def _arguments(x: Any, y: Any, result: Any) -> tuple[int, ...]:
+    x_steps, y_steps, (row, _) = (tuple(s // a.itemsize for s in a.strides) for a in (x, y, result))
+    sizes = x.shape[0], y.shape[1], y.shape[0]
+    return *sizes, x.ctypes.data, *x_steps, y.ctypes.data, *y_steps, result.ctypes.data, row

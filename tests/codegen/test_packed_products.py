@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tests.codegen.packed_products import NAMES, PackedProduct
+from tests.codegen.packed_products import NAMES, PackedProduct, put_product
 from tests.threads import each_number_of_threads
-from tracejit.codegen.products.direct import Shape
 from tracejit.codegen.products.packing import TOGETHER
 from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES
+from tracejit.codegen.products.tiles import TALL, Shape
 from tracejit.runtime.engine import engine
 
 
@@ -63,6 +63,47 @@ def test_registers_of_any_width_multiply_all_layouts(bits: int, dtype: str) -> N
         for left in (x, np.asfortranarray(x), spaced[:, ::3]):
             for right in (y, np.asfortranarray(y), y[::-1].copy()[::-1]):
                 assert np.all(np.abs(packed(left, right) - expected) <= tolerance * scale), (m, k, n)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bits", [256, 512])
+def test_tall_tiles_of_the_last_columns_have_the_bits_of_others(bits: int, dtype: str) -> None:
+    options = replace(engine().options, vector_bits=bits)
+    packed, shape, rng = PackedProduct(dtype, options), _shape(dtype, bits), np.random.default_rng(bits)
+    for lines in (TALL, TALL + 1, 3 * TALL - 1):
+        for more, k, thin in ((0, 1, 1), (3, shape.depth, 2), (shape.rows - 1, 2 * shape.depth + 7, shape.lanes // 4)):
+            m, n = lines * shape.rows + more, 2 * shape.widths[0] + thin
+            x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+            across = packed(np.asfortranarray(x), y)
+            np.testing.assert_array_equal(across, packed(x, y), err_msg=f"{m} x {k} x {n}")
+            scale = np.abs(x).astype(np.float64) @ np.abs(y)
+            assert np.all(np.abs(across - x.astype(np.float64) @ y) <= 1e-5 * scale), (m, k, n)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(1019, 64, 100), (301, 40, 50), (129, 600, 34), (1000, 1024, 100)])
+def test_the_last_columns_are_the_same_where_rows_lie_together(sizes: tuple[int, int, int], dtype: str) -> None:
+    m, k, n = sizes
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    with each_number_of_threads(1, 2, 5) as counts:
+        for _ in counts:
+            expected = product(x, y)
+            np.testing.assert_array_equal(product(np.asfortranarray(x), y), expected)
+
+
+@pytest.mark.parametrize(("dtype", "columns"), [("float32", 100), ("float64", 98)])
+@pytest.mark.parametrize("terms", [64, 700])
+def test_tall_tiles_write_no_rows_beyond_the_last(terms: int, dtype: str, columns: int) -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(terms, 1019)).astype(dtype).T, rng.normal(size=(terms, columns)).astype(dtype)
+    with each_number_of_threads(1, 2) as counts:
+        for _ in counts:
+            whole = np.full((1030, 110), 7, dtype)
+            put_product(x, y, whole[3:1022, 5 : 5 + columns])
+            np.testing.assert_array_equal(whole[3:1022, 5 : 5 + columns], product(x, y))
+            whole[3:1022, 5 : 5 + columns] = 7
+            assert (whole == 7).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

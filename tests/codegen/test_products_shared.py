@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.codegen.packed_products import put_product
 from tests.threads import each_number_of_threads
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Call, For, If
 from tracejit.codegen.lowering.entry import lower
-from tracejit.codegen.products.direct import Shape
+from tracejit.codegen.products.tiles import Shape
 from tracejit.ir.parser import parse
 from tracejit.runtime.engine import host_options
 
@@ -106,13 +107,8 @@ def test_halves_are_written_where_the_product_goes(columns: int) -> None:
     x, y = rng.normal(size=(32, 1000)), rng.normal(size=(1000, 70))
     with each_number_of_threads(1, 2) as counts:
         for _ in counts:
-            whole = into_part(x, y, np.ones((40, columns)))
+            whole = np.ones((40, columns))
+            put_product(x, y, whole[3:35, 10:80])
             np.testing.assert_allclose(whole[3:35, 10:80], x @ y, rtol=1e-9, atol=1e-9)
             whole[3:35, 10:80] = 1
             assert (whole == 1).all()
-
-
-@tj.script
-def into_part(x: Any, y: Any, whole: Any) -> Any:
-    whole[3:35, 10:80] = x @ y
-    return whole

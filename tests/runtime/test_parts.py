@@ -44,6 +44,26 @@ def test_a_part_is_found_whatever_python_can_still_do() -> None:
     assert done.stderr.count("as from the handler of a signal") == 1, done.stderr
 
 
+REFUSED = """
+import numpy as np
+import tracejit as tj
+from tracejit.runtime.engine import Engine
+
+def refused(*arguments):
+    raise OSError("no part today")
+
+Engine._part = refused
+tj.script(lambda a, b: a @ b)(np.ones((300, 2000)), np.ones((2000, 900)))
+"""
+
+
+def test_a_process_ends_where_a_part_cannot_be_had() -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=60)
+    assert done.returncode not in (0, 1)
+    assert "no part today" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("tracejit: a running program cannot go on without this")
+
+
 POOL = """
 import sys
 import numpy as np

@@ -10,7 +10,6 @@ import ctypes
 import os
 import sys
 import threading
-from _thread import interrupt_main
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,8 +24,8 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.printer import Module
 from tracejit.codegen.llvm.text import joined
 from tracejit.codegen.products.blas import switch_text
-from tracejit.codegen.products.direct import Shape
 from tracejit.codegen.products.gemm import NUMBERED, PARTS
+from tracejit.codegen.products.tiles import Shape
 from tracejit.codegen.support import pool as support_pool
 from tracejit.codegen.support.allocation import LARGE_BYTES
 from tracejit.codegen.support.lapack import lapack_module
@@ -65,7 +64,7 @@ from tracejit.runtime.emission import (
     short_turns,
 )
 from tracejit.runtime.images import ARE_USED, Library, image_of, prepared
-from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
+from tracejit.runtime.interrupts import can_poll, poll_text, put_address, python_symbols, resolve_text
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.stock import Code, Stock
 
@@ -301,15 +300,9 @@ class Engine:
     # -- what is found when native code asks for it ---------------------------------------------------------------
 
     def _resolved(self, number: int, place: int) -> None:
-        """Put the address of the pool's functions, or of a part of the products, where native code looks for it. That
-        waits for it, so that it cannot be interrupted: a Ctrl-C is raised again a little later."""
-        address = ctypes.c_void_p.from_address(place)
-        while not address.value:
-            try:
-                with asked_already():
-                    address.value = self._pool() if number == POOL else self._part(*NUMBERED[number])
-            except KeyboardInterrupt:
-                threading.Timer(0.01, interrupt_main).start()
+        """Put the address of the pool's functions, or of a part of the products, where native code looks for it."""
+        with asked_already():
+            put_address(place, self._pool if number == POOL else partial(self._part, *NUMBERED[number]))
 
     def _pool(self) -> int:
         return self.rare("pool", ("tj_pool_functions",))["tj_pool_functions"]

@@ -1,4 +1,4 @@
-"""Ctrl-C in native loops: the poll hook of `tj_context`, and the exception it leaves there.
+"""Ctrl-C in native loops: the poll hook of `tj_context`, and the exception it leaves there; what native code asks for.
 
 A loop asks the hook now and then (`codegen/llvm/entry.py`). The hook looks at the clock first, so that the interpreter
 is asked at most once a second: to ask it is to wait until another thread gives the interpreter lock away. Then signal
@@ -8,7 +8,12 @@ handlers of the program run, as they would between two lines of Python, and what
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+import threading
+import traceback
+from _thread import interrupt_main
+from collections.abc import Callable
 from ctypes import c_void_p
 from functools import cache
 
@@ -68,6 +73,28 @@ def poll_text() -> str:
         e.call("void", "PyGILState_Release", f"i32 {state}")
         e.leave(f"i32 {e.op(f'zext i1 {raised} to i32')}")
     return e.module()
+
+
+#: How often what native code waits for is tried: a handler of a signal may raise anything meanwhile.
+_TRIES = 3
+
+
+def put_address(place: int, find: Callable[[], int]) -> None:
+    """Put the address that `find` gives where native code looks for it. That waits and cannot be interrupted: a Ctrl-C
+    is raised again a little later, and the process ends where nothing can be found."""
+    address, failures = c_void_p.from_address(place), 0
+    while not address.value:
+        try:
+            address.value = find()
+        except KeyboardInterrupt:
+            threading.Timer(0.01, interrupt_main).start()
+        except Exception:
+            traceback.print_exc()
+            failures += 1
+            if failures == _TRIES:
+                ending = "tracejit: a running program cannot go on without this; the process ends"
+                print(ending, file=sys.stderr, flush=True)
+                os.abort()
 
 
 #: Calls of Python that what native code asks for may need beyond those that the caller has left.

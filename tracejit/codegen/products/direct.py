@@ -10,11 +10,11 @@ over k, or the sum of two, one for each half of k, so a result does not depend o
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.pieces import TYPES, Fields, splat_text
-from tracejit.records import record
+from tracejit.codegen.products.pieces import COMMON, ELEMENTS, TYPES, Fields
+from tracejit.codegen.products.tiles import LINE, TALL, Shape, tall_text, tile_call, tile_name, tile_text
 
-#: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
-CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
+#: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span.
+CACHED_BYTES, SPREAD_BYTES = 1 << 20, 1 << 19
 #: Bytes of B from which its panels may be packed first.
 PACKED_BYTES = 1 << 17
 #: At most one row in so many is computed twice.
@@ -24,30 +24,10 @@ BLOCK_BYTES = 1 << 18
 #: Long sums of a small C are made in halves, by different threads: each reads its half of B only, and finds it in its
 #: caches where loops over B were shared, too. From so many terms on, up to so many bytes of C.
 HALVED_TERMS, HALVED_BYTES = 512, 1 << 15
-#: Multiply-adds that a core may have begun and not ended.
-UNDER_WAY = 8
-#: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
-FAR, AHEAD = "_far", 24
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
 #: Beside the arguments: the rows of tiles, the columns of a block, the terms of the first half (all, if there is no
 #: other) and where the other goes.
 _FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block, i64 %half, ptr %sums")
-#: What the functions here and in `panels` call.
-COMMON = """
-declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
-declare i64 @llvm.smin.i64(i64, i64)
-declare i64 @llvm.smax.i64(i64, i64)
-"""
-
-#: What a tile is called with: k, A, ar, ac, B, br, C, cr, add.
-_KINDS = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64", "i1")
-
-#: `%elements` of the three matrices.
-ELEMENTS = """  %of.a = mul i64 %m, %k
-  %of.b = mul i64 %k, %n
-  %of.c = mul i64 %m, %n
-  %of.both = add i64 %of.a, %of.b
-  %elements = add i64 %of.both, %of.c"""
 
 
 def direct_text(name: str, options: LlvmOptions) -> str:
@@ -58,65 +38,6 @@ def direct_text(name: str, options: LlvmOptions) -> str:
 def direct_fits_text(name: str, options: LlvmOptions) -> str:
     """`@tj_direct_fits_T(m, n, k, ac, bc)`."""
     return COMMON + _Direct(name, options).fits()
-
-
-@record
-class Packs:
-    """When panels of B are packed before they are multiplied. A tile that reads them where they lie meets a page of
-    memory for each row, lines of the cache that others need and, of short registers, halves of lines.
-
-    From so many `rows` of A and `terms` of a sum on, and PACKED_BYTES of B. Of what is too large to stay cached, panels
-    of up to `few` rows of A are read where they lie, if B's rows are less than `near` bytes apart. What is packed is
-    multiplied in slices of `slice` terms. A column of A that spans much is packed where at least `again` panels read
-    it."""
-
-    rows: int
-    terms: int
-    few: int
-    near: int
-    slice: int
-    again: int
-
-
-@record
-class Shape:
-    """Sizes of the tiles of a dtype on a machine: lanes of a register, rows, and widths. Few, because each is code to
-    compile. `depth`: the longest chain of multiply-adds in packed panels; where registers are shorter than 512 bits, a
-    panel of so many rows has room in the nearest cache."""
-
-    lanes: int
-    rows: int
-    widths: tuple[int, ...]
-    depth: int
-    packs: Packs
-
-    @staticmethod
-    def of(name: str, options: LlvmOptions) -> Shape:
-        """The sizes that keep the registers of the machine busy."""
-        lanes = options.vector_bits // (8 * TYPES[name][1])
-        narrow = (lanes // 4,) if lanes > 4 else ()
-        widths = 3 * lanes, 2 * lanes, lanes, *narrow
-        if options.vector_bits == 512:
-            packs = Packs(rows=128, terms=128, few=64, near=1 << 40, slice=2048, again=12)
-            return Shape(lanes, 8, widths, 512, packs)
-        packs = Packs(rows=20, terms=64, few=16, near=1 << 12, slice=256, again=2)
-        return Shape(lanes, 4, widths, 256, packs)
-
-    @property
-    def waits(self) -> bool:
-        """Whether a tile of one vector waits for its sums: it has fewer of them than multiply-adds may be under way."""
-        return self.rows < UNDER_WAY
-
-    def symbols(self, name: str) -> tuple[str, ...]:
-        """The functions of the tiles."""
-        return tuple(f"tj_tile_{name}_{width}" for width in self.widths)
-
-
-def tile_call(name: str, width: int, *operands: str, add: str = "false", far: str = "") -> str:
-    """One tile: `operands` are k, A, ar, ac, B, br, C, cr; `add`: whether it is added to what C has; `far`: FAR for the
-    one whose B is far away."""
-    typed = ", ".join(f"{kind} {x}" for kind, x in zip(_KINDS, (*operands, add), strict=True))
-    return f"  call void @tj_tile_{name}_{width}{far}({typed})"
 
 
 def spread_text(size: int) -> str:
@@ -132,91 +53,6 @@ def spread_text(size: int) -> str:
   %reached = or i1 %unit.a, %spread"""
 
 
-def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str:
-    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr, add)`: C[0:rows, 0:width] = A B, with `add` added to what is
-    there. A register has `full` lanes. The lines of C come to the cache while k runs: they are written at the end, one
-    after the other. With FAR for `far` lines of B are asked for AHEAD rows before they are needed."""
-    type, size = TYPES[name]
-    lanes = min(width, full)
-    vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
-    fma = f"@llvm.fmuladd.v{lanes}{name}"
-    entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(rows)]
-    entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(rows)]
-    for r in range(rows):
-        entry.append(f"  %line{r} = getelementptr {type}, ptr %c, i64 %q{r}")
-        for at in range(0, width * size, LINE):
-            entry += [
-                f"  %line{r}.{at} = getelementptr i8, ptr %line{r}, i64 {at}",
-                f"  call void @llvm.prefetch.p0(ptr %line{r}.{at}, i32 1, i32 3, i32 1)",
-            ]
-    loop = [
-        f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
-        for r in range(rows)
-        for v in vectors
-    ]
-    for v in vectors:
-        loop += [
-            f"  %bp{v} = getelementptr {type}, ptr %pb, i64 {v * lanes}",
-            f"  %b{v} = load {vector}, ptr %bp{v}, align {size}",
-        ]
-    if far:
-        entry.append(f"  %ahead = mul i64 %br, {AHEAD}")
-        loop.append(f"  %pb.ahead = getelementptr {type}, ptr %pb, i64 %ahead")
-        for at in range(0, width * size, LINE):
-            loop += [
-                f"  %ahead{at} = getelementptr i8, ptr %pb.ahead, i64 {at}",
-                f"  call void @llvm.prefetch.p0(ptr %ahead{at}, i32 0, i32 3, i32 1)",
-            ]
-    places: list[str] = []
-    stores: list[str] = []
-    sums: list[str] = []
-    for r in range(rows):
-        loop += [
-            f"  %ap{r} = getelementptr {type}, ptr %pa, i64 %o{r}",
-            f"  %a{r} = load {type}, ptr %ap{r}, align {size}",
-            splat_text(type, lanes, f"%a{r}", f"%i{r}", f"%x{r}"),
-        ]
-        for v in vectors:
-            loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
-            place = f"ptr %cq{r}.{v}, align {size}"
-            places.append(f"  %cq{r}.{v} = getelementptr {type}, ptr %line{r}, i64 {v * lanes}")
-            stores.append(f"  store {vector} %t{r}.{v}, {place}")
-            sums += [
-                f"  %old{r}.{v} = load {vector}, {place}",
-                f"  %both{r}.{v} = fadd {vector} %old{r}.{v}, %t{r}.{v}",
-                f"  store {vector} %both{r}.{v}, {place}",
-            ]
-    lines = "\n".join
-    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 %add"
-    return f"""
-declare {vector} {fma}({vector}, {vector}, {vector})
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-define void @tj_tile_{name}_{width}{far}({params}) noinline nounwind {{
-entry:
-{lines(entry)}
-  br label %loop
-loop:
-  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
-  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
-  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
-{lines(loop)}
-  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
-  %pb1 = getelementptr {type}, ptr %pb, i64 %br
-  %p1 = add i64 %p, 1
-  %more = icmp slt i64 %p1, %k
-  br i1 %more, label %loop, label %done
-done:
-{lines(places)}
-  br i1 %add, label %sum, label %put
-put:
-{lines(stores)}
-  ret void
-sum:
-{lines(sums)}
-  ret void
-}}"""
-
-
 class _Direct:
     """The functions of one dtype."""
 
@@ -228,37 +64,59 @@ class _Direct:
 
     def text(self) -> str:
         """Tiles, parts and products."""
-        tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._whole()])
+        tiles = [tile_text(self.name, self.lanes, self.rows, width) for width in self.widths]
+        if self.shape.tall:
+            tiles.append(tall_text(self.name, self.rows, self.shape.tall))
+        return "\n".join([*tiles, self._part(), self._whole()])
 
-    def _call(self, width: int, at: str, label: str) -> str:
-        """One tile at column `at`."""
-        places = f"%b.{label}", "%br", f"%c.{label}", "%cr.here"
-        call = tile_call(self.name, width, "%k.here", "%a.row", "%ar", "%ac", *places)
-        return f"""  %b.{label} = getelementptr {self.type}, ptr %b.here, i64 {at}
-  %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
-{call}"""
+    def _tall(self) -> str:
+        """`%is.tall`: where the rows of A lie together, a tall tile has the last columns of TALL row tiles, if this
+        thread has all; `%is.below`: it came with the first of them."""
+        return f"""  %among = and i64 %down, {TALL - 1}
+  %top.t = sub i64 %t, %among
+  %bottom.t = add i64 %top.t, {TALL}
+  %from.begin = icmp sge i64 %top.t, %begin
+  %to.end = icmp sle i64 %bottom.t, %end
+  %mine = and i1 %from.begin, %to.end
+  %lowest = or i64 %down, {TALL - 1}
+  %lowest.top = mul i64 %lowest, {self.rows}
+  %is.whole = icmp sle i64 %lowest.top, %last
+  %lie.together = icmp eq i64 %ar, 1
+  %are.mine = and i1 %mine, %is.whole
+  %is.tall = and i1 %are.mine, %lie.together
+  %not.top = icmp ne i64 %among, 0
+  %is.below = and i1 %is.tall, %not.top"""
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other, or of both halves: whole
         vectors from the left, then what is left of the last block, from the right. Where a tile of one vector `waits`
         and four vectors have the last columns, they are two and two. A second half is a block behind the last one."""
         three, two, one, *narrow = self.widths
-        rest = ""
-        for width in narrow:
-            rest = f"""
-  %few = icmp sle i64 %over, {width}
-  br i1 %few, label %rest.narrow, label %rest.one
-rest.narrow:
-  %at.narrow = sub i64 %n, {width}
-{self._call(width, "%at.narrow", "narrow")}
-  br label %next
-rest.one:"""
+        kinds = three, two, one, *narrow, "tall"
+        tile_three, tile_two, tile, *tiles = (tile_name(self.name, kind) for kind in kinds)
+        width, step, thin, tall, begins = f"{one}", "%ar", "", "", "  br label %multiply"
+        if narrow:
+            (few,), few_tile = narrow, tiles[0]
+            thin = f"""  %is.few = icmp sle i64 %over, {few}
+  %w.thin = select i1 %is.few, i64 {few}, i64 {one}
+  %thin = select i1 %is.few, ptr {few_tile}, ptr {tile}"""
+            width, tile = "%w.thin", "%thin"
+        if self.shape.tall:
+            tall = self._tall()
+            thin += f"""
+  %has.tall = and i1 %is.tall, %is.few
+  %step = select i1 %has.tall, i64 {self.rows}, i64 %ar
+  %high = select i1 %has.tall, ptr {tiles[-1]}, ptr %thin"""
+            begins = """  %is.there = and i1 %is.below, %is.few
+  br i1 %is.there, label %next, label %multiply"""
+            step, tile = "%step", "%high"
+        operands = "%k.here", "%a.row", step, "%ac", "%b.tile", "%br", "%c.tile", "%cr.here"
         return f"""
 define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
 {_FIELDS.loads()}
   %last = sub i64 %m, {self.rows}
+  %has.two = icmp sge i64 %n, {two}
   %begin.block = sdiv i64 %begin, %rows
   %begin.before = mul i64 %begin.block, %rows
   %begin.down = sub i64 %begin, %begin.before
@@ -291,54 +149,38 @@ tiles:
   %a.row = getelementptr {self.type}, ptr %a.here, i64 %skip.a
   %skip.c = mul i64 %i, %cr.here
   %c.row = getelementptr {self.type}, ptr %c.here, i64 %skip.c
-  br label %triples
-triples:
-  %j = phi i64 [ %from, %tiles ], [ %j.three, %triple ]
-  %j.three = add i64 %j, {three}
-  %is.three = icmp sle i64 %j.three, %right
-  %before.end = sub i64 %right, %j
-  %beyond = sub i64 %before.end, {three + 1 if self.shape.waits else 2 * two}
+{tall}
+  br label %columns
+columns:
+  %j = phi i64 [ %from, %tiles ], [ %j1, %multiply ]
+  %over = sub i64 %right, %j
+  %some = icmp sgt i64 %over, 0
+  br i1 %some, label %column, label %next
+column:
+  %is.three = icmp sge i64 %over, {three}
+  %beyond = sub i64 %over, {three + 1 if self.shape.waits else 2 * two}
   %is.four = icmp ult i64 %beyond, {one}
   %not.four = xor i1 %is.four, true
-  %is.triple = and i1 %is.three, %not.four
-  br i1 %is.triple, label %triple, label %doubles
-triple:
-{self._call(three, "%j", "three")}
-  br label %triples
-doubles:
-  %d = phi i64 [ %j, %triples ], [ %d.two, %double ]
-  %d.two = add i64 %d, {two}
-  %is.two = icmp sle i64 %d.two, %right
-  br i1 %is.two, label %double, label %back
-double:
-{self._call(two, "%d", "two")}
-  br label %doubles
-back:
-  %d.over = sub i64 %right, %d
-  %over.one = icmp sgt i64 %d.over, {one}
-  %has.two = icmp sge i64 %n, {two}
-  %is.back = and i1 %over.one, %has.two
-  br i1 %is.back, label %back.two, label %singles
-back.two:
-  %at.two = sub i64 %n, {two}
-{self._call(two, "%at.two", "back")}
-  br label %next
-singles:
-  %s = phi i64 [ %d, %back ], [ %s.one, %single ]
-  %s.one = add i64 %s, {one}
-  %is.one = icmp sle i64 %s.one, %right
-  br i1 %is.one, label %single, label %rest
-single:
-{self._call(one, "%s", "one")}
-  br label %singles
-rest:
-  %over = sub i64 %right, %s
-  %nothing = icmp eq i64 %over, 0
-  br i1 %nothing, label %next, label %some
-some:{rest}
-  %at.rest = sub i64 %n, {one}
-{self._call(one, "%at.rest", "rest")}
-  br label %next
+  %is.wide = and i1 %is.three, %not.four
+  %is.two = icmp sge i64 %over, {two}
+  %more.than.one = icmp sgt i64 %over, {one}
+  %is.back = and i1 %more.than.one, %has.two
+  %is.broad = or i1 %is.two, %is.back
+{thin}
+{begins}
+multiply:
+  %w.broad = select i1 %is.broad, i64 {two}, i64 {width}
+  %width = select i1 %is.wide, i64 {three}, i64 %w.broad
+  %broad = select i1 %is.broad, ptr {tile_two}, ptr {tile}
+  %tile = select i1 %is.wide, ptr {tile_three}, ptr %broad
+  %fits = icmp sge i64 %over, %width
+  %from.right = sub i64 %n, %width
+  %at = select i1 %fits, i64 %j, i64 %from.right
+  %b.tile = getelementptr {self.type}, ptr %b.here, i64 %at
+  %c.tile = getelementptr {self.type}, ptr %c.row, i64 %at
+{tile_call("%tile", *operands)}
+  %j1 = add i64 %j, %width
+  br label %columns
 next:
   %t1 = add i64 %t, 1
   %down1 = add i64 %down, 1

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON
 from tracejit.codegen.products.few import GROUPS, groups_text
-from tracejit.codegen.products.pieces import TYPES, Fields, strip_text
+from tracejit.codegen.products.pieces import COMMON, TYPES, Fields, strip_text
 
 #: Vectors of the many in the least part for a thread: a multiple of those that go together.
 PART = 16

@@ -12,8 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON, ELEMENTS
-from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, put_text, splat_text, steps_text, strip_text
+from tracejit.codegen.products.pieces import (
+    COMMON,
+    ELEMENTS,
+    PARAMS,
+    TYPES,
+    Fields,
+    put_text,
+    splat_text,
+    steps_text,
+    strip_text,
+)
 
 #: The most rows, where B has more bytes than caches that threads share hold, and where it has not; how many of them go
 #: together.

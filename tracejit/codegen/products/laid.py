@@ -15,9 +15,9 @@ multiply-adds over k.
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON, ELEMENTS, Shape, tile_call
 from tracejit.codegen.products.laid_line import laid_line_text
-from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields
+from tracejit.codegen.products.pieces import COMMON, ELEMENTS, PARAMS, TYPES, Fields
+from tracejit.codegen.products.tiles import Shape, tile_call, tile_name
 
 #: Bytes of B from which on it is laid out, and up to which: nearly all of a core's nearest cache, and what several
 #: cores have in common.
@@ -69,6 +69,7 @@ class _Laid:
         self.name = name
         self.type, self.size = TYPES[name]
         shape = Shape.of(name, options)
+        self.tiles = shape.declared(name)
         self.lanes, self.rows, self.widths = shape.lanes, shape.rows, shape.widths[:3]
         self.width = self.widths[0]
 
@@ -131,11 +132,7 @@ other:
 
     def text(self) -> str:
         """What lays B out, and what multiplies by it."""
-        tiles = "\n".join(
-            f"declare void @tj_tile_{self.name}_{width}(i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)"
-            for width in self.widths[:2]
-        )
-        return "\n".join((tiles, self._panel(), self._lay(), self._part(), self._whole()))
+        return "\n".join((self.tiles, self._panel(), self._lay(), self._part(), self._whole()))
 
     def _panel(self) -> str:
         """The columns of a panel: the first, and how many. Where a panel of one vector would be left over, the first
@@ -250,7 +247,7 @@ done:
         """Tiles `begin` to `end`: those of a panel one after the other, or those of the same rows."""
         type, name = self.type, self.name
         operands = "%k", "%a.tile", "%ar", "%ac", "%b.panel", "%width", "%c.tile", "%cr"
-        three, two = (tile_call(name, width, *operands) for width in self.widths[:2])
+        three, two = (tile_name(name, width) for width in self.widths[:2])
         return f"""
 define internal void @tj_laid_part_{name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -259,7 +256,7 @@ start:
   %panel.size = mul i64 %k, {self.width}
   br label %check
 check:
-  %t = phi i64 [ %begin, %start ], [ %t1, %next ]
+  %t = phi i64 [ %begin, %start ], [ %t1, %tile ]
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tile, label %done
 tile:
@@ -285,14 +282,8 @@ tile:
   %c.at = add i64 %c.skip, %first
   %c.tile = getelementptr {type}, ptr %c, i64 %c.at
   %is.three = icmp eq i64 %width, {self.widths[0]}
-  br i1 %is.three, label %three, label %two
-three:
-{three}
-  br label %next
-two:
-{two}
-  br label %next
-next:
+  %kind = select i1 %is.three, ptr {three}, ptr {two}
+{tile_call("%kind", *operands)}
   %t1 = add i64 %t, 1
   br label %check
 done:

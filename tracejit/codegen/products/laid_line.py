@@ -7,9 +7,9 @@ side by side, so that a sum waits for none of the others. An element is one chai
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import Shape
 from tracejit.codegen.products.line import READ_WORK, SHARED
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, splat_text
+from tracejit.codegen.products.tiles import Shape
 
 #: Beside the arguments: the panels.
 _FIELDS = Fields.of(f"{PARAMS}, ptr %laid")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import LINE, Shape
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, mask_text
+from tracejit.codegen.products.tiles import LINE, Shape
 from tracejit.codegen.products.turn import square_text
 
 #: Blocks or panels that are copied together, as they share lines of the cache and pages.
@@ -13,10 +13,10 @@ TOGETHER = 16
 PIECE = 64
 #: Beside the arguments: packed A, packed B, the tiles of a panel, and how many of them are worked on before the next
 #: panel; the first panel to work on, how many, the first that is in `panels`, how many are read from B itself, and how
-#: many terms C has the sums of; how many panels are copied, and in how many pieces.
+#: many terms C has the sums of; how many panels are copied, and in how many pieces; how many tiles an item has.
 FIELDS = Fields.of(
     f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %tall, i64 %first, i64 %abreast, i64 %origin, i64 %inside, "
-    "i64 %summed, i64 %copied, i64 %pieces"
+    "i64 %summed, i64 %copied, i64 %pieces, i64 %grouped"
 )
 
 

@@ -16,9 +16,10 @@ piece each, in order: like that of `direct` it depends on nothing but its row an
 from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON, ELEMENTS, FAR, Shape, spread_text, tile_call, tile_text
+from tracejit.codegen.products.direct import spread_text
 from tracejit.codegen.products.packing import FIELDS, PIECE, TOGETHER, Packing
-from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, plain_text, put_text
+from tracejit.codegen.products.pieces import COMMON, ELEMENTS, PARAMS, TYPES, Fields, plain_text, put_text
+from tracejit.codegen.products.tiles import FAR, TALL, Shape, tile_call, tile_name, tile_text
 from tracejit.codegen.support.sharing import PRODUCT_WORK
 
 #: Bytes of panels that are packed at a time; of a panel that is read where it lies and is sure to stay in a core's own
@@ -60,11 +61,9 @@ class _Panels:
 
     def text(self) -> str:
         """The loops of this dtype."""
-        names = (f"@tj_tile_{self.name}_{width}" for width in self.shape.widths)
-        tiles = "\n".join(f"declare void {tile}(i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)" for tile in names)
         vector, mask, suffix = f"<{self.lanes} x {self.type}>", f"<{self.lanes} x i1>", f"v{self.lanes}{self.name}.p0"
         declarations = f"""
-{tiles}
+{self.shape.declared(self.name)}
 declare {vector} @llvm.masked.load.{suffix}(ptr, i32, {mask}, {vector})
 declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
 """
@@ -82,25 +81,36 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
     # -- tiles --------------------------------------------------------------------------------------------------
 
     def _part(self) -> str:
-        """Tiles `begin` to `end`: of all panels those in `tall` lines, then those in the next ones. With few lines A is
-        read once and C from one end to the other, with all of them B. Tiles of one panel are worked on piece by piece
-        of it: a piece stays in the nearest cache."""
-        type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
-        operands = "%deep", "%a.tile", "%t.row", "%t.step", "%b.deep", "%b.row", "%d", "%dr"
-        whole, two, one, *thinner = (tile_call(self.name, w, *operands, add="%adds") for w in self.shape.widths)
-        thinnest, few = 0, "  br label %one"
-        for tile in thinner if not self.shape.waits else ():
-            thinnest = self.shape.widths[-1]
-            few = f"""  %is.few = icmp sle i64 %wide, {thinnest}
-  br i1 %is.few, label %thin, label %one
-thin:
-{tile}
-  br label %ended"""
-        far = tile_call(self.name, width, *operands, add="%adds", far=FAR)
+        """Items `begin` to `end` of `grouped` tiles each: of all panels those in `tall` lines, then those in the next
+        ones. With few lines A is read once and C from one end to the other, with all of them B. Tiles of one panel are
+        worked on piece by piece of it: a piece stays in the nearest cache. Where the rows of A lie together, the last
+        columns are left to tall tiles."""
+        type, lanes, rows, width, thinnest = self.type, self.lanes, self.rows, self.width, self.shape.tall
+        whole, two, one, thin, tall = (
+            tile_name(self.name, kind) for kind in (*self.shape.widths[:3], thinnest, "tall")
+        )
+        kind, went, high, step, tallest = "%kind", "1", "%high", "%t.row", ""
+        if thinnest:
+            tallest = f"""  %is.few = icmp sle i64 %wide, {thinnest}
+  %u.last = add i64 %u, {TALL - 1}
+  %has.below = icmp slt i64 %u.last, %until
+  %lie.together = icmp eq i64 %t.row, 1
+  %are.together = and i1 %has.below, %lie.together
+  %all.high = icmp sge i64 %left.m, {TALL * rows}
+  %are.high = and i1 %are.together, %all.high
+  %is.tall = and i1 %are.high, %is.few
+  %below.step = select i1 %packed, i64 %block.size, i64 {rows}
+  %step = select i1 %is.tall, i64 %below.step, i64 %t.row
+  %went = select i1 %is.tall, i64 {TALL}, i64 1
+  %rows.put = select i1 %is.tall, i64 {TALL * rows}, i64 %high
+  %kind.few = select i1 %is.few, ptr {thin}, ptr %kind
+  %kind.tall = select i1 %is.tall, ptr {tall}, ptr %kind.few"""
+            kind, went, high, step = "%kind.tall", "%went", "%rows.put", "%step"
+        operands = "%deep", "%a.tile", step, "%t.step", "%b.deep", "%b.row", "%d", "%dr"
         return f"""
 define void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
-  %beside = alloca [{rows * width} x {type}], align 64
+  %beside = alloca [{TALL * rows * width} x {type}], align 64
 {FIELDS.loads()}
   %packed = icmp ne ptr %blocks, null
   %t.row = select i1 %packed, i64 1, i64 %ar
@@ -111,10 +121,14 @@ start:
 {self.packing.panel_size()}
 {self.packing.last_panel()}
   %sharing = sub i64 %last.panel, 1
+  %t.begin = mul i64 %begin, %grouped
+  %t.beyond = mul i64 %end, %grouped
+  %t.all = mul i64 %abreast, %tiles
+  %t.end = call i64 @llvm.smin.i64(i64 %t.beyond, i64 %t.all)
   br label %check
 check:
-  %t = phi i64 [ %begin, %start ], [ %until, %piece.next ]
-  %more = icmp slt i64 %t, %end
+  %t = phi i64 [ %t.begin, %start ], [ %until, %piece.next ]
+  %more = icmp slt i64 %t, %t.end
   br i1 %more, label %column, label %done
 column:
   %outer = sdiv i64 %t, %period
@@ -129,7 +143,7 @@ column:
   %top = add i64 %line, %below
   %further = sub i64 %lines, %below
   %t.last = add i64 %t, %further
-  %until = call i64 @llvm.smin.i64(i64 %t.last, i64 %end)
+  %until = call i64 @llvm.smin.i64(i64 %t.last, i64 %t.end)
   %column.first = mul i64 %panel, {width}
   %place = add i64 %first.column, %column.first
   %index = add i64 %first, %panel
@@ -190,33 +204,18 @@ tile:
   %adds = and i1 %later, %is.whole
   %d = select i1 %is.whole, ptr %c.tile, ptr %beside
   %dr = select i1 %is.whole, i64 %cr, i64 {width}
-  br i1 %is.narrow, label %narrow, label %broad
-broad:
-  br i1 %in.place, label %far, label %near
-far:
-{far}
-  br label %ended
-near:
-{whole}
-  br label %ended
-narrow:
-  br i1 %is.one, label %few, label %two
-two:
-{two}
-  br label %ended
-few:
-{few}
-one:
-{one}
-  br label %ended
-ended:
+  %broad = select i1 %in.place, ptr {whole}{FAR}, ptr {whole}
+  %narrow = select i1 %is.one, ptr {one}, ptr {two}
+  %kind = select i1 %is.narrow, ptr %narrow, ptr %broad
+{tallest}
+{tile_call(kind, *operands, add="%adds")}
   br i1 %is.whole, label %next, label %put
 put:
-  call void @tj_panels_put_{self.name}(ptr %beside.rows, ptr %c.tile, i64 %cr, i64 %high, i64 %wide, i1 %later)
+  call void @tj_panels_put_{self.name}(ptr %beside.rows, ptr %c.tile, i64 %cr, i64 {high}, i64 %wide, i1 %later)
   br label %next
 next:
-  %u1 = add i64 %u, 1
-  %block1 = add i64 %block, 1
+  %u1 = add i64 %u, {went}
+  %block1 = add i64 %block, {went}
   %tile.more = icmp slt i64 %u1, %until
   br i1 %tile.more, label %tile, label %piece.next
 piece.next:
@@ -268,7 +267,10 @@ start:
   %tile.bytes = mul i64 %k, {self.rows * self.size}
   %fitting = sdiv i64 {ROWS_BYTES}, %tile.bytes
   %several = call i64 @llvm.smax.i64(i64 %fitting, i64 1)
-  %beside = select i1 %is.nearest, i64 %several, i64 1
+{self._lines()}
+  %grouped.place = {FIELDS.place("grouped")}
+  store i64 %lines, ptr %grouped.place
+  %beside = select i1 %is.nearest, i64 %several, i64 %lines
   %reads.b = icmp sgt i64 %inside, 0
   %tall.tiles = select i1 %reads.b, i64 %tiles, i64 %beside
   %tall.place = {FIELDS.place("tall")}
@@ -333,6 +335,7 @@ head:
   %long.pieces = sdiv i64 %k, {PIECE}
   %panel.work = mul i64 %panel.size, {COPY_WORK}
   %tile.work = mul i64 %panel.size, {self.rows}
+  %item.work = mul i64 %tile.work, %lines
   br label %panel
 panel:
   %first = phi i64 [ %inside, %head ], [ %next, %panel ]
@@ -357,8 +360,11 @@ panel:
   %these = call i64 @llvm.smin.i64(i64 %wanted, i64 %most)
   %abreast.place = {FIELDS.place("abreast")}
   store i64 %these, ptr %abreast.place
-  %items = mul i64 %these, %tiles
-  {run.format("part", "%items", "%tile.work")}
+  %all.tiles = mul i64 %these, %tiles
+  %padding = sub i64 %lines, 1
+  %padded = add i64 %all.tiles, %padding
+  %items = sdiv i64 %padded, %lines
+  {run.format("part", "%items", "%item.work")}
   %more = icmp slt i64 %next, %count
   br i1 %more, label %panel, label %done
 done:
@@ -374,6 +380,19 @@ out:
   %worked = phi i1 [ false, %start ], [ true, %done ], [ true, %free.a ], [ false, %leave ]
   ret i1 %worked
 }}"""
+
+    def _lines(self) -> str:
+        """`%lines`: of tiles that are worked on panel by panel where a piece of one is too large for the nearest cache;
+        TALL where a tall tile has the last columns."""
+        if not self.shape.tall:
+            return "  %lines = add i64 1, 0"
+        return f"""  %full.columns = mul i64 %full, {self.width}
+  %last.columns = sub i64 %n, %full.columns
+  %less = sub i64 %last.columns, 1
+  %is.thin = icmp ult i64 %less, {self.shape.tall}
+  %is.across = icmp eq i64 %ar, 1
+  %has.tall = and i1 %is.thin, %is.across
+  %lines = select i1 %has.tall, i64 {TALL}, i64 1"""
 
     def _whole(self) -> str:
         """The product in slices: short rows of A stay in a core's own cache, and panels that are read where they lie.

@@ -12,6 +12,20 @@ TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
 #: The arguments of C = A @ B: sizes, and matrices with the steps of their rows and columns; C's columns are contiguous.
 PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
 
+#: What functions that share their work call.
+COMMON = """
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
+"""
+
+#: `%elements` of the three matrices.
+ELEMENTS = """  %of.a = mul i64 %m, %k
+  %of.b = mul i64 %k, %n
+  %of.c = mul i64 %m, %n
+  %of.both = add i64 %of.a, %of.b
+  %elements = add i64 %of.both, %of.c"""
+
 
 @record
 class Fields:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.products.direct import COMMON, Shape
-from tracejit.codegen.products.pieces import TYPES
+from tracejit.codegen.products.pieces import COMMON, TYPES
+from tracejit.codegen.products.tiles import Shape
 
 #: Bytes of the pieces of registers within which processors move elements at once.
 PIECE_BYTES = 16
