@@ -8,6 +8,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import MATRICES, Opaque, Sample
 from tracejit.ir.types import F32, F64, I64, NUMERIC, ScalarType, TensorType, Type
+from tracejit.ops import simplify
 from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, tensor_type
 
 
@@ -49,6 +50,7 @@ matmul = op(
     eager=quiet(lambda xp, a, other: xp.matmul(a, other).astype(a.dtype, copy=False)),  # of bfloat16 it is float32
     vjp=_matmul_vjp,
     lower=MATRICES,
+    simplify=simplify.matmul,
     samples=_matmul_samples,
 )
 

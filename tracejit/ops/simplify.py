@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType, real_dtype
+from tracejit.ir.types import BF16, F16, F32, F64, I64, DType, ScalarType, TensorType, real_dtype
 
 Rule = Callable[..., Any]
 
@@ -192,6 +192,16 @@ def _without_axes(b: Any, x: Any, axes: tuple[int, ...]) -> Any:
         return None
     own = [d for i, d in enumerate(shape) if i + missing not in axes]
     return b.broadcast(b.reshape(source, own), kept, **inner.attrs)
+
+
+def matmul(b: Any, a: Any, other: Any) -> Any:
+    """Of a row and a column: a sum of products, which fuses with what makes and uses them. Not in f16 and bf16, of
+    which products sum in f32."""
+    if a.type.shape[-2] != 1 or other.type.shape[-1] != 1 or b.dtype(a) in (F16, BF16):
+        return None
+    *leading, _, terms = b.shape(a)
+    products = b.mul(b.reshape(a, (*leading, terms)), b.reshape(other, (*leading, terms)))
+    return b.reshape(b.sum(products, axes=(len(leading),)), (*leading, 1, 1))
 
 
 def strong_product(b: Any, g: Any, h: Any) -> Any:
