@@ -167,10 +167,19 @@ def test_integer_argument_is_not_differentiable() -> None:
 
 
 def test_integer_and_array_results_are_not_differentiable() -> None:
-    with pytest.raises(tj.NotDifferentiable, match="returns i64"):
+    with pytest.raises(tj.NotDifferentiable, match="returns a number of int64, not a float"):
         tj.grad(lambda a: a.shape[0] + 1)(X)
-    with pytest.raises(tj.NotDifferentiable, match="not one number"):
+    with pytest.raises(tj.NotDifferentiable, match="returns a 1-d array of float64, not one number"):
         tj.grad(lambda a: a * 2.0)(X)
+    with pytest.raises(tj.NotDifferentiable, match="returns several results: has_aux=True"):
+        tj.grad(lambda a: (np.sum(a), 1))(X)
+
+
+def test_what_holds_no_float_is_named() -> None:
+    with pytest.raises(tj.NotDifferentiable, match="argument 0 holds a number of int64, not a float"):
+        tj.grad(lambda a: a * a)(3)
+    with pytest.raises(tj.NotDifferentiable, match="argument 1 of .* holds no float"):
+        tj.grad(lambda a, b: a * a, argnums=1)(3.0, "name")
 
 
 def test_unused_arguments() -> None:
@@ -238,7 +247,7 @@ def test_results_without_a_derivative_name_their_line() -> None:
         k = x.argmax()
         return k
 
-    with pytest.raises(tj.NotDifferentiable, match=r"place returns i64.*k = x.argmax\(\)") as caught:
+    with pytest.raises(tj.NotDifferentiable, match=r"place returns a number of int64.*k = x.argmax\(\)") as caught:
         tj.grad(place)(X)
     assert len(caught.traceback) <= 3
 

@@ -117,3 +117,10 @@ def test_sizes_that_differ_are_refused() -> None:
             with pytest.raises(ValueError) as ours:
                 run(f"numpy {name}", *operands)
             assert str(numpys.value) == str(ours.value)
+
+
+def test_an_index_of_the_result_stands_once_and_in_an_operand() -> None:
+    for run in (eager, interpreted):
+        for spec, words in (("ij->im", "'m' stands in the result of 'ij->im' and in no"), ("ij->ii", "'i' .* twice")):
+            with pytest.raises(ValueError, match=words):
+                run("numpy einsum", spec, draw(2, 3))

@@ -290,9 +290,14 @@ def einsum_letters(spec: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     most = max((w for t, w in zip(inputs, widths, strict=True) if "..." in t), default=0)
     dots = "".join(free[:most])
     inputs = [t.replace("...", dots[most - w :]) for t, w in zip(inputs, widths, strict=True)]
-    if arrow:
-        return inputs, right.replace("...", dots)
     letters = "".join(inputs)
+    if arrow:
+        output = right.replace("...", dots)
+        for letter in output:
+            if letter not in letters or output.count(letter) > 1:
+                times = "twice" if letter in letters else "and in no operand"
+                raise ShapeMismatch(f"einsum: the index {letter!r} stands in the result of {spec!r} {times}")
+        return inputs, output
     return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
 
 

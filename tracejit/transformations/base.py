@@ -41,7 +41,7 @@ from tracejit.frontend.function import (
 from tracejit.frontend.functions.arguments import bound_to
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import BY_NUMPY_NAME, I64, ScalarType, TensorType, is_differentiable
+from tracejit.ir.types import BY_NUMPY_NAME, I64, ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.scripted.decorator import calling
 from tracejit.scripted.function import ScriptedFunction
 
@@ -182,6 +182,17 @@ def leaves_of(spec: Spec, access: Access) -> Iterator[tuple[Access, Spec]]:
         yield access, spec
 
 
+def named_type(type: Type) -> str:
+    """A type in the words of messages."""
+    match type:
+        case ListType():
+            return "a list"
+        case TensorType(dtype, shape) if shape:
+            return f"a {len(shape)}-d array of {dtype.numpy_name}"
+        case _:
+            return f"a number of {type.dtype.numpy_name}"
+
+
 def variables_of(lowered: Lowered, spec: Spec, access: Access, name: str) -> list[int]:
     """The graph parameters of the floats in an argument. Raises `NotDifferentiable` where a leaf is no float."""
     places = {i.access: k for k, i in enumerate(lowered.inputs)}
@@ -190,7 +201,7 @@ def variables_of(lowered: Lowered, spec: Spec, access: Access, name: str) -> lis
         if isinstance(kind, StaticSpec) and not isinstance(kind.value, bool | int | float):
             continue
         if leaf not in places or not is_differentiable(lowered.graph.params[places[leaf]].type):
-            held = kind.value if isinstance(kind, StaticSpec) else getattr(kind, "dtype", kind)
+            held = kind.value if isinstance(kind, StaticSpec) else named_type(lowered.graph.params[places[leaf]].type)
             raise NotDifferentiable("grad", f"{name} holds {held}, not a float: only floats can be varied")
         found.append(places[leaf])
     return found

@@ -20,6 +20,7 @@ from tracejit.transformations.base import (
     inside,
     is_number,
     n_user,
+    named_type,
     relabelled,
     remembered,
     spec_at,
@@ -80,7 +81,6 @@ class GradientFunction(Transformation):
             return lowered
         leaf, aux = self._split(lowered.result)
         b = Builder()
-        y = self._differentiated(b, lowered, leaf)
         places = self.places(self.argnums, parameters)
         specs = [spec_at(parameters, a) for a in places]
         wanted = [
@@ -88,7 +88,10 @@ class GradientFunction(Transformation):
         ]
         xs = [lowered.graph.params[k] for group in wanted for k in group]
         if not xs:
-            raise NotDifferentiable("grad", "the arguments to vary hold no float")
+            numbers = argument_numbers(self.argnums)
+            which = numbers if isinstance(numbers, int) else " and ".join(map(str, numbers))
+            raise NotDifferentiable("grad", f"argument {which} of {self.__name__} holds no float")
+        y = self._differentiated(b, lowered, leaf)
         why = [f"{x.name!r} does not matter to the result of {self.__name__}" for x in xs]
         attrs = {"unused": tuple(why)} if self.unused == "error" else {}
         found = b.emit("gradient", (y, b.constant(1, y.type), *xs), attrs, names=[f"d{x.name}" for x in xs])
@@ -117,10 +120,12 @@ class GradientFunction(Transformation):
             return b.constant(leaf.value, ScalarType(F64))
         y = value_of(lowered, leaf)
         if y is None or not is_differentiable(y.type):
-            held = leaf.value if isinstance(leaf, ConstantLeaf) else y.type if y is not None else "no number"
+            if isinstance(leaf, TreeLeaf):
+                raise self._refusal(lowered, y, "returns several results: has_aux=True differentiates the first of two")
+            held = leaf.value if isinstance(leaf, ConstantLeaf) else "no number" if y is None else named_type(y.type)
             raise self._refusal(lowered, y, f"returns {held}, not a float")
         if not is_number(y):
-            raise self._refusal(lowered, y, f"returns {y.type}, not one number (see jacobian and vjp)")
+            raise self._refusal(lowered, y, f"returns {named_type(y.type)}, not one number (see jacobian and vjp)")
         if y.type.dtype.is_complex:  # type: ignore[union-attr]
             raise self._refusal(lowered, y, "returns a complex number: take its real part or abs")
         return y
