@@ -44,9 +44,11 @@ define internal void @tj_free(ptr %p) {{
 
 
 class PackedProduct:
-    """x, y -> x @ y of a dtype, printed for `options`, on one thread; memory is given `count` times in all."""
+    """x, y -> x @ y of a dtype, printed for `options`, on one thread; memory is given `count` times in all.
 
-    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40) -> None:
+    tiles: the text of other tiles."""
+
+    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40, tiles: str | None = None) -> None:
         self.dtype, name = dtype, NAMES[dtype]
         text, taken = panels_once_text(name, options), "declare ptr @tj_alloc(i64)\ndeclare void @tj_free(ptr)"
         assert taken in text
@@ -55,7 +57,7 @@ class PackedProduct:
         text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
         objects = [
             engine().compiled(t, disk.digest(t, *identity()), optimised=False)
-            for t in (text, *(part(name, options) for part in (panels_text, turn_text, tiles_module)))
+            for t in (text, *(p(name, options) for p in (panels_text, turn_text)), tiles or tiles_module(name, options))
         ]
         entry = f"tj_panels_{name}"
         self.library = engine().link(objects, (entry,), {})

@@ -13,7 +13,8 @@ from tests.codegen.packed_products import NAMES, PackedProduct, put_product
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.packing import TOGETHER
 from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES
-from tracejit.codegen.products.tiles import TALL, Shape
+from tracejit.codegen.products.tiles import TALL, Shape, tile_name
+from tracejit.codegen.support.native import tiles_module
 from tracejit.runtime.engine import engine
 
 
@@ -92,18 +93,48 @@ def test_the_last_columns_are_the_same_where_rows_lie_together(sizes: tuple[int,
             np.testing.assert_array_equal(product(np.asfortranarray(x), y), expected)
 
 
-@pytest.mark.parametrize(("dtype", "columns"), [("float32", 100), ("float64", 98)])
-@pytest.mark.parametrize("terms", [64, 700])
-def test_tall_tiles_write_no_rows_beyond_the_last(terms: int, dtype: str, columns: int) -> None:
-    rng = np.random.default_rng(6)
-    x, y = rng.normal(size=(terms, 1019)).astype(dtype).T, rng.normal(size=(terms, columns)).astype(dtype)
-    with each_number_of_threads(1, 2) as counts:
-        for _ in counts:
-            whole = np.full((1030, 110), 7, dtype)
-            put_product(x, y, whole[3:1022, 5 : 5 + columns])
-            np.testing.assert_array_equal(whole[3:1022, 5 : 5 + columns], product(x, y))
-            whole[3:1022, 5 : 5 + columns] = 7
-            assert (whole == 7).all()
+#: m, k, panels, columns beyond them: a last tile that lacks rows, or one row alone; later slices of which a piece has
+#: room in the nearest cache; many panels, so that A is packed.
+TALL_SIZES = [
+    (1019, 64, 2, 4),
+    (1023, 700, 2, 4),
+    (319, 2100, 1, 1),
+    (1011, 2148, 2, 4),
+    (1000, 2148, 12, 4),
+    (1003, 2088, 13, 1),
+]
+
+
+@pytest.mark.parametrize(("m", "k", "panels", "more"), TALL_SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tall_tiles_write_what_is_theirs_once(dtype: str, m: int, k: int, panels: int, more: int) -> None:
+    shape, rng = Shape.of(NAMES[dtype], engine().options), np.random.default_rng(6)
+    n = panels * shape.widths[0] + min(more, shape.lanes // 4)
+    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    expected = product(x, y)
+    for left in (x, np.asfortranarray(x)):
+        with each_number_of_threads(1, 2, 3) as counts:
+            for _ in counts:
+                whole = np.full((m + 9, n + 9), 7, dtype)
+                part = whole[3 : 3 + m, 5 : 5 + n]
+                put_product(left, y, part)
+                np.testing.assert_array_equal(part, expected)
+                part[:] = 7
+                assert (whole == 7).all()
+
+
+def test_tall_tiles_are_used() -> None:
+    """Results are the same without them: here they leave a mark behind."""
+    options = replace(engine().options, vector_bits=512)
+    name, mark = tile_name("f32", "tall"), 99.0
+    tiles = tiles_module("f32", options)
+    cut = tiles.index(f"define void {name}(")
+    body = tiles.index("\nout:\n", cut)
+    marked = f"{tiles[:body]}\nout:\n  store float {mark}, ptr %c{tiles[body + 5 :]}"
+    packed = PackedProduct("float32", options, tiles=marked)
+    x, y = np.ones((64, 500), "float32"), np.ones((500, 50), "float32")
+    assert np.argwhere(packed(np.asfortranarray(x), y) == mark).tolist() == [[0, 48], [32, 48]]
+    assert not (packed(x, y) == mark).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

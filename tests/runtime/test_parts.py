@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import sys
+import time
+
+import pytest
+
+from tracejit.runtime.interrupts import put_address
 
 PROGRAM = """
 import sys
@@ -62,6 +69,23 @@ def test_a_process_ends_where_a_part_cannot_be_had() -> None:
     assert done.returncode not in (0, 1)
     assert "no part today" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("tracejit: a running program cannot go on without this")
+
+
+def test_an_interrupt_comes_once_the_part_is_there() -> None:
+    place, attempts = ctypes.c_void_p(), 0
+
+    def find() -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)
+        return 7
+
+    with pytest.raises(KeyboardInterrupt):
+        put_address(ctypes.addressof(place), find)
+        time.sleep(10)
+    assert (place.value, attempts) == (7, 2)
 
 
 POOL = """

@@ -75,26 +75,28 @@ def poll_text() -> str:
     return e.module()
 
 
-#: How often what native code waits for is tried: a handler of a signal may raise anything meanwhile.
+#: How often what native code waits for is tried: the handler of a signal may raise anything meanwhile, but not often.
 _TRIES = 3
 
 
 def put_address(place: int, find: Callable[[], int]) -> None:
     """Put the address that `find` gives where native code looks for it. That waits and cannot be interrupted: a Ctrl-C
     is raised again a little later, and the process ends where nothing can be found."""
-    address, failures = c_void_p.from_address(place), 0
+    address, failures, interrupted = c_void_p.from_address(place), 0, False
     while not address.value:
         try:
             address.value = find()
         except KeyboardInterrupt:
-            threading.Timer(0.01, interrupt_main).start()
-        except Exception:
+            interrupted = True
+        except BaseException:
             traceback.print_exc()
             failures += 1
             if failures == _TRIES:
                 ending = "tracejit: a running program cannot go on without this; the process ends"
                 print(ending, file=sys.stderr, flush=True)
                 os.abort()
+    if interrupted:
+        threading.Timer(0.01, interrupt_main).start()
 
 
 #: Calls of Python that what native code asks for may need beyond those that the caller has left.

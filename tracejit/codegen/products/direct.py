@@ -80,9 +80,9 @@ class _Direct:
   %mine = and i1 %from.begin, %to.end
   %lowest = or i64 %down, {TALL - 1}
   %lowest.top = mul i64 %lowest, {self.rows}
-  %is.whole = icmp sle i64 %lowest.top, %last
+  %all.high = icmp sle i64 %lowest.top, %last
   %lie.together = icmp eq i64 %ar, 1
-  %are.mine = and i1 %mine, %is.whole
+  %are.mine = and i1 %mine, %all.high
   %is.tall = and i1 %are.mine, %lie.together
   %not.top = icmp ne i64 %among, 0
   %is.below = and i1 %is.tall, %not.top"""
@@ -92,11 +92,10 @@ class _Direct:
         vectors from the left, then what is left of the last block, from the right. Where a tile of one vector `waits`
         and four vectors have the last columns, they are two and two. A second half is a block behind the last one."""
         three, two, one, *narrow = self.widths
-        kinds = three, two, one, *narrow, "tall"
-        tile_three, tile_two, tile, *tiles = (tile_name(self.name, kind) for kind in kinds)
+        tile_three, tile_two, tile, *tiles = (tile_name(self.name, width) for width in self.widths)
         width, step, thin, tall, begins = f"{one}", "%ar", "", "", "  br label %multiply"
         if narrow:
-            (few,), few_tile = narrow, tiles[0]
+            (few,), (few_tile,) = narrow, tiles
             thin = f"""  %is.few = icmp sle i64 %over, {few}
   %w.thin = select i1 %is.few, i64 {few}, i64 {one}
   %thin = select i1 %is.few, ptr {few_tile}, ptr {tile}"""
@@ -106,7 +105,7 @@ class _Direct:
             thin += f"""
   %has.tall = and i1 %is.tall, %is.few
   %step = select i1 %has.tall, i64 {self.rows}, i64 %ar
-  %high = select i1 %has.tall, ptr {tiles[-1]}, ptr %thin"""
+  %high = select i1 %has.tall, ptr {tile_name(self.name, "tall")}, ptr %thin"""
             begins = """  %is.there = and i1 %is.below, %is.few
   br i1 %is.there, label %next, label %multiply"""
             step, tile = "%step", "%high"

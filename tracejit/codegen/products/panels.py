@@ -31,6 +31,8 @@ PANELS_BYTES, CLOSE_BYTES = 1 << 19, 1 << 18
 LONG_BYTES, OFTEN, BLOCKS_BYTES = 1 << 17, 12, 1 << 23
 #: Copying an element takes as long as so many multiplications.
 COPY_WORK = 4
+#: Tiles of a panel from which those of a tall one are an item of the shared loop.
+MANY = 32
 
 #: Bytes of a piece that fits the nearest cache, and of the rows of A that it serves one after the other: these stay in
 #: a core's own cache from one panel to the next.
@@ -86,11 +88,10 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
         worked on piece by piece of it: a piece stays in the nearest cache. Where the rows of A lie together, the last
         columns are left to tall tiles."""
         type, lanes, rows, width, thinnest = self.type, self.lanes, self.rows, self.width, self.shape.tall
-        whole, two, one, thin, tall = (
-            tile_name(self.name, kind) for kind in (*self.shape.widths[:3], thinnest, "tall")
-        )
+        whole, two, one = (tile_name(self.name, width) for width in self.shape.widths[:3])
         kind, went, high, step, tallest = "%kind", "1", "%high", "%t.row", ""
         if thinnest:
+            thin, tall = (tile_name(self.name, kind) for kind in (thinnest, "tall"))
             tallest = f"""  %is.few = icmp sle i64 %wide, {thinnest}
   %u.last = add i64 %u, {TALL - 1}
   %has.below = icmp slt i64 %u.last, %until
@@ -269,7 +270,7 @@ start:
   %several = call i64 @llvm.smax.i64(i64 %fitting, i64 1)
 {self._lines()}
   %grouped.place = {FIELDS.place("grouped")}
-  store i64 %lines, ptr %grouped.place
+  store i64 %together, ptr %grouped.place
   %beside = select i1 %is.nearest, i64 %several, i64 %lines
   %reads.b = icmp sgt i64 %inside, 0
   %tall.tiles = select i1 %reads.b, i64 %tiles, i64 %beside
@@ -335,7 +336,7 @@ head:
   %long.pieces = sdiv i64 %k, {PIECE}
   %panel.work = mul i64 %panel.size, {COPY_WORK}
   %tile.work = mul i64 %panel.size, {self.rows}
-  %item.work = mul i64 %tile.work, %lines
+  %item.work = mul i64 %tile.work, %together
   br label %panel
 panel:
   %first = phi i64 [ %inside, %head ], [ %next, %panel ]
@@ -361,9 +362,9 @@ panel:
   %abreast.place = {FIELDS.place("abreast")}
   store i64 %these, ptr %abreast.place
   %all.tiles = mul i64 %these, %tiles
-  %padding = sub i64 %lines, 1
+  %padding = sub i64 %together, 1
   %padded = add i64 %all.tiles, %padding
-  %items = sdiv i64 %padded, %lines
+  %items = sdiv i64 %padded, %together
   {run.format("part", "%items", "%item.work")}
   %more = icmp slt i64 %next, %count
   br i1 %more, label %panel, label %done
@@ -382,17 +383,23 @@ out:
 }}"""
 
     def _lines(self) -> str:
-        """`%lines`: of tiles that are worked on panel by panel where a piece of one is too large for the nearest cache;
-        TALL where a tall tile has the last columns."""
+        """`%lines` of tiles are worked on panel by panel where a piece of one is too large for the nearest cache: TALL
+        where tall tiles have the last columns of A as it lies. `%together`: as many are an item of the shared loop,
+        where that leaves enough of them."""
         if not self.shape.tall:
-            return "  %lines = add i64 1, 0"
+            return "  %lines = add i64 1, 0\n  %together = add i64 1, 0"
         return f"""  %full.columns = mul i64 %full, {self.width}
   %last.columns = sub i64 %n, %full.columns
   %less = sub i64 %last.columns, 1
   %is.thin = icmp ult i64 %less, {self.shape.tall}
   %is.across = icmp eq i64 %ar, 1
-  %has.tall = and i1 %is.thin, %is.across
-  %lines = select i1 %has.tall, i64 {TALL}, i64 1"""
+  %thin.across = and i1 %is.thin, %is.across
+  %is.high = icmp sge i64 %m, {TALL * self.rows}
+  %has.tall = and i1 %thin.across, %is.high
+  %lines = select i1 %has.tall, i64 {TALL}, i64 1
+  %are.many = icmp sge i64 %tiles, {MANY}
+  %groups = and i1 %has.tall, %are.many
+  %together = select i1 %groups, i64 {TALL}, i64 1"""
 
     def _whole(self) -> str:
         """The product in slices: short rows of A stay in a core's own cache, and panels that are read where they lie.
