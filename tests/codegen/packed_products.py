@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.text import once
 from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.pieces import PARAMS
 from tracejit.codegen.products.turn import turn_text
@@ -46,9 +47,9 @@ define internal void @tj_free(ptr %p) {{
 class PackedProduct:
     """x, y -> x @ y of a dtype, printed for `options`, on one thread; memory is given `count` times in all.
 
-    tiles: the text of other tiles."""
+    panels: another text than that of `panels_text`."""
 
-    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40, tiles: str | None = None) -> None:
+    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40, panels: str | None = None) -> None:
         self.dtype, name = dtype, NAMES[dtype]
         text, taken = panels_once_text(name, options), "declare ptr @tj_alloc(i64)\ndeclare void @tj_free(ptr)"
         assert taken in text
@@ -57,7 +58,11 @@ class PackedProduct:
         text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
         objects = [
             engine().compiled(t, disk.digest(t, *identity()), optimised=False)
-            for t in (text, *(p(name, options) for p in (panels_text, turn_text)), tiles or tiles_module(name, options))
+            for t in (
+                text,
+                once(panels or panels_text(name, options)),
+                *(p(name, options) for p in (turn_text, tiles_module)),
+            )
         ]
         entry = f"tj_panels_{name}"
         self.library = engine().link(objects, (entry,), {})

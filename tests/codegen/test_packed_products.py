@@ -12,9 +12,8 @@ import tracejit as tj
 from tests.codegen.packed_products import NAMES, PackedProduct, put_product
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.packing import TOGETHER
-from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES
+from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES, panels_text
 from tracejit.codegen.products.tiles import TALL, Shape, tile_name
-from tracejit.codegen.support.native import tiles_module
 from tracejit.runtime.engine import engine
 
 
@@ -127,11 +126,10 @@ def test_tall_tiles_are_used() -> None:
     """Results are the same without them: here they leave a mark behind."""
     options = replace(engine().options, vector_bits=512)
     name, mark = tile_name("f32", "tall"), 99.0
-    tiles = tiles_module("f32", options)
-    cut = tiles.index(f"define void {name}(")
-    body = tiles.index("\nout:\n", cut)
-    marked = f"{tiles[:body]}\nout:\n  store float {mark}, ptr %c{tiles[body + 5 :]}"
-    packed = PackedProduct("float32", options, tiles=marked)
+    panels, out = panels_text("f32", options), "\nout:\n"
+    end = panels.index(out, panels.index(f"define void {name}("))
+    marked = f"{panels[:end]}{out}  store float {mark}, ptr %c\n{panels[end + len(out) :]}"
+    packed = PackedProduct("float32", options, panels=marked)
     x, y = np.ones((64, 500), "float32"), np.ones((500, 50), "float32")
     assert np.argwhere(packed(np.asfortranarray(x), y) == mark).tolist() == [[0, 48], [32, 48]]
     assert not (packed(x, y) == mark).any()

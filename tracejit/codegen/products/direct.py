@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.pieces import COMMON, ELEMENTS, TYPES, Fields
-from tracejit.codegen.products.tiles import LINE, TALL, Shape, tall_text, tile_call, tile_name, tile_text
+from tracejit.codegen.products.tiles import LINE, Shape, tile_call, tile_name, tile_text
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span.
 CACHED_BYTES, SPREAD_BYTES = 1 << 20, 1 << 19
@@ -64,52 +64,22 @@ class _Direct:
 
     def text(self) -> str:
         """Tiles, parts and products."""
-        tiles = [tile_text(self.name, self.lanes, self.rows, width) for width in self.widths]
-        if self.shape.tall:
-            tiles.append(tall_text(self.name, self.rows, self.shape.tall))
-        return "\n".join([*tiles, self._part(), self._whole()])
-
-    def _tall(self) -> str:
-        """`%is.tall`: where the rows of A lie together, a tall tile has the last columns of TALL row tiles, if this
-        thread has all; `%is.below`: it came with the first of them."""
-        return f"""  %among = and i64 %down, {TALL - 1}
-  %top.t = sub i64 %t, %among
-  %bottom.t = add i64 %top.t, {TALL}
-  %from.begin = icmp sge i64 %top.t, %begin
-  %to.end = icmp sle i64 %bottom.t, %end
-  %mine = and i1 %from.begin, %to.end
-  %lowest = or i64 %down, {TALL - 1}
-  %lowest.top = mul i64 %lowest, {self.rows}
-  %all.high = icmp sle i64 %lowest.top, %last
-  %lie.together = icmp eq i64 %ar, 1
-  %are.mine = and i1 %mine, %all.high
-  %is.tall = and i1 %are.mine, %lie.together
-  %not.top = icmp ne i64 %among, 0
-  %is.below = and i1 %is.tall, %not.top"""
+        tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
+        return "\n".join([tiles, self._part(), self._whole()])
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other, or of both halves: whole
         vectors from the left, then what is left of the last block, from the right. Where a tile of one vector `waits`
         and four vectors have the last columns, they are two and two. A second half is a block behind the last one."""
         three, two, one, *narrow = self.widths
-        tile_three, tile_two, tile, *tiles = (tile_name(self.name, width) for width in self.widths)
-        width, step, thin, tall, begins = f"{one}", "%ar", "", "", "  br label %multiply"
-        if narrow:
-            (few,), (few_tile,) = narrow, tiles
+        tile_three, tile_two, tile, *thin_tile = (tile_name(self.name, width) for width in self.widths)
+        width, thin = f"{one}", ""
+        for few, few_tile in zip(narrow, thin_tile, strict=True):
             thin = f"""  %is.few = icmp sle i64 %over, {few}
   %w.thin = select i1 %is.few, i64 {few}, i64 {one}
   %thin = select i1 %is.few, ptr {few_tile}, ptr {tile}"""
             width, tile = "%w.thin", "%thin"
-        if self.shape.tall:
-            tall = self._tall()
-            thin += f"""
-  %has.tall = and i1 %is.tall, %is.few
-  %step = select i1 %has.tall, i64 {self.rows}, i64 %ar
-  %high = select i1 %has.tall, ptr {tile_name(self.name, "tall")}, ptr %thin"""
-            begins = """  %is.there = and i1 %is.below, %is.few
-  br i1 %is.there, label %next, label %multiply"""
-            step, tile = "%step", "%high"
-        operands = "%k.here", "%a.row", step, "%ac", "%b.tile", "%br", "%c.tile", "%cr.here"
+        operands = "%k.here", "%a.row", "%ar", "%ac", "%b.tile", "%br", "%c.tile", "%cr.here"
         return f"""
 define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
@@ -148,10 +118,9 @@ tiles:
   %a.row = getelementptr {self.type}, ptr %a.here, i64 %skip.a
   %skip.c = mul i64 %i, %cr.here
   %c.row = getelementptr {self.type}, ptr %c.here, i64 %skip.c
-{tall}
   br label %columns
 columns:
-  %j = phi i64 [ %from, %tiles ], [ %j1, %multiply ]
+  %j = phi i64 [ %from, %tiles ], [ %j1, %column ]
   %over = sub i64 %right, %j
   %some = icmp sgt i64 %over, 0
   br i1 %some, label %column, label %next
@@ -166,8 +135,6 @@ column:
   %is.back = and i1 %more.than.one, %has.two
   %is.broad = or i1 %is.two, %is.back
 {thin}
-{begins}
-multiply:
   %w.broad = select i1 %is.broad, i64 {two}, i64 {width}
   %width = select i1 %is.wide, i64 {three}, i64 %w.broad
   %broad = select i1 %is.broad, ptr {tile_two}, ptr {tile}

@@ -19,7 +19,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import spread_text
 from tracejit.codegen.products.packing import FIELDS, PIECE, TOGETHER, Packing
 from tracejit.codegen.products.pieces import COMMON, ELEMENTS, PARAMS, TYPES, Fields, plain_text, put_text
-from tracejit.codegen.products.tiles import FAR, TALL, Shape, tile_call, tile_name, tile_text
+from tracejit.codegen.products.tiles import FAR, TALL, Shape, tall_text, tile_call, tile_name, tile_text
 from tracejit.codegen.support.sharing import PRODUCT_WORK
 
 #: Bytes of panels that are packed at a time; of a panel that is read where it lies and is sure to stay in a core's own
@@ -70,8 +70,10 @@ declare {vector} @llvm.masked.load.{suffix}(ptr, i32, {mask}, {vector})
 declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
 """
         put = put_text(f"@tj_panels_put_{self.name}", self.name, self.lanes, self.width)
-        far = tile_text(self.name, self.lanes, self.rows, self.width, FAR)
-        return "\n".join((declarations, far, self.packing.text(), put, self._part()))
+        tiles = [tile_text(self.name, self.lanes, self.rows, self.width, FAR)]
+        if self.shape.tall:
+            tiles.append(tall_text(self.name, self.rows, self.shape.tall))
+        return "\n".join((declarations, *tiles, self.packing.text(), put, self._part()))
 
     def once_text(self) -> str:
         """What runs once a product of this dtype."""

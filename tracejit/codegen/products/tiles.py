@@ -77,8 +77,7 @@ class Shape:
 
     def symbols(self, name: str) -> tuple[str, ...]:
         """The functions of the tiles."""
-        kinds = *self.widths, *(("tall",) if self.tall else ())
-        return tuple(tile_name(name, kind)[1:] for kind in kinds)
+        return tuple(tile_name(name, width)[1:] for width in self.widths)
 
     def declared(self, name: str) -> str:
         """The functions of the tiles, declared."""
