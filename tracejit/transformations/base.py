@@ -39,6 +39,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
 )
 from tracejit.frontend.functions.arguments import bound_to
+from tracejit.frontend.kinds import ArrayKind, describe_kind
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import BY_NUMPY_NAME, I64, ListType, ScalarType, TensorType, Type, is_differentiable
@@ -188,7 +189,7 @@ def named_type(type: Type) -> str:
         case ListType():
             return "a list"
         case TensorType(dtype, shape) if shape:
-            return f"a {len(shape)}-d array of {dtype.numpy_name}"
+            return describe_kind(ArrayKind(dtype, (None,) * len(shape)))
         case _:
             return f"a number of {type.dtype.numpy_name}"
 

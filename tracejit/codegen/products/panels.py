@@ -91,7 +91,8 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
         columns are left to tall tiles."""
         type, lanes, rows, width, thinnest = self.type, self.lanes, self.rows, self.width, self.shape.tall
         whole, two, one = (tile_name(self.name, width) for width in self.shape.widths[:3])
-        kind, went, high, step, tallest = "%kind", "1", "%high", "%t.row", ""
+        far = tile_name(self.name, width, FAR)
+        kind, went, high, step, tallest, most = "%kind", "1", "%high", "%t.row", "", rows
         if thinnest:
             thin, tall = (tile_name(self.name, kind) for kind in (thinnest, "tall"))
             tallest = f"""  %is.few = icmp sle i64 %wide, {thinnest}
@@ -108,12 +109,12 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
   %rows.put = select i1 %is.tall, i64 {TALL * rows}, i64 %high
   %kind.few = select i1 %is.few, ptr {thin}, ptr %kind
   %kind.tall = select i1 %is.tall, ptr {tall}, ptr %kind.few"""
-            kind, went, high, step = "%kind.tall", "%went", "%rows.put", "%step"
+            kind, went, high, step, most = "%kind.tall", "%went", "%rows.put", "%step", TALL * rows
         operands = "%deep", "%a.tile", step, "%t.step", "%b.deep", "%b.row", "%d", "%dr"
         return f"""
 define void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
-  %beside = alloca [{TALL * rows * width} x {type}], align 64
+  %beside = alloca [{most * width} x {type}], align 64
 {FIELDS.loads()}
   %packed = icmp ne ptr %blocks, null
   %t.row = select i1 %packed, i64 1, i64 %ar
@@ -207,7 +208,7 @@ tile:
   %adds = and i1 %later, %is.whole
   %d = select i1 %is.whole, ptr %c.tile, ptr %beside
   %dr = select i1 %is.whole, i64 %cr, i64 {width}
-  %broad = select i1 %in.place, ptr {whole}{FAR}, ptr {whole}
+  %broad = select i1 %in.place, ptr {far}, ptr {whole}
   %narrow = select i1 %is.one, ptr {one}, ptr {two}
   %kind = select i1 %is.narrow, ptr %narrow, ptr %broad
 {tallest}
@@ -388,8 +389,6 @@ out:
         """`%lines` of tiles are worked on panel by panel where a piece of one is too large for the nearest cache: TALL
         where tall tiles have the last columns of A as it lies. `%together`: as many are an item of the shared loop,
         where that leaves enough of them."""
-        if not self.shape.tall:
-            return "  %lines = add i64 1, 0\n  %together = add i64 1, 0"
         return f"""  %full.columns = mul i64 %full, {self.width}
   %last.columns = sub i64 %n, %full.columns
   %less = sub i64 %last.columns, 1

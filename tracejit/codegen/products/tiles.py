@@ -1,10 +1,12 @@
 """Register tiles of matrix products, as LLVM text: their sizes on a machine, and their code.
 
-A tile is `rows` x `width` elements of C, each one chain of multiply-adds over k; a tall one is of several,
-below each other. Few sizes do for all products.
+A tile is `rows` x `width` elements of C, each one chain of multiply-adds over k; a tall one is of several, below each
+other. Few sizes do for all products.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.pieces import TYPES, splat_text
@@ -159,18 +161,7 @@ declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 define void {tile_name(name, width, far)}({params}) noinline nounwind {{
 entry:
 {lines(entry)}
-  br label %loop
-loop:
-  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
-  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
-  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
-{lines(loop)}
-  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
-  %pb1 = getelementptr {type}, ptr %pb, i64 %br
-  %p1 = add i64 %p, 1
-  %more = icmp slt i64 %p1, %k
-  br i1 %more, label %loop, label %done
-done:
+{_terms(type, loop)}
 {lines(places)}
   br i1 %add, label %sum, label %put
 put:
@@ -180,6 +171,24 @@ sum:
 {lines(sums)}
   ret void
 }}"""
+
+
+def _terms(type: str, loop: Sequence[str]) -> str:
+    """From block `entry` on, `loop` for each of k terms, of which A has the column at `%pa` and B the row at `%pb`;
+    block `done` begins."""
+    lines = "\n".join(loop)
+    return f"""  br label %loop
+loop:
+  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
+  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
+  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
+{lines}
+  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
+  %pb1 = getelementptr {type}, ptr %pb, i64 %br
+  %p1 = add i64 %p, 1
+  %more = icmp slt i64 %p1, %k
+  br i1 %more, label %loop, label %done
+done:"""
 
 
 def tall_text(name: str, rows: int, width: int) -> str:
@@ -228,18 +237,7 @@ define void {tile_name(name, "tall")}({params}) noinline nounwind {{
 entry:
   %sums = alloca [{TALL * rows * width} x {type}], align {LINE}
 {lines(entry)}
-  br label %loop
-loop:
-  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
-  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
-  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
-{lines(loop)}
-  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
-  %pb1 = getelementptr {type}, ptr %pb, i64 %br
-  %p1 = add i64 %p, 1
-  %more = icmp slt i64 %p1, %k
-  br i1 %more, label %loop, label %done
-done:
+{_terms(type, loop)}
 {lines(done)}
   br label %row
 row:
