@@ -14,7 +14,7 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
-from tracejit.codegen.support.sharing import ASKED
+from tracejit.codegen.support.sharing import ASKED, PRODUCT_CHUNK, PRODUCT_WORK
 from tracejit.runtime.engine import engine
 
 BEGIN = """
@@ -123,27 +123,45 @@ def test_shared_sweeps_have_the_same_bits() -> None:
         np.testing.assert_array_equal(other, found[0])
 
 
+def asked(name: str) -> Any:
+    """A function of the pool: of a function, a record, and numbers."""
+    functions = (ctypes.c_void_p * len(ASKED)).from_address(
+        engine().rare("pool", ("tj_pool_functions",))["tj_pool_functions"]
+    )
+    kinds = [ctypes.c_void_p if kind == "ptr" else ctypes.c_int64 for kind in ASKED[name][1]]
+    return ctypes.CFUNCTYPE(None, *kinds)(functions[list(ASKED).index(name)])
+
+
+def chunks_of(launch: Any, threads: int, count: int, *rest: int) -> list[int]:
+    """The lengths of the chunks in which trips are run, each once."""
+    runs, lengths = np.zeros(count, np.int64), list[int]()
+
+    def run(record: int, begin: int, end: int) -> None:
+        runs[begin:end] += 1
+        lengths.append(end - begin)
+
+    with each_number_of_threads(threads) as counts:
+        for _ in counts:
+            launch(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(run), None, count, *rest)
+    assert (runs == 1).all()
+    return lengths
+
+
+@pytest.mark.parametrize(("threads", "tiles", "longest"), [(2, 125, 9), (3, 125, 7), (2, 128, 8)])
+@pytest.mark.compiled
+def test_chunks_of_a_product_leave_no_thread_much_more_than_the_others(threads: int, tiles: int, longest: int) -> None:
+    """125 tiles in chunks of 11 would be 66 and 59, in chunks of 9 they are 63 and 62."""
+    each = PRODUCT_CHUNK // 11 + 1
+    assert tiles * each >= PRODUCT_WORK
+    assert max(chunks_of(asked("tj_share_product"), threads, tiles, each, 1)) == longest
+
+
 @pytest.mark.parametrize(
     ("count", "grain"), [(1, 1), (2, 1), (7, 3), (1000, 1), (65_536, 1), (70_001, 1), (300_000, 2)]
 )
 @pytest.mark.compiled
 def test_each_trip_is_run_once_also_of_more_chunks_than_a_launch_has(count: int, grain: int) -> None:
     """The caller takes chunks from the front, the workers from the back."""
-    functions = (ctypes.c_void_p * len(ASKED)).from_address(
-        engine().rare("pool", ("tj_pool_functions",))["tj_pool_functions"]
-    )
-    address = functions[list(ASKED).index("tj_parallel_for")]
-    launch = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(address)
+    launch = asked("tj_parallel_for")
     for threads in (1, 2, 5):
-        runs = np.zeros(count, np.int64)
-        lengths: set[int] = set()
-
-        def run(record: int, begin: int, end: int, runs: Any = runs, lengths: set[int] = lengths) -> None:
-            runs[begin:end] += 1
-            lengths.add(end - begin)
-
-        with each_number_of_threads(threads) as counts:
-            for _ in counts:
-                launch(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(run), None, count, grain)
-        assert (runs == 1).all()
-        assert max(lengths) == min(count, max(grain, count // 65_535 + 1))
+        assert max(chunks_of(launch, threads, count, grain)) == min(count, max(grain, count // 65_535 + 1))

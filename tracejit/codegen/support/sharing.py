@@ -22,6 +22,8 @@ MAX_CHUNKS = 256
 
 #: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
 PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
+#: So many numbers of chunks a thread are tried, from the fewest on.
+ROUNDS = 4
 #: The work of a multiplication, and of reading an element of a matrix: products of few rows wait for memory.
 COMPUTED, READ = 4, 12
 #: While the workers of the pool are awake, a launch costs a tenth of what it does otherwise. Then less work is shared,
@@ -130,14 +132,19 @@ ASKED = {
 #: Runs a loop in chunks as `tj_share` says, or gives 0 where it should run alone; `little`: it is too little for waking
 #: anybody.
 _LOOP = f"""
+define internal i64 @tj_ceildiv(i64 %count, i64 %by) nounwind {{
+  %less = sub i64 %by, 1
+  %padded = add i64 %count, %less
+  %quotient = sdiv i64 %padded, %by
+  ret i64 %quotient
+}}
+
 define internal i64 @tj_even_grain(i64 %count, i64 %parts) nounwind {{
   %threads = call i32 @tj_thread_count()
   %wide = zext i32 %threads to i64
   %fewer = icmp slt i64 %parts, %wide
   %chunks = select i1 %fewer, i64 %parts, i64 %wide
-  %less = sub i64 %chunks, 1
-  %padded = add i64 %count, %less
-  %grain = sdiv i64 %padded, %chunks
+  %grain = call i64 @tj_ceildiv(i64 %count, i64 %chunks)
   ret i64 %grain
 }}
 
@@ -229,9 +236,36 @@ hasty:
   ret void
 chunks:
   %wanted = sdiv i64 {PRODUCT_CHUNK}, %each
-  %least = add i64 %wanted, 1
-  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %least)
+  %most = add i64 %wanted, 1
+  %grain = call i64 @tj_fair_grain(i64 %count, i64 %most)
+  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
   ret void
+}}
+
+; Of about `most` trips in a chunk as many as leave the thread that has the most to do the least.
+define internal i64 @tj_fair_grain(i64 %count, i64 %most) nounwind {{
+start:
+  %threads = call i32 @tj_thread_count()
+  %wide = zext i32 %threads to i64
+  %abreast = mul i64 %most, %wide
+  %fewest = call i64 @tj_ceildiv(i64 %count, i64 %abreast)
+  %beyond = add i64 %fewest, {ROUNDS}
+  br label %try
+try:
+  %rounds = phi i64 [ %fewest, %start ], [ %rounds1, %try ]
+  %best = phi i64 [ %most, %start ], [ %best1, %try ]
+  %least = phi i64 [ {(1 << 63) - 1}, %start ], [ %least1, %try ]
+  %chunks = mul i64 %rounds, %wide
+  %grain = call i64 @tj_ceildiv(i64 %count, i64 %chunks)
+  %longest = mul i64 %rounds, %grain
+  %is.better = icmp slt i64 %longest, %least
+  %best1 = select i1 %is.better, i64 %grain, i64 %best
+  %least1 = select i1 %is.better, i64 %longest, i64 %least
+  %rounds1 = add i64 %rounds, 1
+  %more = icmp slt i64 %rounds1, %beyond
+  br i1 %more, label %try, label %done
+done:
+  ret i64 %best1
 }}
 """
 
