@@ -203,6 +203,104 @@ def test_grad_is_what_the_path_taken_left() -> None:
         assert w.grad is None if n == 0 else w.grad.tolist() == [2.0 * n, 4.0 * n]
 
 
+@pytest.mark.parametrize("clears", [False, True])
+def test_grad_that_the_caller_changes_between_calls_is_seen(clears: bool) -> None:
+    def adds(w: Any) -> Any:
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    def trains(w: Any) -> Any:
+        loss = (w * w).sum()
+        loss.backward()
+        with tj.no_grad():
+            w -= 0.25 * w.grad
+        w.grad = None
+        return loss
+
+    step = trains if clears else adds
+    scripted, found = tj.script(step), []
+    for call in (step, scripted):
+        w = tj.tensor([1.0, -2.0]).requires_grad_()
+        states = []
+        for given in (None, None, tj.tensor([1.0, 1.0]), "kept", None, "kept"):
+            if given != "kept":
+                w.grad = given
+            states.append((call(w).item(), w.detach().tolist(), None if w.grad is None else w.grad.tolist()))
+        found.append(states)
+    assert found[0] == found[1]
+    loss = scripted(w)
+    with pytest.raises(RuntimeError, match="took derivatives itself"):
+        loss.backward()
+
+
+@tj.script
+def clears_one_and_adds_to_the_other(a: Any, w: Any) -> None:
+    a.grad = None
+    (w * w).sum().backward()
+
+
+def test_grad_is_left_in_the_order_of_the_arguments() -> None:
+    """Clearing comes before gradients go on to what a tensor was made of, and before a later name of the same one."""
+    for _ in range(3):  # by Python, then natively
+        w = tj.tensor([1.0, 2.0]).requires_grad_()
+        clears_one_and_adds_to_the_other(w, w)
+        assert w.grad.tolist() == [2.0, 4.0]
+        w.grad, b = tj.tensor([5.0, 5.0]), tj.tensor([1.0, 3.0]).requires_grad_()
+        seen = []
+        b.register_hook(lambda g, w=w, seen=seen: seen.append(w.grad))
+        clears_one_and_adds_to_the_other(w, b * 2.0)
+        assert (seen, w.grad, b.grad.tolist()) == ([None], None, [8.0, 24.0])
+
+        def sets(g: Any, w: Any = w) -> None:
+            w.grad = tj.tensor([7.0, 7.0])
+
+        b.register_hook(sets)
+        clears_one_and_adds_to_the_other(w, b * 2.0)
+        assert w.grad.tolist() == [7.0, 7.0]
+        made = b * 2.0
+        made.sum().backward()  # frees what another one needs
+        with pytest.raises(RuntimeError, match="second time"):
+            clears_one_and_adds_to_the_other(w, made)
+        assert w.grad is None or w.grad.tolist() == [7.0, 7.0]
+
+
+class Tenfold(tj.Tensor):
+    """A Tensor that shows ten times what it holds."""
+
+    cleared = 0
+
+    @property
+    def grad(self) -> Any:
+        return None if self._grad is None else self._grad * 10
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        Tenfold.cleared += value is None
+        self._grad = value
+
+
+def test_grad_of_a_subclass_is_its_own() -> None:
+    @tj.script
+    def shown(w: Any) -> Any:
+        return (w * 2.0).detach() if w.grad is None else w.grad * 1.0
+
+    @tj.script
+    def clears(w: Any) -> None:
+        w.grad = None
+
+    w = Tenfold([1.0])
+    for _ in range(4):
+        w._grad = tj.tensor([1.0])
+        assert shown(w).tolist() == [10.0]
+        cleared = Tenfold.cleared
+        clears(w)
+        assert w._grad is None and Tenfold.cleared == cleared + 1
+    plain = tj.tensor([1.0])
+    plain.grad = tj.tensor([3.0])
+    assert shown(plain).tolist() == [3.0]
+
+
 def test_reading_grad_that_no_path_left_is_an_error() -> None:
     @tj.script
     def fn(w: Any, n: int) -> Any:

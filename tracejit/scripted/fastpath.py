@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from ctypes import py_object
+from dataclasses import replace
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
+from tracejit.eager.tape import attach
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.boundary.results import History
 from tracejit.frontend.boundary.signature import (
@@ -153,6 +155,7 @@ class Plan:
 
     def guards(self) -> list[g.Argument]:
         """The guards of a call; those that carry the graph's inputs stand last, in order."""
+        self.guard_properties()
         for i, spec in enumerate(self.made.parameters):
             self.guard_tree(Access(i), spec)
         for access, spec in self.lowered.guards.items():
@@ -208,6 +211,7 @@ class Plan:
 
     def argument(self, guard: g.Guard, access: Access) -> g.Argument:
         """A guard for what is found at an access, in calls of this pattern."""
+        access = self.past_property(access)
         if access.root < 0:
             return g.Argument(guard, -1, _steps_from(access.constant, access.steps), access.constant)
         if self.parameters[access.root].kind in _EXTRA:
@@ -215,6 +219,32 @@ class Plan:
             return g.Argument(guard, root, steps)
         root, default = self.places[access.root]
         return g.Argument(guard, root, access.steps, default)
+
+    def past_property(self, access: Access) -> Access:
+        """The access of the same where `.grad` of an input is read from its slot: the property is Python code."""
+        at = self.grad_read(access)
+        if at is None:
+            return access
+        return replace(access, steps=(*access.steps[:at], ("attribute", "_grad"), *access.steps[at + 1 :]))
+
+    def grad_read(self, access: Access) -> int | None:
+        """The step of an access that reads `.grad` of an input, if one does."""
+        for at, step in enumerate(access.steps):
+            if step == ("attribute", "grad") and self.is_tensor(replace(access, steps=access.steps[:at])):
+                return at
+        return None
+
+    def guard_properties(self) -> None:
+        """Where `.grad` of an input is read, it is that of Tensors, not of a subclass."""
+        reads = [(access, self.grad_read(access)) for access in (*self.lowered.guards, *self.inputs)]
+        for owner in dict.fromkeys(replace(x, steps=x.steps[:at]) for x, at in reads if at is not None):
+            kind = owner.step("attribute", "__class__")
+            self.arguments.append(self.argument(g.IsGuard(Tensor.grad), kind.step("attribute", "grad")))
+
+    def is_tensor(self, access: Access) -> bool:
+        """Whether it leads to an input that is a Tensor."""
+        found = self.inputs.get(access)
+        return found is not None and not isinstance(found.spec, NumberSpec) and found.spec.tensor
 
     # -- guards -----------------------------------------------------------------------------------------------
 
@@ -346,35 +376,40 @@ class Plan:
     def leave_gradients(self, shape: str, finish: Any, leaves: list[g.Leaf]) -> Callable[..., Any]:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
         the result's."""
-        count = len(leaves)
+        count, lefts = len(leaves), list[int]()
         for left in self.lowered.gradients:
             state = left.state
+            lefts.append(len(leaves))
             leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[left.input].access]))
             leaves.append(g.ArrayResult(left.result, wrap(np.zeros(0))) if left.result >= 0 else g.ConstantResult(None))
             leaves.append(g.ConstantResult(state) if isinstance(state, int) else g.NumberResult(state[1]))
-        last = len(leaves)
         spent = Spent(self.lowered.graph, self.lowered.histories)
-        places = {x.output: i for i, x in enumerate(leaves) if isinstance(x, g.ArrayResult)}
+        places = {x.output: i for i, x in enumerate(leaves) if isinstance(x, g.ArrayResult) and x.like is not None}
         results = [self.spent(places[h.result], h, leaves) for h in spent.results if h.result in places]
         arguments: list[tuple[int, int, int]] = []
         for i, h in spent.arguments:
-            leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[i].access]))
+            access = self.lowered.inputs[i].access
+            if not self.is_tensor(access):
+                continue
+            leaves.append(g.ArgumentResult(self.at[access]))
             arguments.append(self.spent(len(leaves) - 1, h, leaves))
-        may_meet = has_two_names(self.lowered)
+        may_meet, reports = has_two_names(self.lowered), bool(self.lowered.reports)
 
         def finished(*values: Any) -> Any:
             node = spent.node()
-            for at, holds, port in results:
-                if values[holds]:
-                    spend(values[at], node, port)
-            left = values[count:last:3], values[count + 1 : last : 3], values[count + 2 : last : 3]
-            REPORTED.clear()
+            if node is not None:
+                for at, holds, port in results:
+                    if values[holds]:
+                        attach(values[at], node, port)
+            if reports:
+                REPORTED.clear()
             if may_meet:
-                require_one_name(left[0])
-            leave_gradients(zip(*left, strict=True))
-            for at, holds, port in arguments:
-                if values[holds]:
-                    spend(values[at], node, port)
+                require_one_name([values[at] for at in lefts])
+            leave_gradients([values[at : at + 3] for at in lefts])
+            if node is not None:
+                for at, holds, port in arguments:
+                    if values[holds]:
+                        spend(values[at], node, port)
             if shape == "single":
                 return values[0]
             return values[:count] if shape == "tuple" else finish(*values[:count])

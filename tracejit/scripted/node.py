@@ -242,8 +242,8 @@ class SpentNode(Node):
 
     __slots__ = ("graph",)
 
-    def __init__(self, graph: Graph) -> None:
-        super().__init__((), len(graph.result_types))
+    def __init__(self, graph: Graph, ports: int) -> None:
+        super().__init__((), ports)
         self.graph = graph
 
     @property
@@ -265,30 +265,34 @@ class Spent:
         first = len(graph.results) - len(graph.inout)
         self.results = [h for h in histories if h.result < first]
         self.arguments = [(graph.inout[h.result - first], h) for h in histories if h.result >= first]
+        self._ports = len(graph.results) if self.results or self.arguments else 0  #: of a node, 0 where there is none
 
     def node(self) -> SpentNode | None:
         """The node of one call; None where it records nothing."""
-        return SpentNode(self.graph) if MODE.enabled and (self.results or self.arguments) else None
+        return SpentNode(self.graph, self._ports) if self._ports and MODE.enabled else None
 
     def in_results(self, node: SpentNode | None, outputs: Sequence[Any]) -> list[Any]:
         """The graph's results with those that ask for gradients as Tensors that do."""
         made = list(outputs)
-        for h in self.results if node is not None else ():
+        if node is None:
+            return made
+        for h in self.results:
             if h.holds is None or outputs[h.holds]:
-                made[h.result] = wrap(as_array(made[h.result], self.graph.device))
-                spend(made[h.result], node, h.result)
+                made[h.result] = attach(wrap(as_array(made[h.result], self.graph.device)), node, h.result)
         return made
 
     def in_arguments(self, node: SpentNode | None, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """The same of arguments that were written, after their gradients have gone on to what they were made of."""
+        if node is None:
+            return
         for i, h in self.arguments:
-            if h.holds is None or outputs[h.holds]:
+            if (h.holds is None or outputs[h.holds]) and isinstance(inputs[i], Tensor):
                 spend(inputs[i], node, h.result)
 
 
-def spend(x: Any, node: SpentNode | None, port: int) -> None:
-    """Let a Tensor have the history of a spent call, if that is recorded; a leaf stays one."""
-    if node is not None and isinstance(x, Tensor) and not _is_leaf(x):
+def spend(x: Tensor, node: SpentNode, port: int) -> None:
+    """Let a Tensor have the history of a spent call; a leaf stays one."""
+    if not _is_leaf(x):
         write_history(x, attach(wrap(x._data), node, port))
 
 
@@ -390,7 +394,7 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
 
 
 def _is_leaf(x: Any) -> bool:
-    return isinstance(x, Tensor) and x._requires_grad and x._grad_fn is None
+    return isinstance(x, Tensor) and x._grad_fn is None and x._requires_grad
 
 
 def _copy_of(x: Any) -> Any:

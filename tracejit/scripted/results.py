@@ -382,31 +382,40 @@ _NO_LEAF = (
 
 
 def leave_gradients(found: Iterable[tuple[Tensor, Tensor | None, int]]) -> None:
-    """`leave_gradient` of tensors; the gradients of those that are no leaves go on to what these were made of."""
+    """Do to `.grad` of tensors, one after the other, what a script did (bits `HAS_ARRAY`, `CLEARED`, `ENTRY`): nothing,
+    clear, or `leave_gradient`. Then gradients of those that are no leaves go on to what these were made of."""
     found = list(found)
-    onward = [(x, g) for x, g, state in found if x._grad_fn is not None and state & HAS_ARRAY]
+    onward = [(x, g) for x, g, state in found if state & HAS_ARRAY and x._grad_fn is not None]
     if onward:
         behind = leaves_behind(x for x, _ in onward)
         for tensor, _, state in found:
-            goes_on = state & HAS_ARRAY and not tensor.is_leaf
+            goes_on = state & HAS_ARRAY and tensor._grad_fn is not None
             if state & (CLEARED | ENTRY) and (goes_on or id(tensor) in behind):
                 raise RuntimeError(_NO_LEAF)
     for tensor, gradient, state in found:
-        if tensor._grad_fn is None or not state & HAS_ARRAY:
+        if not state & HAS_ARRAY:
+            if state & CLEARED:
+                _clear(tensor)
+        elif tensor._grad_fn is None:
             leave_gradient(tensor, gradient, state)
     if onward:
         backward([x for x, _ in onward], [g for _, g in onward])
 
 
+def _clear(tensor: Tensor) -> None:
+    """`tensor.grad = None`, past Python code unless that is a subclass's."""
+    if type(tensor).grad is Tensor.grad:
+        tensor._grad = None
+    else:
+        tensor.grad = None
+
+
 def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
-    """Do to `.grad` what a script did (bits `HAS_ARRAY`, `CLEARED`, `ENTRY`): nothing, clear, set, or add as
-    `backward()`, in place where that may be. With `ENTRY`, `gradient` has what `.grad` held in it; None: it was added
-    in place already."""
+    """Do to `.grad` what a script did that left an array there (bits `CLEARED`, `ENTRY`): set, or add as `backward()`,
+    in place where that may be. With `ENTRY`, `gradient` has what `.grad` held in it; None: it was added in place
+    already."""
     held = tensor._grad
-    if not state & HAS_ARRAY:
-        if state & CLEARED:
-            tensor.grad = None
-    elif state & CLEARED or held is None:
+    if state & CLEARED or held is None:
         tensor.grad = gradient
     elif gradient is not None and gradient._requires_grad:
         tensor.grad = gradient if state & ENTRY else held + gradient
