@@ -12,6 +12,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.text import once
 from tracejit.codegen.products.panels import panels_once_text, panels_text
 from tracejit.codegen.products.pieces import PARAMS
+from tracejit.codegen.products.tall import TALL_PARTS, tall_choice_text, tall_text
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support.native import tiles_module
 from tracejit.runtime import cache as disk
@@ -47,21 +48,25 @@ define internal void @tj_free(ptr %p) {{
 class PackedProduct:
     """x, y -> x @ y of a dtype, printed for `options`, on one thread; memory is given `count` times in all.
 
-    panels: another text than that of `panels_text`."""
+    tall: another text than that of `tall_text`, "" to do without."""
 
-    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40, panels: str | None = None) -> None:
+    def __init__(self, dtype: str, options: LlvmOptions, count: int = 1 << 40, tall: str | None = None) -> None:
         self.dtype, name = dtype, NAMES[dtype]
         text, taken = panels_once_text(name, options), "declare ptr @tj_alloc(i64)\ndeclare void @tj_free(ptr)"
         assert taken in text
         text = text.replace(taken, _ALLOCATOR.format(count=count))
-        find = f"void @tj_find_turn_{name}()"
+        find, choice = f"void @tj_find_turn_{name}()", tall_choice_text(name, options, is_lazy=False)
         text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
+        if tall == "":
+            choice = choice.replace("ret i1 true", "ret i1 false")
+        text = text.replace(f"declare i1 @tj_tall_pays_{name}(i64, i1)", choice)
         objects = [
             engine().compiled(t, disk.digest(t, *identity()), optimised=False)
             for t in (
                 text,
-                once(panels or panels_text(name, options)),
-                *(p(name, options) for p in (turn_text, tiles_module)),
+                once(tall or tall_text(name, options)),
+                *(once(p(name, options)) for p in (panels_text, turn_text)),
+                tiles_module(name, options),
             )
         ]
         entry = f"tj_panels_{name}"
@@ -72,6 +77,14 @@ class PackedProduct:
         result = np.full((x.shape[0], y.shape[1]), np.nan, self.dtype)
         self.function(*_arguments(x, y, result), False)
         return result
+
+
+def find_tall_tiles() -> None:
+    """Let products have tall tiles from now on, which a process links when they pay."""
+    for name in NAMES.values():
+        library = engine().products(name)
+        for part in TALL_PARTS:
+            ctypes.CFUNCTYPE(None)(library[f"tj_find_{part}_{name}"])()
 
 
 def put_product(x: Any, y: Any, part: Any) -> None:

@@ -14,6 +14,7 @@ import tracejit as tj
 from tests.threads import each_number_of_threads
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.laid import LEAST_BYTES, MOST_ROWS, ROWS, TRIPS
+from tracejit.codegen.products.tall import tall_choice_text
 from tracejit.codegen.support.native import Platform, gemm_module, part_module, support_text, tiles_module
 from tracejit.runtime.engine import assemble, engine, host_options, target_machine
 from tracejit.transforms import pipeline
@@ -42,6 +43,15 @@ def turned(x: Any, w: Any, trips: Any) -> Any:
     return last
 
 
+@tj.script
+def each_trip(x: Any, scales: Any, w: Any) -> Any:
+    """The product of a row in each trip."""
+    found = np.zeros((scales.shape[0], w.shape[1]), x.dtype)
+    for i in range(scales.shape[0]):
+        found[i] = ((x * scales[i]) @ w)[0]
+    return found
+
+
 @pytest.mark.parametrize("function", [products, turned])
 def test_these_products_are_laid_out(function: Any) -> None:
     x, w = np.ones((9, 100)), np.ones((100, 100))
@@ -54,6 +64,32 @@ def assert_products(x: Any, w: Any, trips: int, found: Any) -> None:
     expected = x.astype(np.float64) @ w * trips
     tolerance = 1e-5 if x.dtype == np.float32 else 1e-13
     assert np.all(np.abs(found - expected) <= tolerance * scale), (x.shape, w.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("panels", range(1, 8))
+def test_a_row_has_the_same_products_whichever_panel_comes_first(panels: int, dtype: str) -> None:
+    """In every other trip it is the last one."""
+    rng = np.random.default_rng(panels)
+    for width in (48 * panels, 48 * panels - 17, 24 * panels + 1):
+        x, w = rng.normal(size=(1, 700)).astype(dtype), rng.normal(size=(700, width)).astype(dtype)
+        with each_number_of_threads(1, 2) as counts:
+            for _ in counts:
+                found = each_trip(x, np.ones(ROWS, dtype), w)
+                np.testing.assert_array_equal(found, np.broadcast_to(found[:1], found.shape))
+                assert_products(x, w, 1, found[:1])
+
+
+def test_that_row_is_multiplied_by_what_was_laid_out() -> None:
+    each_trip(np.ones((1, 700)), np.ones(ROWS), np.ones((700, 96)))
+    assert each_trip.ir("after:lay-factors").count("laid_product") == 1
+
+
+@pytest.mark.parametrize(("name", "size"), [("f32", 4), ("f64", 8)])
+def test_there_is_room_for_a_note_behind_what_is_laid_out(name: str, size: int) -> None:
+    address = engine().products(name)[f"tj_gemm_{name}_room"]
+    room = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
+    assert room(1, 96, 700, ROWS) * size >= 96 * 700 * size + 8
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -121,8 +157,8 @@ def test_products_of_other_machines(name: str, options: LlvmOptions) -> None:
         pytest.skip("this machine has no such vectors")
     machine = target_machine(options)
     support = support_text(Platform.of_triple(llvm.get_process_triple()))
-    parts = (part_module(part, name, options) for part in ("laid", "turn"))
-    texts = [support, tiles_module(name, options), *parts]
+    parts = (part_module(part, name, options) for part in ("laid", "turn", "tall"))
+    texts = [support, tiles_module(name, options), tall_choice_text(name, options, is_lazy=False), *parts]
     code = bytes(machine.emit_object(assemble(texts, machine, optimised=False)))
     library = engine().link([code], [f"tj_laid_{name}"])
     word, place = ctypes.c_int64, ctypes.c_void_p

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tests.codegen.packed_products import NAMES, PackedProduct, put_product
+from tests.codegen.packed_products import NAMES, PackedProduct
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.packing import TOGETHER
-from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES, panels_text
-from tracejit.codegen.products.tiles import TALL, Shape, tile_name
+from tracejit.codegen.products.panels import OFTEN, PANELS_BYTES
+from tracejit.codegen.products.tiles import Shape
 from tracejit.runtime.engine import engine
 
 
@@ -63,76 +63,6 @@ def test_registers_of_any_width_multiply_all_layouts(bits: int, dtype: str) -> N
         for left in (x, np.asfortranarray(x), spaced[:, ::3]):
             for right in (y, np.asfortranarray(y), y[::-1].copy()[::-1]):
                 assert np.all(np.abs(packed(left, right) - expected) <= tolerance * scale), (m, k, n)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("bits", [256, 512])
-def test_tall_tiles_of_the_last_columns_have_the_bits_of_others(bits: int, dtype: str) -> None:
-    options = replace(engine().options, vector_bits=bits)
-    packed, shape, rng = PackedProduct(dtype, options), _shape(dtype, bits), np.random.default_rng(bits)
-    for lines in (TALL, TALL + 1, 3 * TALL - 1):
-        for more, k, thin in ((0, 1, 1), (3, shape.depth, 2), (shape.rows - 1, 2 * shape.depth + 7, shape.lanes // 4)):
-            m, n = lines * shape.rows + more, 2 * shape.widths[0] + thin
-            x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-            across = packed(np.asfortranarray(x), y)
-            np.testing.assert_array_equal(across, packed(x, y), err_msg=f"{m} x {k} x {n}")
-            scale = np.abs(x).astype(np.float64) @ np.abs(y)
-            assert np.all(np.abs(across - x.astype(np.float64) @ y) <= 1e-5 * scale), (m, k, n)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [(1019, 64, 100), (301, 40, 50), (129, 600, 34), (1000, 1024, 100)])
-def test_the_last_columns_are_the_same_where_rows_lie_together(sizes: tuple[int, int, int], dtype: str) -> None:
-    m, k, n = sizes
-    rng = np.random.default_rng(5)
-    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-    with each_number_of_threads(1, 2, 5) as counts:
-        for _ in counts:
-            expected = product(x, y)
-            np.testing.assert_array_equal(product(np.asfortranarray(x), y), expected)
-
-
-#: m, k, panels, columns beyond them: a last tile that lacks rows, or one row alone; later slices of which a piece has
-#: room in the nearest cache; many panels, so that A is packed.
-TALL_SIZES = [
-    (1019, 64, 2, 4),
-    (1023, 700, 2, 4),
-    (319, 2100, 1, 1),
-    (1011, 2148, 2, 4),
-    (1000, 2148, 12, 4),
-    (1003, 2088, 13, 1),
-]
-
-
-@pytest.mark.parametrize(("m", "k", "panels", "more"), TALL_SIZES)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tall_tiles_write_what_is_theirs_once(dtype: str, m: int, k: int, panels: int, more: int) -> None:
-    shape, rng = Shape.of(NAMES[dtype], engine().options), np.random.default_rng(6)
-    n = panels * shape.widths[0] + min(more, shape.lanes // 4)
-    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-    expected = product(x, y)
-    for left in (x, np.asfortranarray(x)):
-        with each_number_of_threads(1, 2, 3) as counts:
-            for _ in counts:
-                whole = np.full((m + 9, n + 9), 7, dtype)
-                part = whole[3 : 3 + m, 5 : 5 + n]
-                put_product(left, y, part)
-                np.testing.assert_array_equal(part, expected)
-                part[:] = 7
-                assert (whole == 7).all()
-
-
-def test_tall_tiles_are_used() -> None:
-    """Results are the same without them: here they leave a mark behind."""
-    options = replace(engine().options, vector_bits=512)
-    name, mark = tile_name("f32", "tall"), 99.0
-    panels, out = panels_text("f32", options), "\nout:\n"
-    end = panels.index(out, panels.index(f"define void {name}("))
-    marked = f"{panels[:end]}{out}  store float {mark}, ptr %c\n{panels[end + len(out) :]}"
-    packed = PackedProduct("float32", options, panels=marked)
-    x, y = np.ones((64, 500), "float32"), np.ones((500, 50), "float32")
-    assert np.argwhere(packed(np.asfortranarray(x), y) == mark).tolist() == [[0, 48], [32, 48]]
-    assert not (packed(x, y) == mark).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -24,7 +24,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.printer import Module
 from tracejit.codegen.llvm.text import joined
 from tracejit.codegen.products.blas import switch_text
-from tracejit.codegen.products.gemm import NUMBERED, PARTS
+from tracejit.codegen.products.gemm import HOMES, NUMBERED, PARTS, SPARED
 from tracejit.codegen.products.tiles import Shape
 from tracejit.codegen.support import pool as support_pool
 from tracejit.codegen.support.allocation import LARGE_BYTES
@@ -308,29 +308,31 @@ class Engine:
         return self.rare("pool", ("tj_pool_functions",))["tj_pool_functions"]
 
     def _part(self, part: str, name: str) -> int:
-        symbol = f"tj_{part}_{name}"
+        home = HOMES.get(part, part)
         with self.lock:
-            if (part, name) not in self._parts:
-                link = self._by_blas if part == "packed" else self._own
-                self._parts[part, name] = link(part, name, symbol)
-            return self._parts[part, name][symbol]
+            if (home, name) not in self._parts:
+                link = self._by_blas if home == "packed" else self._own
+                symbols = [f"tj_{x}_{name}" for x in PARTS if HOMES.get(x, x) == home]
+                self._parts[home, name] = link(home, name, symbols)
+            return self._parts[home, name][f"tj_{part}_{name}"]
 
-    def _own(self, part: str, name: str, symbol: str) -> Any:
+    def _own(self, part: str, name: str, symbols: Sequence[str]) -> Any:
         objects = [self._stock.get(code) for code in self._part_codes(part, name)]
-        return self._linked(f"{part}.{name}", objects, [symbol], uses=[self.support, self._products[name]])
+        return self._linked(f"{part}.{name}", objects, symbols, uses=[self.support, self._products[name]])
 
-    def _by_blas(self, part: str, name: str, symbol: str) -> Any:
+    def _by_blas(self, part: str, name: str, exports: Sequence[str]) -> Any:
         blas = find_blas()
         assert blas is not None
         integer, has_switch = blas.integer_bits, blas.switch is not None
         data = self.quickly(f"blas {name} {integer} {has_switch}", lambda: blas_module(name, integer, has_switch))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()}
-        return self._linked(f"{part}.{name}", [data], [symbol], symbols, uses=[self.support, self._switch])
+        return self._linked(f"{part}.{name}", [data], exports, symbols, uses=[self.support, self._switch])
 
     def _resolve_now(self, name: str) -> None:
         """Find the parts of a dtype's products: threads of the pool may not ask for them, because the caller that waits
         for them may hold the interpreter's lock."""
-        for part in PARTS if find_blas() else PARTS.keys() - {"packed"}:
+        without = SPARED if find_blas() else (*SPARED, "packed")
+        for part in PARTS.keys() - without:
             if (part, name) not in self._parts:
                 ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 

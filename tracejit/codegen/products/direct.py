@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.pieces import COMMON, ELEMENTS, TYPES, Fields
+from tracejit.codegen.products.tall import BELOW_PARAMS
 from tracejit.codegen.products.tiles import LINE, Shape, tile_call, tile_name, tile_text
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span.
@@ -26,8 +27,8 @@ BLOCK_BYTES = 1 << 18
 HALVED_TERMS, HALVED_BYTES = 512, 1 << 15
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
 #: Beside the arguments: the rows of tiles, the columns of a block, the terms of the first half (all, if there is no
-#: other) and where the other goes.
-_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block, i64 %half, ptr %sums")
+#: other) and where the other goes, and the last columns that are left to tall tiles.
+_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block, i64 %half, ptr %sums, i64 %thin")
 
 
 def direct_text(name: str, options: LlvmOptions) -> str:
@@ -65,26 +66,32 @@ class _Direct:
     def text(self) -> str:
         """Tiles, parts and products."""
         tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._whole()])
+        declared = (
+            f"declare void @tj_below_{self.name}({BELOW_PARAMS})",
+            f"declare i64 @tj_thin_{self.name}(i64, i64, i64, i64, i64, i1)",
+        )
+        return "\n".join([*declared, tiles, self._part(), self._whole()])
 
     def _part(self) -> str:
         """Row tiles `begin` to `end` of all blocks of columns, one block after the other, or of both halves: whole
         vectors from the left, then what is left of the last block, from the right. Where a tile of one vector `waits`
-        and four vectors have the last columns, they are two and two. A second half is a block behind the last one."""
+        and four vectors have the last columns, they are two and two. A second half is a block behind the last one.
+        `thin` columns are left to tall tiles, behind the last of the row tiles below each other."""
         three, two, one, *narrow = self.widths
         tile_three, tile_two, tile, *thin_tile = (tile_name(self.name, width) for width in self.widths)
         width, thin = f"{one}", ""
         for few, few_tile in zip(narrow, thin_tile, strict=True):
             thin = f"""  %is.few = icmp sle i64 %over, {few}
   %w.thin = select i1 %is.few, i64 {few}, i64 {one}
-  %thin = select i1 %is.few, ptr {few_tile}, ptr {tile}"""
-            width, tile = "%w.thin", "%thin"
+  %thin.tile = select i1 %is.few, ptr {few_tile}, ptr {tile}"""
+            width, tile = "%w.thin", "%thin.tile"
         operands = "%k.here", "%a.row", "%ar", "%ac", "%b.tile", "%br", "%c.tile", "%cr.here"
         return f"""
 define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
 {_FIELDS.loads()}
   %last = sub i64 %m, {self.rows}
+  %n.wide = sub i64 %n, %thin
   %has.two = icmp sge i64 %n, {two}
   %begin.block = sdiv i64 %begin, %rows
   %begin.before = mul i64 %begin.block, %rows
@@ -97,9 +104,10 @@ start:
   %b.second = getelementptr {self.type}, ptr %b, i64 %skip.rows
   br label %row
 row:
-  %t = phi i64 [ %begin, %start ], [ %t1, %next ]
-  %down = phi i64 [ %begin.down, %start ], [ %next.down, %next ]
-  %left = phi i64 [ %begin.left, %start ], [ %next.left, %next ]
+  %t = phi i64 [ %begin, %start ], [ %t1, %again ]
+  %down = phi i64 [ %begin.down, %start ], [ %next.down, %again ]
+  %left = phi i64 [ %begin.left, %start ], [ %next.left, %again ]
+  %since = phi i64 [ %begin.down, %start ], [ %since1, %again ]
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tiles, label %done
 tiles:
@@ -111,7 +119,7 @@ tiles:
   %k.here = select i1 %second, i64 %k.second, i64 %half
   %from = select i1 %second, i64 0, i64 %left
   %edge = add i64 %from, %block
-  %right = call i64 @llvm.smin.i64(i64 %edge, i64 %n)
+  %right = call i64 @llvm.smin.i64(i64 %edge, i64 %n.wide)
   %whole = mul i64 %down, {self.rows}
   %i = call i64 @llvm.smin.i64(i64 %whole, i64 %last)
   %skip.a = mul i64 %i, %ar
@@ -153,10 +161,38 @@ next:
   %ends = icmp eq i64 %down1, %rows
   %next.down = select i1 %ends, i64 0, i64 %down1
   %next.left = select i1 %ends, i64 %edge, i64 %left
+{self._below()}
   br label %row
 done:
   ret void
 }}"""
+
+    def _below(self) -> str:
+        """Block `again`, behind the last columns of the row tiles that are worked on here, from `since` on, where the
+        last of them is done and tall tiles have these columns."""
+        if not self.shape.tall:
+            return "  %since1 = add i64 %since, 0\n  br label %again\nagain:"
+        here = {x: f"{x}.here" for x in ("k", "a", "b", "c", "cr")}
+        return f"""  %is.end = icmp eq i64 %t1, %end
+  %run.ends = or i1 %ends, %is.end
+  %since1 = select i1 %run.ends, i64 %next.down, i64 %since
+  %is.thin = icmp sgt i64 %thin, 0
+  %goes.below = and i1 %run.ends, %is.thin
+  br i1 %goes.below, label %below, label %again
+below:
+  %top = mul i64 %since, {self.rows}
+  %bottom = mul i64 %down1, {self.rows}
+  call void @tj_below_{self.name}({Fields.of(BELOW_PARAMS).typed(**here)})
+  br label %again
+again:"""
+
+    def _thin(self) -> str:
+        """`%thin`: how many columns are left to tall tiles, where there is one block of them."""
+        if not self.shape.tall:
+            return "  %thin = add i64 0, 0"
+        return f"""  %is.one = icmp eq i64 %block, %n
+  %thin.all = call i64 @tj_thin_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ar, i64 %ac, i1 %share)
+  %thin = select i1 %is.one, i64 %thin.all, i64 0"""
 
     def _whole(self) -> str:
         """The product, by one thread or by several."""
@@ -205,6 +241,7 @@ run:
   %blocks = phi i64 [ 2, %halve ], [ 1, %one ], [ %several, %split ]
   %half = phi i64 [ %first, %halve ], [ %k, %one ], [ %k, %split ]
   %sums = phi ptr [ %room, %halve ], [ null, %one ], [ null, %split ]
+{self._thin()}
 {_FIELDS.saves()}
   %count = mul i64 %blocks, %rows
   %plane = mul i64 %block, %half

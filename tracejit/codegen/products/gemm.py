@@ -17,6 +17,7 @@ from tracejit.codegen.products.dots import DOTS
 from tracejit.codegen.products.few import FAR_BYTES, MOST, MOST_NEAR
 from tracejit.codegen.products.laid import choice_text, no_choice_text
 from tracejit.codegen.products.pieces import PARAMS, TYPES
+from tracejit.codegen.products.tall import TALL_PARTS, tall_choice_text
 from tracejit.codegen.products.tiny import tiny_fits_text
 
 #: dtypes with products of their own.
@@ -28,10 +29,15 @@ PARTS = {
     "dots": (f"{DOTS}, i1 %share", "i1"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
     "tiny": (PARAMS, "void"),
+    **{part: (params, "void") for part, params in TALL_PARTS.items()},
     "turn": ("ptr %from, i64 %step, i64 %last, i64 %k, ptr %to", "void"),
     "laid": (f"{PARAMS}, ptr %laid, i1 %lays", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
+#: Parts that are in the module of another one.
+HOMES = dict.fromkeys(TALL_PARTS, "tall")
+#: Parts that threads of a parallel loop do without where they are not there.
+SPARED = tuple(TALL_PARTS)
 #: Parts that a library of its own does without, to be small.
 LARGE = ("few", "dots", "laid")
 #: Products of at most so many rows and columns, of which each element sums at least so many times more, are a BLAS's
@@ -51,7 +57,8 @@ def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_laz
     choices = [_choice(name, suffix, lanes, rest, vectors, has_few=is_lazy) for suffix in ("", "_inner")]
     fits = direct_fits_text(name, options), tiny_fits_text(name, options)
     laid = choice_text(name, options) if is_lazy else no_choice_text(name)
-    return "\n".join((_DIRECT.format(name=name), *fits, parts, _clear(name), *choices, laid))
+    tall = tall_choice_text(name, options, is_lazy=is_lazy)
+    return "\n".join((_DIRECT.format(name=name), *fits, parts, tall, _clear(name), *choices, laid))
 
 
 _DIRECT = """

@@ -17,7 +17,7 @@ from __future__ import annotations
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.laid_line import laid_line_text
 from tracejit.codegen.products.pieces import COMMON, ELEMENTS, PARAMS, TYPES, Fields
-from tracejit.codegen.products.tiles import Shape, tile_call, tile_name
+from tracejit.codegen.products.tiles import LINE, Shape, tile_call, tile_name
 
 #: Bytes of B from which on it is laid out, and up to which: nearly all of a core's nearest cache, and what several
 #: cores have in common.
@@ -42,8 +42,9 @@ def laid_text(name: str, options: LlvmOptions) -> str:
 
 
 def choice_text(name: str, options: LlvmOptions) -> str:
-    """What programs call: `@tj_gemm_T_room(m, n, k, trips)`, the elements that B takes when it is laid out, 0 where
-    that does not pay; `@tj_gemm_T_lay(n, k, B, br, bc, laid, room)`; and `@tj_gemm_T_laid(..., laid, room)`."""
+    """What programs call: `@tj_gemm_T_room(m, n, k, trips)`, the elements that B takes when it is laid out, with what
+    `laid_line` notes behind it, 0 where that does not pay; `@tj_gemm_T_lay(n, k, B, br, bc, laid, room)`; and
+    `@tj_gemm_T_laid(..., laid, room)`."""
     return _Laid(name, options).choice()
 
 
@@ -99,7 +100,8 @@ define i64 @tj_gemm_{name}_room(i64 %m, i64 %n, i64 %k, i64 %trips) nounwind {{
   %n.up = add i64 %n, {self.width - 1}
   %panels = sdiv i64 %n.up, {self.width}
   %columns = mul i64 %panels, {self.width}
-  %all = mul i64 %columns, %k
+  %behind = mul i64 %columns, %k
+  %all = add i64 %behind, {LINE // self.size}
   %room = select i1 %pays, i64 %all, i64 0
   ret i64 %room
 }}
@@ -165,7 +167,8 @@ define internal {{ i64, i64 }} @tj_laid_panel_{self.name}(i64 %panel, i64 %n) al
 }}"""
 
     def _lay(self) -> str:
-        """laid[panel][p][column], by vectors of columns; whole panels of much of a transposed B turn in registers."""
+        """laid[panel][p][column], by vectors of columns, and 0 behind all; whole panels of much of a transposed B turn
+        in registers."""
         type, size, lanes = self.type, self.size, self.lanes
         vector = f"<{lanes} x {type}>"
         return f"""
@@ -240,6 +243,7 @@ panel.end:
   %q1 = add i64 %q, 1
   br label %panel
 done:
+  store i64 0, ptr %to.panel
   ret void
 }}"""
 

@@ -1,7 +1,9 @@
 """The product of one row with a matrix that is laid out in panels (`laid`), as LLVM text.
 
 Every element of the matrix is used once: what counts is that each panel is read from one end to the other, two of them
-side by side, so that a sum waits for none of the others. An element is one chain of multiply-adds over k.
+side by side, so that a sum waits for none of the others. One product has them from the first to the last and the next
+one from the last to the first: what was read last is in the nearest cache still. An element is one chain of
+multiply-adds over k.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from tracejit.codegen.products.line import READ_WORK, SHARED
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, splat_text
 from tracejit.codegen.products.tiles import Shape
 
-#: Beside the arguments: the panels.
-_FIELDS = Fields.of(f"{PARAMS}, ptr %laid")
+#: Beside the arguments: the panels, and whether they come from the last to the first.
+_FIELDS = Fields.of(f"{PARAMS}, ptr %laid, i1 %back")
 
 
 def laid_line_text(name: str, options: LlvmOptions) -> str:
@@ -75,7 +77,7 @@ declare {vector} {fma}({vector}, {vector}, {vector})"""
 
 
 def _part(name: str, lanes: int, width: int, used: list[tuple[int, int]]) -> str:
-    """Panels `begin` to `end`, by pairs."""
+    """Panels `begin` to `end`, by pairs, from either end."""
     type = TYPES[name][0]
     found = f"call {{ i64, i64 }} @tj_laid_panel_{name}"
     cases = "\n".join(
@@ -92,14 +94,21 @@ define internal void @tj_laid_line_part_{name}(ptr %record, i64 %begin, i64 %end
 start:
 {_FIELDS.loads()}
   %panel.size = mul i64 %k, {width}
+  %panels = sub i64 %end, %begin
+  %panels.up = add i64 %panels, 1
+  %pairs = sdiv i64 %panels.up, 2
+  %last = sub i64 %pairs, 1
   br label %check
 check:
-  %t = phi i64 [ %begin, %start ], [ %t2, %next ]
-  %more = icmp slt i64 %t, %end
-  br i1 %more, label %pair, label %done
-pair:
+  %pair = phi i64 [ 0, %start ], [ %pair1, %next ]
+  %more = icmp slt i64 %pair, %pairs
+  br i1 %more, label %find, label %done
+find:
+  %from.last = sub i64 %last, %pair
+  %which = select i1 %back, i64 %from.last, i64 %pair
+  %before = mul i64 %which, 2
+  %t = add i64 %begin, %before
   %t1 = add i64 %t, 1
-  %t2 = add i64 %t, 2
   %skip = mul i64 %t, %panel.size
   %panel = getelementptr {type}, ptr %laid, i64 %skip
   %here = {found}(i64 %t, i64 %n)
@@ -119,6 +128,7 @@ pair:
   ]
 {sums}
 next:
+  %pair1 = add i64 %pair, 1
   br label %check
 done:
   ret void
@@ -126,13 +136,21 @@ done:
 
 
 def _whole(name: str, width: int) -> str:
+    """The product; behind the panels it is noted from which end the next one is to have them."""
     return f"""
 define internal void @tj_laid_line_{name}({PARAMS}, ptr %laid) nounwind {{
 start:
   %record = alloca {_FIELDS.type}
-{_FIELDS.saves()}
   %n.up = add i64 %n, {width - 1}
   %panels = sdiv i64 %n.up, {width}
+  %panel.size = mul i64 %k, {width}
+  %behind = mul i64 %panels, %panel.size
+  %note = getelementptr {TYPES[name][0]}, ptr %laid, i64 %behind
+  %noted = load i64, ptr %note
+  %other = xor i64 %noted, 1
+  store i64 %other, ptr %note
+  %back = icmp ne i64 %noted, 0
+{_FIELDS.saves()}
   %each = mul i64 %k, {width * READ_WORK}
   %count = mul i64 %n, %k
   %share = icmp sge i64 %count, {SHARED}

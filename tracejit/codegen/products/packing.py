@@ -13,10 +13,12 @@ TOGETHER = 16
 PIECE = 64
 #: Beside the arguments: packed A, packed B, the tiles of a panel, and how many of them are worked on before the next
 #: panel; the first panel to work on, how many, the first that is in `panels`, how many are read from B itself, and how
-#: many terms C has the sums of; how many panels are copied, and in how many pieces; how many tiles an item has.
+#: many terms C has the sums of; how many panels are copied, and in how many pieces; how many tiles an item has, and
+#: whether there are tall ones.
 FIELDS = Fields.of(
     f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %tall, i64 %first, i64 %abreast, i64 %origin, i64 %inside, "
-    "i64 %summed, i64 %copied, i64 %pieces, i64 %grouped"
+    "i64 %summed, i64 %copied, i64 %pieces, i64 %grouped, "
+    "i1 %talls"
 )
 
 

@@ -19,7 +19,8 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.direct import spread_text
 from tracejit.codegen.products.packing import FIELDS, PIECE, TOGETHER, Packing
 from tracejit.codegen.products.pieces import COMMON, ELEMENTS, PARAMS, TYPES, Fields, plain_text, put_text
-from tracejit.codegen.products.tiles import FAR, TALL, Shape, tall_text, tile_call, tile_name, tile_text
+from tracejit.codegen.products.tall import LINES, TALL, lines_name, tall_name
+from tracejit.codegen.products.tiles import FAR, TILE_PARAMS, Shape, tile_call, tile_name, tile_text
 from tracejit.codegen.support.sharing import PRODUCT_WORK
 
 #: Bytes of panels that are packed at a time; of a panel that is read where it lies and is sure to stay in a core's own
@@ -70,16 +71,19 @@ declare {vector} @llvm.masked.load.{suffix}(ptr, i32, {mask}, {vector})
 declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
 """
         put = put_text(f"@tj_panels_put_{self.name}", self.name, self.lanes, self.width)
-        tiles = [tile_text(self.name, self.lanes, self.rows, self.width, FAR)]
-        if self.shape.tall:
-            tiles.append(tall_text(self.name, self.rows, self.shape.tall))
-        return "\n".join((declarations, *tiles, self.packing.text(), put, self._part()))
+        far = tile_text(self.name, self.lanes, self.rows, self.width, FAR)
+        tall = (f"declare void {tile}({TILE_PARAMS})" for tile in (tall_name(self.name), lines_name(self.name)))
+        return "\n".join((declarations, *tall, far, self.packing.text(), put, self._part()))
 
     def once_text(self) -> str:
         """What runs once a product of this dtype."""
         chunks = (f"@tj_panels_{x}_{self.name}(ptr, i64, i64)" for x in ("blocks", "part"))
         called = "@tj_free(ptr)", f"@tj_find_turn_{self.name}()", *chunks
-        declared = "declare ptr @tj_alloc(i64)", *(f"declare void {function}" for function in called)
+        declared = (
+            f"declare i1 @tj_tall_pays_{self.name}(i64, i1)",
+            "declare ptr @tj_alloc(i64)",
+            *(f"declare void {function}" for function in called),
+        )
         return "\n".join((*declared, self.packing.once_text(), self._slice(), self._whole()))
 
     # -- tiles --------------------------------------------------------------------------------------------------
@@ -87,28 +91,35 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
     def _part(self) -> str:
         """Items `begin` to `end` of `grouped` tiles each: of all panels those in `tall` lines, then those in the next
         ones. With few lines A is read once and C from one end to the other, with all of them B. Tiles of one panel are
-        worked on piece by piece of it: a piece stays in the nearest cache. Where the rows of A lie together, the last
-        columns are left to tall tiles."""
+        worked on piece by piece of it: a piece stays in the nearest cache. The last columns may be left to tall tiles
+        (`talls`)."""
         type, lanes, rows, width, thinnest = self.type, self.lanes, self.rows, self.width, self.shape.tall
         whole, two, one = (tile_name(self.name, width) for width in self.shape.widths[:3])
         far = tile_name(self.name, width, FAR)
         kind, went, high, step, tallest, most = "%kind", "1", "%high", "%t.row", "", rows
         if thinnest:
-            thin, tall = (tile_name(self.name, kind) for kind in (thinnest, "tall"))
+            thin, tall, lines_tile = tile_name(self.name, thinnest), tall_name(self.name), lines_name(self.name)
             tallest = f"""  %is.few = icmp sle i64 %wide, {thinnest}
-  %u.last = add i64 %u, {TALL - 1}
-  %has.below = icmp slt i64 %u.last, %until
+  %are.lines = icmp eq i64 %t.step, 1
   %lie.together = icmp eq i64 %t.row, 1
-  %are.together = and i1 %has.below, %lie.together
-  %all.high = icmp sge i64 %left.m, {TALL * rows}
-  %are.high = and i1 %are.together, %all.high
-  %is.tall = and i1 %are.high, %is.few
+  %lie.well = or i1 %are.lines, %lie.together
+  %in.tall = select i1 %are.lines, i64 {LINES}, i64 {TALL}
+  %u.beyond = add i64 %u, %in.tall
+  %has.below = icmp sle i64 %u.beyond, %until
+  %rows.tall = mul i64 %in.tall, {rows}
+  %all.high = icmp sge i64 %left.m, %rows.tall
+  %are.high = and i1 %has.below, %all.high
+  %may.be.tall = and i1 %talls, %is.few
+  %fit.well = and i1 %are.high, %lie.well
+  %is.tall = and i1 %may.be.tall, %fit.well
   %below.step = select i1 %packed, i64 %block.size, i64 {rows}
-  %step = select i1 %is.tall, i64 %below.step, i64 %t.row
-  %went = select i1 %is.tall, i64 {TALL}, i64 1
-  %rows.put = select i1 %is.tall, i64 {TALL * rows}, i64 %high
+  %tall.step = select i1 %are.lines, i64 %t.row, i64 %below.step
+  %tall.tile = select i1 %are.lines, ptr {lines_tile}, ptr {tall}
+  %step = select i1 %is.tall, i64 %tall.step, i64 %t.row
+  %went = select i1 %is.tall, i64 %in.tall, i64 1
+  %rows.put = select i1 %is.tall, i64 %rows.tall, i64 %high
   %kind.few = select i1 %is.few, ptr {thin}, ptr %kind
-  %kind.tall = select i1 %is.tall, ptr {tall}, ptr %kind.few"""
+  %kind.tall = select i1 %is.tall, ptr %tall.tile, ptr %kind.few"""
             kind, went, high, step, most = "%kind.tall", "%went", "%rows.put", "%step", TALL * rows
         operands = "%deep", "%a.tile", step, "%t.step", "%b.deep", "%b.row", "%d", "%dr"
         return f"""
@@ -272,6 +283,8 @@ start:
   %fitting = sdiv i64 {ROWS_BYTES}, %tile.bytes
   %several = call i64 @llvm.smax.i64(i64 %fitting, i64 1)
 {self._lines()}
+  %talls.place = {FIELDS.place("talls")}
+  store i1 %talls, ptr %talls.place
   %grouped.place = {FIELDS.place("grouped")}
   store i64 %together, ptr %grouped.place
   %beside = select i1 %is.nearest, i64 %several, i64 %lines
@@ -381,22 +394,39 @@ leave:
   call void @tj_free(ptr %panels)
   br label %out
 out:
-  %worked = phi i1 [ false, %start ], [ true, %done ], [ true, %free.a ], [ false, %leave ]
+  %worked = phi i1 [ false, %sized ], [ true, %done ], [ true, %free.a ], [ false, %leave ]
   ret i1 %worked
 }}"""
 
     def _lines(self) -> str:
         """`%lines` of tiles are worked on panel by panel where a piece of one is too large for the nearest cache: TALL
         where tall tiles have the last columns of A as it lies. `%together`: as many are an item of the shared loop,
-        where that leaves enough of them."""
+        where that leaves enough of them. `%talls`: whether there are tall tiles. They are asked for in block
+        `thin`, and %lines begins."""
+        if not self.shape.tall:
+            return """  br label %sized
+sized:
+  %talls = phi i1 [ false, %start ]
+  %lines = phi i64 [ 1, %start ]
+  %together = phi i64 [ 1, %start ]"""
         return f"""  %full.columns = mul i64 %full, {self.width}
   %last.columns = sub i64 %n, %full.columns
   %less = sub i64 %last.columns, 1
   %is.thin = icmp ult i64 %less, {self.shape.tall}
-  %is.across = icmp eq i64 %ar, 1
-  %thin.across = and i1 %is.thin, %is.across
   %is.high = icmp sge i64 %m, {TALL * self.rows}
-  %has.tall = and i1 %thin.across, %is.high
+  %may.be.tall = and i1 %is.thin, %is.high
+  br i1 %may.be.tall, label %ask, label %sized
+ask:
+  %area = mul i64 %m, %n
+  %work = mul i64 %area, %k
+  %pays = call i1 @tj_tall_pays_{self.name}(i64 %work, i1 %share)
+  br label %sized
+sized:
+  %talls = phi i1 [ false, %start ], [ %pays, %ask ]
+  %is.across = icmp eq i64 %ar, 1
+  %is.along = icmp eq i64 %ac, 1
+  %lie.well = or i1 %is.across, %is.along
+  %has.tall = and i1 %talls, %lie.well
   %lines = select i1 %has.tall, i64 {TALL}, i64 1
   %are.many = icmp sge i64 %tiles, {MANY}
   %groups = and i1 %has.tall, %are.many

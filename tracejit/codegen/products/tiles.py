@@ -1,7 +1,7 @@
 """Register tiles of matrix products, as LLVM text: their sizes on a machine, and their code.
 
-A tile is `rows` x `width` elements of C, each one chain of multiply-adds over k; a tall one is of several, below each
-other. Few sizes do for all products.
+A tile is `rows` x `width` elements of C, each one chain of multiply-adds over k. Few sizes do for all products; tall
+tiles (`tall`) are several of the narrowest ones, below each other.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ LINE = 64
 UNDER_WAY = 8
 #: The name of tiles whose B is in no near cache, and how many rows of it they are ahead.
 FAR, AHEAD = "_far", 24
-#: The tiles in a tall one.
-TALL = 4
 
-#: What a tile is called with: k, A, ar, ac, B, br, C, cr, add.
-_KINDS = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64", "i1")
+#: What a tile is called with.
+TILE_PARAMS = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 %add"
+_KINDS = tuple(param.split()[0] for param in TILE_PARAMS.split(", "))
 
 
 @record
@@ -86,8 +85,8 @@ class Shape:
         return "\n".join(f"declare void @{x}({', '.join(_KINDS)})" for x in self.symbols(name))
 
 
-def tile_name(name: str, width: int | str, far: str = "") -> str:
-    """The function of tiles of a width, or of `tall` ones; `far`: FAR for those whose B is far away."""
+def tile_name(name: str, width: int, far: str = "") -> str:
+    """The function of tiles of a width; `far`: FAR for those whose B is far away."""
     return f"@tj_tile_{name}_{width}{far}"
 
 
@@ -154,14 +153,13 @@ def tile_text(name: str, full: int, rows: int, width: int, far: str = "") -> str
                 f"  store {vector} %both{r}.{v}, {place}",
             ]
     lines = "\n".join
-    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 %add"
     return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-define void {tile_name(name, width, far)}({params}) noinline nounwind {{
+define void {tile_name(name, width, far)}({TILE_PARAMS}) noinline nounwind {{
 entry:
 {lines(entry)}
-{_terms(type, loop)}
+{tile_loop(type, loop)}
 {lines(places)}
   br i1 %add, label %sum, label %put
 put:
@@ -173,7 +171,7 @@ sum:
 }}"""
 
 
-def _terms(type: str, loop: Sequence[str]) -> str:
+def tile_loop(type: str, loop: Sequence[str]) -> str:
     """From block `entry` on, `loop` for each of k terms, of which A has the column at `%pa` and B the row at `%pb`;
     block `done` begins."""
     lines = "\n".join(loop)
@@ -189,74 +187,3 @@ loop:
   %more = icmp slt i64 %p1, %k
   br i1 %more, label %loop, label %done
 done:"""
-
-
-def tall_text(name: str, rows: int, width: int) -> str:
-    """`@tj_tile_NAME_tall(k, A, step, ac, B, br, C, cr, add)`: TALL tiles of `width` columns, below each other, where
-    the rows of A lie together; from those of one to those of the next it is `step` elements. A register has a column of
-    A, and elements of B are broadcast: that reads less than a tile with few columns, and multiplies as fast as one with
-    many. An element is the same to the bit."""
-    type, size = TYPES[name]
-    vector, parts, columns = f"<{rows} x {type}>", range(TALL), range(width)
-    fma = f"@llvm.fmuladd.v{rows}{name}"
-    sums = [(i, c) for i in parts for c in columns]
-    entry = [f"  %skip{i} = mul i64 %step, {i}" for i in parts]
-    loop = [f"  %s{i}.{c} = phi {vector} [ zeroinitializer, %entry ], [ %t{i}.{c}, %loop ]" for i, c in sums]
-    for i in parts:
-        loop += [
-            f"  %a.at{i} = getelementptr {type}, ptr %pa, i64 %skip{i}",
-            f"  %a{i} = load {vector}, ptr %a.at{i}, align {size}",
-        ]
-    row = []
-    short = f"<{width} x {type}>"
-    for c in columns:
-        loop += [
-            f"  %b.at{c} = getelementptr {type}, ptr %pb, i64 {c}",
-            f"  %b{c} = load {type}, ptr %b.at{c}, align {size}",
-            splat_text(type, rows, f"%b{c}", f"%one{c}", f"%all{c}"),
-        ]
-        for i in parts:
-            operands = f"{vector} %a{i}, {vector} %all{c}, {vector} %s{i}.{c}"
-            loop.append(f"  %t{i}.{c} = call {vector} {fma}({operands})")
-        row += [
-            f"  %from{c} = getelementptr {type}, ptr %down, i64 {TALL * rows * c}",
-            f"  %x{c} = load {type}, ptr %from{c}, align {size}",
-            f"  %row{c} = insertelement {short} {f'%row{c - 1}' if c else 'poison'}, {type} %x{c}, i64 {c}",
-        ]
-    done: list[str] = []
-    for i, c in sums:
-        done += [
-            f"  %to{i}.{c} = getelementptr {type}, ptr %sums, i64 {(TALL * c + i) * rows}",
-            f"  store {vector} %t{i}.{c}, ptr %to{i}.{c}",
-        ]
-    lines = "\n".join
-    params = "i64 %k, ptr %a, i64 %step, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 %add"
-    return f"""
-declare {vector} {fma}({vector}, {vector}, {vector})
-define void {tile_name(name, "tall")}({params}) noinline nounwind {{
-entry:
-  %sums = alloca [{TALL * rows * width} x {type}], align {LINE}
-{lines(entry)}
-{_terms(type, loop)}
-{lines(done)}
-  br label %row
-row:
-  %r = phi i64 [ 0, %done ], [ %r1, %put ]
-  %pc = phi ptr [ %c, %done ], [ %pc1, %put ]
-  %down = getelementptr {type}, ptr %sums, i64 %r
-{lines(row)}
-  br i1 %add, label %sum, label %put
-sum:
-  %old = load {short}, ptr %pc, align {size}
-  %both = fadd {short} %old, %row{width - 1}
-  br label %put
-put:
-  %value = phi {short} [ %row{width - 1}, %row ], [ %both, %sum ]
-  store {short} %value, ptr %pc, align {size}
-  %pc1 = getelementptr {type}, ptr %pc, i64 %cr
-  %r1 = add i64 %r, 1
-  %again = icmp slt i64 %r1, {TALL * rows}
-  br i1 %again, label %row, label %out
-out:
-  ret void
-}}"""

@@ -14,6 +14,7 @@ from tracejit.codegen.products.few import few_text
 from tracejit.codegen.products.laid import laid_text
 from tracejit.codegen.products.line import line_text
 from tracejit.codegen.products.panels import panels_once_text, panels_text
+from tracejit.codegen.products.tall import tall_text
 from tracejit.codegen.products.tiny import tiny_text
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support import allocation as support_allocation
@@ -175,6 +176,7 @@ def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
         "dots": dots_text,
         "line": line_text,
         "tiny": tiny_text,
+        "tall": tall_text,
         "turn": turn_text,
         "laid": laid_text,
     }
