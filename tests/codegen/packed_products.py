@@ -59,7 +59,7 @@ class PackedProduct:
         text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
         if tall == "":
             choice = choice.replace("ret i1 true", "ret i1 false")
-        text = text.replace(f"declare i1 @tj_tall_pays_{name}(i64, i1)", choice)
+        text = text.replace(f"declare i1 @tj_tall_pays_{name}(i64, i64, i64, i1)", choice)
         objects = [
             engine().compiled(t, disk.digest(t, *identity()), optimised=False)
             for t in (
@@ -76,6 +76,56 @@ class PackedProduct:
     def __call__(self, x: Any, y: Any) -> Any:
         result = np.full((x.shape[0], y.shape[1]), np.nan, self.dtype)
         self.function(*_arguments(x, y, result), False)
+        return result
+
+
+#: Runs a product in chunks of so many row tiles, the last one first.
+_CHUNKS = """
+declare i64 @llvm.smin.i64(i64, i64)
+define void @tj_share_tiles(ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) {{
+start:
+  %padded = add i64 %count, {less}
+  %chunks = sdiv i64 %padded, {grain}
+  br label %check
+check:
+  %left = phi i64 [ %chunks, %start ], [ %chunk, %run ]
+  %more = icmp sgt i64 %left, 0
+  br i1 %more, label %run, label %done
+run:
+  %chunk = sub i64 %left, 1
+  %begin = mul i64 %chunk, {grain}
+  %beyond = add i64 %begin, {grain}
+  %end = call i64 @llvm.smin.i64(i64 %beyond, i64 %count)
+  call void %function(ptr %record, i64 %begin, i64 %end)
+  br label %check
+done:
+  ret void
+}}
+"""
+
+
+class DirectProduct:
+    """x, y -> x @ y by tiles that read both where they lie, `grain` row tiles at a time.
+
+    tall: another text than that of `tall_text`."""
+
+    def __init__(self, dtype: str, grain: int, tall: str | None = None) -> None:
+        options, name, self.dtype = engine().options, NAMES[dtype], dtype
+        texts = (
+            once(_CHUNKS.format(grain=grain, less=grain - 1) + tall_choice_text(name, options, is_lazy=False)),
+            once(tall or tall_text(name, options)),
+            tiles_module(name, options),
+        )
+        objects = [engine().compiled(t, disk.digest(t, *identity()), optimised=False) for t in texts]
+        self.library = engine().link(objects, (f"tj_direct_{name}",), {})
+        kinds = [kind for kind, param in zip(_KINDS, PARAMS.split(", "), strict=True) if param != "i64 %bc"]
+        self.function = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_bool)(self.library[f"tj_direct_{name}"])
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        result = np.full((x.shape[0], y.shape[1]), np.nan, self.dtype)
+        *before, right, row, column, found, step = _arguments(x, y, result)
+        assert column == 1
+        self.function(*before, right, row, found, step, True)
         return result
 
 

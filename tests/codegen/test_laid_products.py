@@ -85,6 +85,23 @@ def test_that_row_is_multiplied_by_what_was_laid_out() -> None:
     assert each_trip.ir("after:lay-factors").count("laid_product") == 1
 
 
+@tj.script
+def rows_one_by_one(places: Any, w: Any) -> Any:
+    """The rows of w, each as a product with it."""
+    found = np.zeros((places.shape[0], w.shape[1]), w.dtype)
+    for i in range(places.shape[0]):
+        found[i] = ((places == i).astype(np.float32)[None, :] @ w)[0]
+    return found
+
+
+@pytest.mark.parametrize("panels", range(1, 8))
+def test_what_is_noted_behind_the_panels_is_in_none_of_them(panels: int) -> None:
+    for width in (48 * panels, 48 * panels - 17, 24 * panels + 1):
+        w = np.random.default_rng(width).random((700, width)).astype("float32")
+        np.testing.assert_array_equal(rows_one_by_one(np.arange(700), w), w)
+    assert rows_one_by_one.ir("after:lay-factors").count("laid_product") == 1
+
+
 @pytest.mark.parametrize(("name", "size"), [("f32", 4), ("f64", 8)])
 def test_there_is_room_for_a_note_behind_what_is_laid_out(name: str, size: int) -> None:
     address = engine().products(name)[f"tj_gemm_{name}_room"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tests.codegen.packed_products import NAMES, PackedProduct, find_tall_tiles, put_product
+from tests.codegen.packed_products import NAMES, DirectProduct, PackedProduct, find_tall_tiles, put_product
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.tall import LINES, TALL, tall_text
 from tracejit.codegen.products.tiles import Shape
@@ -75,6 +75,23 @@ def test_packed_panels_use_them() -> None:
     assert not (packed(np.repeat(x, 2, 1)[:, ::2], y) == mark).any()
 
 
+@needs_tall
+@pytest.mark.parametrize("grain", [1, 3, 6, 100])
+def test_products_of_what_lies_in_the_caches_use_them_in_any_chunks(grain: int) -> None:
+    """Also where a chunk has the end of the first half of a long sum and the begin of the other one."""
+    rng, mark, lanes = np.random.default_rng(grain), 99.0, Shape.of("f32", engine().options).lanes
+    tall = tall_text("f32", engine().options)
+    marked = DirectProduct("float32", grain, tall.replace("\nout:\n", f"\nout:\n  store float {mark}, ptr %c\n", 2))
+    plain = DirectProduct("float32", grain)
+    for m, k, n in ((64, 1000, 100), (63, 894, 34), (301, 40, 50), (33, 20, lanes + 1)):
+        x, y = rng.normal(size=(m, k)).astype("float32"), rng.normal(size=(k, n)).astype("float32")
+        for left in (x, np.asfortranarray(x)):
+            np.testing.assert_array_equal(plain(left, y), product(x, y))
+            rows = np.unique(np.argwhere(marked(left, y) == mark)[:, 0]) if k < 512 else np.zeros(1, int)
+            assert rows.size and rows[0] == 0
+        assert not (marked(np.repeat(x, 2, 1)[:, ::2], y) == mark).any()
+
+
 #: m, k, panels, columns beyond them. Of what lies in the caches: a last tile that lacks rows, the fewest rows of a tall
 #: tile and one less, a step of terms and parts of one, sums in two halves. Of packed panels: one row alone, later
 #: slices of which a piece has room in the nearest cache, many panels, so that A is packed.
@@ -101,10 +118,34 @@ def test_products_write_what_is_theirs_once(dtype: str, m: int, k: int, panels: 
     """All columns have the bits of the same in a wider matrix, where no tile has few."""
     shape, rng = Shape.of(NAMES[dtype], engine().options), np.random.default_rng(6)
     n = panels * shape.widths[0] + (0 if panels else shape.lanes) + min(more, max(shape.lanes // 4, 1))
-    x, y = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    check(rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype))
+
+
+@pytest.mark.parametrize("more", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_more_columns_than_they_have_are_others(dtype: str, more: int) -> None:
+    lanes, rng = Shape.of(NAMES[dtype], engine().options).lanes, np.random.default_rng(more)
+    for m, k, panels in ((64, 64, 3), (64, 1000, 6), (300, 700, 6)):
+        n = panels * lanes + lanes // 4 + more
+        check(rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("m", "k"), [(24, 37), (16, 40), (15, 40), (40, 3), (24, 1)])
+def test_rows_and_columns_that_lie_together(m: int, k: int, dtype: str) -> None:
+    """Both have steps of 1 in windows of a line, and where there is one column."""
+    rng = np.random.default_rng(m)
+    x = np.lib.stride_tricks.sliding_window_view(rng.normal(size=m + k - 1).astype(dtype), k)
+    for n in (50, 34, 18):
+        check(x, rng.normal(size=(k, n)).astype(dtype))
+
+
+def check(x: Any, y: Any) -> None:
+    (m, _), (k, n), dtype = x.shape, y.shape, x.dtype
+    shape = Shape.of(NAMES[str(dtype)], engine().options)
     wider = np.hstack([y, np.zeros((k, -n % shape.lanes), dtype)])
     expected = product(x, wider)[:, :n]
-    for left in layouts(x):
+    for left in (x, *layouts(x)):
         with each_number_of_threads(1, 2, 3) as counts:
             for _ in counts:
                 whole = np.full((m + 9, n + 9), 7, dtype)
@@ -113,6 +154,11 @@ def test_products_write_what_is_theirs_once(dtype: str, m: int, k: int, panels: 
                 np.testing.assert_array_equal(part, expected)
                 part[:] = 7
                 assert (whole == 7).all()
+
+
+def test_columns_of_rows_have_the_values_of_numpy() -> None:
+    x, y = np.arange(24.0, dtype="float32")[:, None], np.arange(50.0, dtype="float32")[None, :]
+    np.testing.assert_array_equal(product(x, y), x @ y)
 
 
 PAYING = """
@@ -126,6 +172,9 @@ tall.WORTH = {worth}
 rng = np.random.default_rng(0)
 x, y = rng.random((640, 64), np.float32), rng.random((64, 100), np.float32)
 first = product(x, y)
+assert ("tall", "f32") not in engine()._parts
+for _ in range(20):  # stacks that threads share out do not look for them, however much there is to multiply
+    product(rng.random((400, 40, 12), np.float32), rng.random((400, 12, 17), np.float32))
 assert ("tall", "f32") not in engine()._parts
 second = product(np.asfortranarray(x), y)
 assert ("tall", "f32") in engine()._parts

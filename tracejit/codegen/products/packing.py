@@ -17,8 +17,7 @@ PIECE = 64
 #: whether there are tall ones.
 FIELDS = Fields.of(
     f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %tall, i64 %first, i64 %abreast, i64 %origin, i64 %inside, "
-    "i64 %summed, i64 %copied, i64 %pieces, i64 %grouped, "
-    "i1 %talls"
+    "i64 %summed, i64 %copied, i64 %pieces, i64 %grouped, i1 %talls"
 )
 
 

@@ -80,7 +80,7 @@ declare void @llvm.masked.store.{suffix}({vector}, ptr, i32, {mask})
         chunks = (f"@tj_panels_{x}_{self.name}(ptr, i64, i64)" for x in ("blocks", "part"))
         called = "@tj_free(ptr)", f"@tj_find_turn_{self.name}()", *chunks
         declared = (
-            f"declare i1 @tj_tall_pays_{self.name}(i64, i1)",
+            f"declare i1 @tj_tall_pays_{self.name}(i64, i64, i64, i1)",
             "declare ptr @tj_alloc(i64)",
             *(f"declare void {function}" for function in called),
         )
@@ -401,8 +401,8 @@ out:
     def _lines(self) -> str:
         """`%lines` of tiles are worked on panel by panel where a piece of one is too large for the nearest cache: TALL
         where tall tiles have the last columns of A as it lies. `%together`: as many are an item of the shared loop,
-        where that leaves enough of them. `%talls`: whether there are tall tiles. They are asked for in block
-        `thin`, and %lines begins."""
+        where that leaves enough of them. `%talls`: whether there are tall tiles for the last columns. Block `sized`
+        goes on."""
         if not self.shape.tall:
             return """  br label %sized
 sized:
@@ -417,9 +417,7 @@ sized:
   %may.be.tall = and i1 %is.thin, %is.high
   br i1 %may.be.tall, label %ask, label %sized
 ask:
-  %area = mul i64 %m, %n
-  %work = mul i64 %area, %k
-  %pays = call i1 @tj_tall_pays_{self.name}(i64 %work, i1 %share)
+  %pays = call i1 @tj_tall_pays_{self.name}(i64 %m, i64 %n, i64 %k, i1 %share)
   br label %sized
 sized:
   %talls = phi i1 [ false, %start ], [ %pays, %ask ]

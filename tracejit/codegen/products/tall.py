@@ -5,8 +5,8 @@ rows of A lie together, a tall tile has a column of A in a register, and element
 do, a register has some terms of several rows, as many as there are columns; one after the other they are spread over
 the columns of their row. An element has the same bits as in any other tile.
 
-A process links them when there was so much to multiply that they pay. Until then, and where threads of a parallel loop
-multiply, other tiles have these columns.
+A process links them when there was so much to multiply that they pay. Until then other tiles have these columns.
+Threads of a parallel loop do not look for them.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def lines_name(name: str) -> str:
 
 
 def tall_choice_text(name: str, options: LlvmOptions, *, is_lazy: bool) -> str:
-    """`@tj_tall_pays_T(work, may)`: whether there are tall tiles for a product of so many multiplications; `may`: they
-    may be looked for. `@tj_thin_T(m, n, k, ar, ac, may)`: as many of the last columns are best left to them; 0 also
+    """`@tj_tall_pays_T(m, n, k, may)`: whether there are tall tiles for a product of these sizes; `may`: they may be
+    looked for. `@tj_thin_T(m, n, k, ar, ac, may)`: as many of the last columns are best left to them; 0 also
     where A does not lie well. `is_lazy`: they are found when they are needed."""
     return (_pays_later(name) if is_lazy else _pays(name)) + _thin(name, Shape.of(name, options))
 
 
 def _pays(name: str) -> str:
-    return f"define i1 @tj_tall_pays_{name}(i64 %work, i1 %may) nounwind {{\n  ret i1 true\n}}"
+    return f"define i1 @tj_tall_pays_{name}(i64 %m, i64 %n, i64 %k, i1 %may) nounwind {{\n  ret i1 true\n}}"
 
 
 def _pays_later(name: str) -> str:
@@ -53,11 +53,13 @@ def _pays_later(name: str) -> str:
     found = "\n".join(f"  call void @tj_find_{part}_{name}()" for part in (*parts, last))
     return f"""
 @tj_tall_{name}_work = internal global i64 0
-define i1 @tj_tall_pays_{name}(i64 %work, i1 %may) nounwind {{
+define i1 @tj_tall_pays_{name}(i64 %m, i64 %n, i64 %k, i1 %may) nounwind {{
   %known = load atomic ptr, ptr @tj_{last}_{name}_known acquire, align 8
   %is.known = icmp ne ptr %known, null
   br i1 %is.known, label %yes, label %count
 count:
+  %area = mul i64 %m, %n
+  %work = mul i64 %area, %k
   %before = load atomic i64, ptr @tj_tall_{name}_work monotonic, align 8
   %sum = add i64 %before, %work
   store atomic i64 %sum, ptr @tj_tall_{name}_work monotonic, align 8
@@ -92,9 +94,7 @@ def _thin(name: str, shape: Shape) -> str:
   %t1 = and i1 %t0, %is.high
   br i1 %t1, label %ask, label %no
 ask:
-  %area = mul i64 %m, %n
-  %work = mul i64 %area, %k
-  %pays = call i1 @tj_tall_pays_{name}(i64 %work, i1 %may)
+  %pays = call i1 @tj_tall_pays_{name}(i64 %m, i64 %n, i64 %k, i1 %may)
   br i1 %pays, label %yes, label %no
 yes:
   ret i64 %over

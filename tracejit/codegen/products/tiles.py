@@ -92,8 +92,8 @@ def tile_name(name: str, width: int, far: str = "") -> str:
 
 def tile_call(tile: str, *operands: str, add: str = "false") -> str:
     """One tile by a function, or a pointer to one, which is less code than a call of each: `operands` are k, A, ar, ac,
-    B, br, C, cr; of a tall tile the third is from a tile's rows to the next. `add`: whether it is added to what C
-    has."""
+    B, br, C, cr; where a tall tile has rows that lie together the third is from a tile's to the next. `add`: whether it
+    is added to what C has."""
     typed = ", ".join(f"{kind} {x}" for kind, x in zip(_KINDS, (*operands, add), strict=True))
     return f"  call void {tile}({typed})"
 
