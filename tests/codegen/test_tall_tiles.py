@@ -87,8 +87,8 @@ def test_products_of_what_lies_in_the_caches_use_them_in_any_chunks(grain: int) 
         x, y = rng.normal(size=(m, k)).astype("float32"), rng.normal(size=(k, n)).astype("float32")
         for left in (x, np.asfortranarray(x)):
             np.testing.assert_array_equal(plain(left, y), product(x, y))
-            rows = np.unique(np.argwhere(marked(left, y) == mark)[:, 0]) if k < 512 else np.zeros(1, int)
-            assert rows.size and rows[0] == 0
+            if k < 512:  # what marks a half is added to the other
+                assert (marked(left, y)[0] == mark).any()
         assert not (marked(np.repeat(x, 2, 1)[:, ::2], y) == mark).any()
 
 
@@ -141,11 +141,12 @@ def test_rows_and_columns_that_lie_together(m: int, k: int, dtype: str) -> None:
 
 
 def check(x: Any, y: Any) -> None:
+    """Products have the bits of a wider one, where no tile has few columns, and nothing else is written."""
     (m, _), (k, n), dtype = x.shape, y.shape, x.dtype
     shape = Shape.of(NAMES[str(dtype)], engine().options)
     wider = np.hstack([y, np.zeros((k, -n % shape.lanes), dtype)])
     expected = product(x, wider)[:, :n]
-    for left in (x, *layouts(x)):
+    for left in layouts(x):
         with each_number_of_threads(1, 2, 3) as counts:
             for _ in counts:
                 whole = np.full((m + 9, n + 9), 7, dtype)
@@ -163,10 +164,9 @@ def test_columns_of_rows_have_the_values_of_numpy() -> None:
 
 PAYING = """
 import numpy as np
-import tracejit as tj
 from tests.codegen.test_tall_tiles import product
 from tracejit.codegen.products import tall
-from tracejit.runtime.engine import engine, host_options
+from tracejit.runtime.engine import engine
 
 tall.WORTH = {worth}
 rng = np.random.default_rng(0)

@@ -158,6 +158,11 @@ class Input:
     hidden: bool = False
 
     @property
+    def is_tensor(self) -> bool:
+        """Whether it is a Tensor, not an array or a number."""
+        return isinstance(self.spec, ArraySpec) and self.spec.tensor
+
+    @property
     def is_list(self) -> bool:
         """Whether the call has a list, of whose numbers the graph takes an array."""
         return bool(self.access.steps) and self.access.steps[-1][0] == "numbers"

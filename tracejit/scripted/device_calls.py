@@ -23,7 +23,6 @@ from tracejit.devices import as_array
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.boundary.signature import (
     Access,
-    ArraySpec,
     Spec,
     StaticSpec,
     is_data_object,
@@ -234,7 +233,7 @@ def quick_run(made: Specialisation) -> Callable[[Sequence[Any]], Any] | None:
 
 def _fetch_of(given: Input) -> Callable[[Sequence[Any]], Any]:
     """What an input passes to the graph."""
-    access, is_tensor = given.access, isinstance(given.spec, ArraySpec) and given.spec.tensor
+    access, is_tensor = given.access, given.is_tensor
     fetch = access.fetch if access.steps or access.root < 0 else itemgetter(access.root)
     return (lambda arguments: fetch(arguments)._data) if is_tensor else fetch
 

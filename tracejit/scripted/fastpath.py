@@ -244,7 +244,7 @@ class Plan:
     def is_tensor(self, access: Access) -> bool:
         """Whether it leads to an input that is a Tensor."""
         found = self.inputs.get(access)
-        return found is not None and not isinstance(found.spec, NumberSpec) and found.spec.tensor
+        return found is not None and found.is_tensor
 
     # -- guards -----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.tape import attach, next_sequence
-from tracejit.frontend.boundary.signature import ArraySpec
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
 from tracejit.ir.types import ScalarType, TensorType, is_differentiable
 from tracejit.runtime import guards as g
@@ -95,9 +94,7 @@ class RecordedPlan(Plan):
             return values[tree] if isinstance(tree, int) else self.assemble(tree, values)
 
         if single and n_leaves == 1:
-            tensors = tuple(
-                i for i, x in enumerate(self.lowered.inputs) if isinstance(x.spec, ArraySpec) and x.spec.tensor
-            )
+            tensors = tuple(i for i, x in enumerate(self.lowered.inputs) if x.is_tensor)
             return _single(n_inputs, function.wanted, tensors)(function, GraphNode, next_sequence)
         return several
 

@@ -242,8 +242,8 @@ class SpentNode(Node):
 
     __slots__ = ("graph",)
 
-    def __init__(self, graph: Graph, ports: int) -> None:
-        super().__init__((), ports)
+    def __init__(self, graph: Graph) -> None:
+        super().__init__((), len(graph.results))
         self.graph = graph
 
     @property
@@ -265,11 +265,10 @@ class Spent:
         first = len(graph.results) - len(graph.inout)
         self.results = [h for h in histories if h.result < first]
         self.arguments = [(graph.inout[h.result - first], h) for h in histories if h.result >= first]
-        self._ports = len(graph.results) if self.results or self.arguments else 0  #: of a node, 0 where there is none
 
     def node(self) -> SpentNode | None:
         """The node of one call; None where it records nothing."""
-        return SpentNode(self.graph, self._ports) if self._ports and MODE.enabled else None
+        return SpentNode(self.graph) if MODE.enabled and (self.results or self.arguments) else None
 
     def in_results(self, node: SpentNode | None, outputs: Sequence[Any]) -> list[Any]:
         """The graph's results with those that ask for gradients as Tensors that do."""

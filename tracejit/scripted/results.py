@@ -15,7 +15,6 @@ from tracejit.eager.backward import backward, leaves_behind
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.frontend.boundary.leaves import MadeTextLeaf, TextsLeaf, class_bits
 from tracejit.frontend.boundary.results import LeftGradient
-from tracejit.frontend.boundary.signature import ArraySpec
 from tracejit.frontend.derivatives.gradients import CLEARED, ENTRY, HAS_ARRAY
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -430,4 +429,4 @@ def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
 
 def has_tensor(lowered: Lowered) -> bool:
     """Whether results are Tensors: an input is one, or no input is an array and the script makes Tensors."""
-    return lowered.tensors or any(isinstance(i.spec, ArraySpec) and i.spec.tensor for i in lowered.inputs)
+    return lowered.tensors or any(i.is_tensor for i in lowered.inputs)

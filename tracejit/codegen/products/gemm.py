@@ -34,7 +34,7 @@ PARTS = {
     "laid": (f"{PARAMS}, ptr %laid, i1 %lays", "void"),
     "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
-#: Parts that are in the module of another one.
+#: Parts of which several are one module, named as one of them.
 HOMES = dict.fromkeys(TALL_PARTS, "tall")
 #: Parts that threads of a parallel loop do without where they are not there.
 SPARED = tuple(TALL_PARTS)

@@ -229,12 +229,12 @@ class _Lines:
     def text(self) -> str:
         """The function."""
         groups, lines, last = self.groups, "\n".join, self.width - 1
-        sums = lines(
-            f"  %s{g} = phi {self.vector} [ zeroinitializer, %entry ], [ %t{g}.{last}, %loop ]" for g in groups
+        steps = [f"[ zeroinitializer, %entry ], [ %t{g}.{last}, %loop ]" for g in groups]
+        singles = [f"[ %m{g}, %singles ], [ %n{g}, %single ]" for g in groups]
+        sums, met, left, found = (
+            lines(f"  %{of}{g} = phi {self.vector} {ways[g]}" for g in groups)
+            for of, ways in (("s", steps), ("m", steps), ("l", singles), ("f", singles))
         )
-        met = lines(f"  %m{g} = phi {self.vector} [ zeroinitializer, %entry ], [ %t{g}.{last}, %loop ]" for g in groups)
-        left = lines(f"  %l{g} = phi {self.vector} [ %m{g}, %singles ], [ %n{g}, %single ]" for g in groups)
-        found = lines(f"  %f{g} = phi {self.vector} [ %m{g}, %singles ], [ %n{g}, %single ]" for g in groups)
         skips = lines(f"  %a{i} = mul i64 %ar, {i}\n  %c{i} = mul i64 %cr, {i}" for i in range(1, self.per))
         return f"""
 declare {self.vector} {self.fma}({self.vector}, {self.vector}, {self.vector})
@@ -295,7 +295,7 @@ out:
             yield f"  %b.at{j} = getelementptr {self.type}, ptr %pb, i64 %b.skip{j}"
             yield from self._row_of_b(f"%b.at{j}", f"%b{j}")
         for g in self.groups:
-            yield from self._group("a", g)
+            yield self._group("%pa", g)
             read: list[str] = []
             for i in range(self.per):
                 read.append(f"%x{g}.{i}")
@@ -312,7 +312,7 @@ out:
         yield from self._row_of_b("%qb", "%b.one")
         spread = [lane // self.width for lane in range(self.lanes)]
         for g in self.groups:
-            yield from self._group("q", g)
+            yield self._group("%qa", g)
             row = "poison"
             for i in range(self.per):
                 yield f"  %v.at{g}.{i} = getelementptr {self.type}, ptr %qa.{g}, i64 {_times('%a', i)}"
@@ -341,13 +341,10 @@ out:
                     value = f"%{here}.both"
                 yield f"  store {self.short} {value}, ptr %{here}.at, align {self.size}"
 
-    def _group(self, of: str, g: int) -> Iterator[str]:
-        """Where the rows of a group begin: `%pa.0` and on, or `%qa.0`."""
-        start, own = ("%pa", "%pa.") if of == "a" else ("%qa", "%qa.")
-        if g:
-            yield f"  {own}{g} = getelementptr {self.type}, ptr {own}{g - 1}, i64 %a.group"
-        else:
-            yield f"  {own}0 = getelementptr {self.type}, ptr {start}, i64 0"
+    def _group(self, start: str, g: int) -> str:
+        """Where the rows of a group begin: `%pa.2` of that which begins at `%pa`."""
+        before, step = (f"{start}.{g - 1}", "%a.group") if g else (start, "0")
+        return f"  {start}.{g} = getelementptr {self.type}, ptr {before}, i64 {step}"
 
     def _row_of_b(self, place: str, name: str) -> Iterator[str]:
         """The columns of a row of B for every row of a group."""
