@@ -25,7 +25,7 @@ from typing import Any
 
 from tracejit.codegen import mathlib
 from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
-from tracejit.codegen.lowering import schedule
+from tracejit.codegen.lowering import row_orders, schedule
 from tracejit.codegen.lowering import spills as lower_spills
 from tracejit.codegen.lowering.access import Elements, Outer, Sizes
 from tracejit.codegen.lowering.code import Code, has_loop
@@ -33,7 +33,7 @@ from tracejit.codegen.lowering.elements import ONE, TWO, ZERO, Affine, Array, El
 from tracejit.codegen.lowering.folds import ColumnTiles, FoldGroup
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Reduction
-from tracejit.ir.types import BF16, F16, F32, I64, TensorType
+from tracejit.ir.types import BF16, F16, F32, TensorType
 
 #: Kernels of so many ops are printed a second time for short rows.
 SHORT_OPS = 24
@@ -106,6 +106,7 @@ class KernelLowering:
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
         self.turned: tuple[int, Expr] | None = None
+        self.updated: set[Var] = set()  #: buffers that are read and written
         self.outside = 1  #: scopes around a nest
         self.plain = False  #: no loop is a vector
         self.spills: dict[Value, lower_spills.Spill] = {}
@@ -139,6 +140,8 @@ class KernelLowering:
             self.settle()
             self.order = order = self.order_in_memory()
             merged, turned = self.mergeable(), self.turned_axis()
+            accesses = self.elements.accesses
+            self.updated = {t.array.buffer for t in self.targets} & {a.buffer for a in accesses if not a.is_store}
             self.parallel, self.is_final = parallel, True
             self.hold(self.elements.spread())
             self.begin(merged, order)
@@ -285,36 +288,11 @@ class KernelLowering:
                 self.enter(index, group, i)
             yield
 
-    @contextmanager
-    def strips(self, turned: int, step: Expr, index: dict[int, Expr]) -> Iterator[None]:
-        """Loops over narrow strips along the last axis, the axis `turned` innermost in each: lines of memory that are
-        crossed by a row are in the nearest cache for the next rows, which want their neighbouring elements. Where the
-        step is not 1 there is one strip, and blocks are single rows: threads can share few rows too."""
-        axes = self.order
-        *groups, last = self.space.groups(axes)
-        rows = next(g for g in groups if turned in g)
-        outer = [g for g in groups if g is not rows]
-        index.update(dict.fromkeys(axes, ZERO))
-        k, extent = self.k, self.extent(last)
-        spread: Axis = "parallel" if self.may_spread() else "serial"
-        narrow, is_turned = k.const(schedule.STRIP, I64), k.eq(step, 1)
-        width = self.code.bind(k.select(is_turned, narrow, k.maximum(extent, 1)), "width")
-        with ExitStack() as stack:
-            for at, group in enumerate(outer):
-                i = self.code.loop(self.extent(group), "serial" if at else spread, schedule.loop_name(group))
-                self.enter(index, group, stack.enter_context(i))
-            first, height = ZERO, self.extent(rows)
-            if not outer:
-                tall = self.code.bind(k.select(is_turned, narrow, ONE), "tall")
-                block = stack.enter_context(self.code.loop(schedule.blocks(self.code, height, tall), spread, "block"))
-                first, height = schedule.block_range(self.code, height, block, tall)
-            strip = stack.enter_context(self.code.loop(schedule.blocks(self.code, extent, width), "serial", "strip"))
-            start, length = schedule.block_range(self.code, extent, strip, width)
-            row = stack.enter_context(self.code.loop(height, "serial", schedule.loop_name(rows)))
-            self.enter(index, rows, k.add(first, row))
-            i = stack.enter_context(self.code.loop(length, "vector", schedule.loop_name(last)))
-            self.enter(index, last, k.add(start, i))
-            yield
+    def rows(self, rows: Sequence[int], row: Sequence[int], index: dict[int, Expr]) -> AbstractContextManager[None]:
+        """Loops over the axes `rows`, each trip of which goes through the axes `row`."""
+        if row_orders.some_wait(self, rows, row):
+            return row_orders.apart(self, rows, row, index)
+        return self.loops(rows, index, vector=False, parallel=True)
 
     def extent(self, group: Sequence[int]) -> Expr:
         """The trips of the loop over merged axes."""
@@ -351,15 +329,17 @@ class KernelLowering:
         common = self.space
         if shape != self.space_shape:
             self.space = Space(self.elements.sizes_of(ready[0].value))
-        index: dict[int, Expr] = {}
         axes, turned = (self.order, self.turned) if shape == self.space_shape else (range(len(shape)), None)
+        index: dict[int, Expr] = dict.fromkeys(axes, ZERO)
+        *rows, row = self.space.groups(axes) or [[]]
         if turned is None:
-            with self.loops(axes, index, vector=True, parallel=True):
+            outer = [axis for group in rows for axis in group]
+            with self.rows(outer, row, index), self.loops(row, index, vector=True, parallel=not rows):
                 self.write(ready, self.at(index))
         else:
-            for plain in self.versions(self.space.groups(axes)[-1]):
-                nest = self.loops(axes, index, vector=False, parallel=True) if plain else self.strips(*turned, index)
-                with nest:
+            for plain in self.versions(row):
+                one_by_one = self.loops(axes, index, vector=False, parallel=True)
+                with one_by_one if plain else row_orders.strips(self, *turned, index):
                     self.write(ready, self.at(index))
         self.space = common
 
@@ -417,7 +397,8 @@ class KernelLowering:
         kept_shape = tuple(self.space_shape[a] for a in sorted(kept))
         index: dict[int, Expr] = {}
         self.elements.spilled.clear()  # each version of the nest keeps them anew
-        with self.loops(kept, index, vector=columns, parallel=True):
+        rows = self.loops(kept, index, vector=True, parallel=True) if columns else self.rows(kept, self.axes, index)
+        with rows:
             outer = tuple(index[a] for a in sorted(kept))
             for level in range(1, max(self.levels[op.results[0]] for op in self.folded) + 1):
                 mates = self.mates(level)
