@@ -33,6 +33,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "mul": "an offset is an index times a stride",
         **dict.fromkeys(("le", "minimum", "maximum", "floordiv"), "arithmetic of trips"),
     },
+    "transforms/outer_products.py": {"mul": "a product of one term"},
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
     "transforms/derivatives/recorded.py": {"detach": "derivatives that nothing is differentiated through are noted"},
     "transforms/derivatives/batch.py": {"lt": "whether a trip is the first"},

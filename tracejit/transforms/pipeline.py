@@ -30,6 +30,7 @@ LEVEL2 = (
     "turn-factors",
     "multiply-ahead",
     "lay-factors",
+    "outer-products",
     "unstack",
     "ranges",
     "wrap-aside",
@@ -49,7 +50,7 @@ LEVEL2 = (
 CPU_ONLY = frozenset(
     (
         *("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors"),
-        *("multiply-ahead", "lay-factors", "sink-slices"),
+        *("multiply-ahead", "lay-factors", "outer-products", "sink-slices"),
     )
 )
 
