@@ -42,9 +42,11 @@ def apart(kernel: KernelLowering, rows: Sequence[int], row: Sequence[int], index
     most = k.select(is_near, k.const(schedule.NARROW, I64), schedule.SHORT_ROW)
     is_ragged = k.ne(k.remainder(width, schedule.SHORT_ROW), 0)
     is_short = code.bind(k.logical_and(k.lt(width, most), is_ragged), "is_short")
-    tall = k.floordiv(k.const(schedule.BLOCK, I64), k.maximum(width, 1))
+    fewest = k.select(is_short, k.const(schedule.TALL // 4, I64), 1)
+    shared = k.maximum(k.ceildiv(kernel.extent(inner), k.const(schedule.SHARES, I64)), fewest)
+    cached = k.maximum(k.floordiv(k.const(schedule.BLOCK, I64), k.maximum(width, 1)), 1)
     with ExitStack() as stack:
-        tall = k.minimum(k.maximum(tall, 1), schedule.TALL)
+        tall = k.minimum(k.minimum(cached, shared), schedule.TALL)
         first, height = _block(kernel, stack, outer, inner, index, tall)
         steps = [k.select(k.ge(height, schedule.TALL >> i), k.const(1, I64), ZERO) for i in range(3)]
         bits = code.bind(k.select(is_short, k.add(k.add(*steps[:2]), steps[2]), ZERO), "bits")

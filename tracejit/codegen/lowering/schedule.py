@@ -28,8 +28,9 @@ STRIP = 64
 SHORT_ROW = 16
 
 #: Rows that are read and written are gone through in another order, in blocks of up to TALL, where they have less than
-#: SHORT_ROW elements, in arrays of up to NEAR elements less than NARROW.
-NARROW, TALL, NEAR = 256, 64, 1 << 17
+#: SHORT_ROW elements, in arrays of up to NEAR elements less than NARROW. Few rows are at least SHARES blocks, as long
+#: as it makes sense to take those of a block in another order.
+NARROW, TALL, NEAR, SHARES = 256, 64, 1 << 17, 16
 
 #: Rows that are folded side by side: those a multiple of a page apart share the 8 places of a set of the first cache.
 ROWS = 8
