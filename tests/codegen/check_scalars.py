@@ -16,7 +16,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.types import BOOL, BY_NAME, DTYPES, DType
 from tracejit.runtime.cpu import compile_program
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 MACHINES = {
     "host": host_options(),

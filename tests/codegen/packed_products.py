@@ -16,7 +16,8 @@ from tracejit.codegen.products.tall import TALL_PARTS, tall_choice_text, tall_te
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support.native import tiles_module
 from tracejit.runtime import cache as disk
-from tracejit.runtime.engine import engine, identity
+from tracejit.runtime.engine import engine
+from tracejit.runtime.machines import identity
 
 #: The names of dtypes in LLVM text.
 NAMES = {"float32": "f32", "float64": "f64"}

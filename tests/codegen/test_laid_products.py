@@ -16,7 +16,8 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.products.laid import LEAST_BYTES, MOST_ROWS, ROWS, TRIPS
 from tracejit.codegen.products.tall import tall_choice_text
 from tracejit.codegen.support.native import Platform, gemm_module, part_module, support_text, tiles_module
-from tracejit.runtime.engine import assemble, engine, host_options, target_machine
+from tracejit.runtime.engine import assemble, engine
+from tracejit.runtime.machines import host_options, target_machine
 from tracejit.transforms import pipeline
 
 #: Machines beside this one.

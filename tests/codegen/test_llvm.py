@@ -49,7 +49,7 @@ from tracejit.codegen.scalars import KernelBuilder
 from tracejit.codegen.support.names import BUFFERS, LISTS, SCALARS, SUPPORT
 from tracejit.ir.types import BOOL, F32, F64, I8, I16, I32, I64, U8, DType, ScalarType, TensorType
 from tracejit.runtime.cpu import NativeFailure, compile_program
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 k = KernelBuilder()
 SIZES = (0, 1, 2, 15, 31, 32, 33, 64, 100, 127, 128, 129, 1000)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tracejit.ir.types import DTYPES
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 HERE = Path(__file__).parent
 MACHINES = ["host"] + (["narrow", "middle"] if "+avx2" in host_options().features else [])

@@ -29,7 +29,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.ir.types import BOOL, F64, I16, I32, I64, U8, DType
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 WIDE = LlvmOptions("x86-64-v4", "", 512, 8)
 SIZES = (0, 1, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 100, 257)

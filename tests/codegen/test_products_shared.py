@@ -15,7 +15,7 @@ from tracejit.codegen.loop_ir import Call, For, If
 from tracejit.codegen.lowering.entry import lower
 from tracejit.codegen.products.tiles import Shape
 from tracejit.ir.parser import parse
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 STACKED = """graph @f(%x: f64[p, q, n, k], %y: f64[p, q, k, m]) on cpu {
   %z = matmul(%x, %y) : f64[p, q, n, m]

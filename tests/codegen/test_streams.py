@@ -10,7 +10,7 @@ import pytest
 import tracejit as tj
 from tests.threads import each_number_of_threads
 from tracejit.codegen.llvm.streams import LARGE
-from tracejit.runtime.engine import host_options
+from tracejit.runtime.machines import host_options
 
 
 def line(x: Any, w: Any) -> Any:

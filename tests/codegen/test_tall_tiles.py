@@ -18,7 +18,8 @@ from tests.codegen.packed_products import NAMES, DirectProduct, PackedProduct, f
 from tests.threads import each_number_of_threads
 from tracejit.codegen.products.tall import LINES, TALL, tall_text
 from tracejit.codegen.products.tiles import Shape
-from tracejit.runtime.engine import engine, host_options
+from tracejit.runtime.engine import engine
+from tracejit.runtime.machines import host_options
 
 needs_tall = pytest.mark.skipif(
     not Shape.of("f32", host_options()).tall, reason="registers of this machine are too short for tall tiles"

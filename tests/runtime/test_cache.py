@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,18 @@ def test_the_entries_unused_for_longest_go_first(fresh_folder: Path) -> None:
     assert [cache.load(k) is not None for k in keys] == [False, False, False, True, True, True]
     assert cache.clear() == 3
     assert cache.usage() == (0, 0)
+
+
+@pytest.mark.parametrize(("age", "is_noted"), [(60, False), (7200, True), (-7200, True)])
+def test_that_an_entry_is_used_is_noted_now_and_then(fresh_folder: Path, age: int, is_noted: bool) -> None:
+    key = cache.digest("x")
+    cache.store(key, b"code")
+    cache.flush()
+    (path,) = fresh_folder.rglob("*.tjo")
+    then = time.time() - age
+    os.utime(path, (then, then))
+    assert cache.load(key) == b"code"
+    assert (abs(path.stat().st_mtime - then) > 1) == is_noted
 
 
 def test_sources_count_as_they_were_when_they_were_imported(monkeypatch: pytest.MonkeyPatch) -> None:

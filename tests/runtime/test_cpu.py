@@ -41,7 +41,8 @@ from tracejit.runtime.cpu import (
     memory_fresh_blocks,
     memory_trim,
 )
-from tracejit.runtime.engine import assemble, engine, host_options, target_machine
+from tracejit.runtime.engine import assemble, engine
+from tracejit.runtime.machines import host_options, target_machine
 
 k = KernelBuilder()
 

@@ -24,7 +24,8 @@ from tracejit.codegen.llvm.printer import Effort, Module, print_modules
 from tracejit.codegen.lowering import boundary
 from tracejit.ir.parser import parse
 from tracejit.runtime.emission import Emission, Machines, Work
-from tracejit.runtime.engine import engine, host_options, target_machine
+from tracejit.runtime.engine import engine
+from tracejit.runtime.machines import host_options, target_machine
 from tracejit.scripted.compiler import compile_graph
 
 

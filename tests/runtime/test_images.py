@@ -15,8 +15,8 @@ import pytest
 from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import images
 from tracejit.runtime.emission import Emission
-from tracejit.runtime.engine import host_options, target_machine
 from tracejit.runtime.images import ARE_USED, Library, image_of, linked, prepared
+from tracejit.runtime.machines import host_options, target_machine
 
 of_this_kind = pytest.mark.skipif(not ARE_USED, reason="code for x86-64 and Linux")
 

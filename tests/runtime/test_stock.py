@@ -16,7 +16,7 @@ from tracejit import config
 from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import cache as disk
 from tracejit.runtime import emission
-from tracejit.runtime.engine import host_options, target_machine
+from tracejit.runtime.machines import host_options, target_machine
 from tracejit.runtime.stock import Code, Stock
 
 

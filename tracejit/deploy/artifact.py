@@ -89,7 +89,7 @@ def _triple(target: str | None, suffix: str) -> str | None:
     triple = TARGETS.get(target, target)
     if triple.count("-") < 2:
         raise ExportError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, or a full LLVM triple")
-    from tracejit.runtime.engine import data_layout
+    from tracejit.runtime.machines import data_layout
 
     try:
         layout = data_layout(triple).split("-")
@@ -104,7 +104,7 @@ def _triple(target: str | None, suffix: str) -> str | None:
 
 def _object(program: Program, surface: Interface, triple: str | None) -> tuple[bytes, str]:
     """The object, and the machine it is for."""
-    from tracejit.runtime.engine import has_threads, machine_name
+    from tracejit.runtime.machines import has_threads, machine_name
 
     machine = machine_name(triple)
     if surface.threads and not has_threads(triple):
@@ -124,7 +124,7 @@ def object_of(
 ) -> bytes:
     """The object of a program behind its interface. `support` are modules that stand for a C library, `exports` their
     functions that stay visible."""
-    from tracejit.runtime.engine import system_name
+    from tracejit.runtime.machines import system_name
 
     versions = levels.levels_of(machine)
     entries = [(program, level.options(levels.symbol(level))) for level in versions]

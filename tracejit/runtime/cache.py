@@ -12,6 +12,7 @@ import operator
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,10 @@ _TARGET = 192 << 20
 
 #: Entries are counted when one in this many is written.
 _TIDY_EVERY = 64
+
+#: For so many seconds an entry is one of those that were used last: to note that each time makes the next reader wait,
+#: for whom the file system notes it once more.
+_KNOWN_AS_USED = 3600
 
 _written = 0
 
@@ -113,11 +118,13 @@ def load(key: str) -> bytes | None:
     if waiting is not None:
         return waiting
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            written = os.fstat(file.fileno()).st_mtime
+            data = file.read()
     except OSError:
         return None
     body = _checked(path, data)
-    if body is not None:
+    if body is not None and not 0 <= time.time() - written < _KNOWN_AS_USED:
         _touch(path)
     return body
 

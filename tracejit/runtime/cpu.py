@@ -50,17 +50,15 @@ from tracejit.runtime.engine import (
     assemble,
     drop_unused,
     engine,
-    host_options,
-    identity,
     link_support,
     memory_free_address,
     memory_fresh_blocks,
     memory_trim,
-    target_machine,
 )
 from tracejit.runtime.failure import no_memory, payload_scalar, payload_values
 from tracejit.runtime.images import prepared
 from tracejit.runtime.interrupts import interruption, poll_hook
+from tracejit.runtime.machines import host_options, identity, target_machine
 
 __all__ = [
     "LARGE_BYTES",

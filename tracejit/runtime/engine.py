@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -26,7 +25,6 @@ from tracejit.codegen.llvm.text import joined
 from tracejit.codegen.products.blas import switch_text
 from tracejit.codegen.products.gemm import HOMES, NUMBERED, PARTS, SPARED
 from tracejit.codegen.products.tiles import Shape
-from tracejit.codegen.support import pool as support_pool
 from tracejit.codegen.support.allocation import LARGE_BYTES
 from tracejit.codegen.support.lapack import lapack_module
 from tracejit.codegen.support.native import (
@@ -58,13 +56,13 @@ from tracejit.runtime.emission import (
     WORKING,
     Emission,
     Work,
-    begin_llvm,
     full_passes,
     plain_addresses,
     short_turns,
 )
 from tracejit.runtime.images import ARE_USED, Library, image_of, prepared
 from tracejit.runtime.interrupts import can_poll, poll_text, put_address, python_symbols, resolve_text
+from tracejit.runtime.machines import host_options, identity, is_wasm, target_machine
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.stock import Code, Stock
 
@@ -72,7 +70,6 @@ __all__ = [
     "LARGE_BYTES",
     "Engine",
     "engine",
-    "host_options",
     "link_support",
     "memory_free_address",
     "memory_fresh_blocks",
@@ -92,40 +89,6 @@ _MATH = (
 ).split()
 
 
-@cache
-def host_options() -> LlvmOptions:
-    """The machine this process runs on."""
-    made = LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
-    return replace(made, polls=True)
-
-
-def identity() -> tuple[str, ...]:
-    """What object code for this process depends on beside its text."""
-    options = host_options()
-    return ".".join(str(v) for v in llvm.llvm_version_info), options.cpu, options.features
-
-
-def target_machine(options: LlvmOptions, triple: str | None = None, *, level: int = 2) -> Any:
-    """A machine whose code is position independent and fits shared libraries and the JIT alike; `level`: of LLVM's code
-    generator."""
-    begin_llvm()
-    if triple is None:
-        target = llvm.Target.from_default_triple()
-    else:
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        target = llvm.Target.from_triple(triple)
-    reloc = "static" if is_wasm(triple) else "pic"
-    return target.create_target_machine(
-        cpu=options.cpu, features=options.features, opt=level, reloc=reloc, codemodel="small"
-    )
-
-
-def is_wasm(triple: str | None) -> bool:
-    """Whether a triple is of WebAssembly, whose pointers are shorter than those the code is written for."""
-    return triple is not None and triple.startswith("wasm")
-
-
 def parsed(text: str, machine: Any) -> Any:
     """A module of IR text; it says what it is for where that is no machine like this one."""
     room_to_compile(text)
@@ -133,31 +96,6 @@ def parsed(text: str, machine: Any) -> Any:
     if is_wasm(machine.triple):
         module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
-
-
-def data_layout(triple: str) -> str:
-    """How data lies in the memory of a machine, as LLVM spells it. Raises ValueError for a triple that it does not
-    know."""
-    try:
-        return str(target_machine(LlvmOptions(cpu="", features=""), triple).target_data)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from None
-
-
-def machine_name(triple: str | None = None) -> str:
-    """The machine of a triple (of this process, if None) as `Platform` names it: `x86_64`, `aarch64`."""
-    return Platform.of_triple(triple or llvm.get_default_triple()).machine
-
-
-def system_name(triple: str | None = None) -> str:
-    """The operating system of a triple (of this process, if None) as `Platform` names it: `linux`, `darwin`."""
-    return Platform.of_triple(triple or llvm.get_default_triple()).system
-
-
-def has_threads(triple: str | None = None) -> bool:
-    """Whether parallel loops can use threads on a machine (that of this process, if None)."""
-    platform = Platform.of_triple(triple or llvm.get_default_triple())
-    return support_pool.has_threads(platform.system, platform.machine)
 
 
 def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:

@@ -18,7 +18,8 @@ from tracejit.codegen.llvm.printer import print_program
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.support.lapack import lapack_module
 from tracejit.codegen.support.native import Platform, gemm_module, ordering_modules, support_text
-from tracejit.runtime.engine import assemble, engine, parsed, target_machine
+from tracejit.runtime.engine import assemble, engine, parsed
+from tracejit.runtime.machines import target_machine
 
 #: What the library brings itself: its allocator, and how many threads there shall be.
 _OUTSIDE = """

@@ -79,7 +79,7 @@ class Reachable:
 
     def key(self, *more: str) -> str:
         """A digest of everything met, the versions it belongs to, and `more`."""
-        from tracejit.runtime.engine import identity
+        from tracejit.runtime.machines import identity
 
         return digest("reachable", stamp(), *identity(), *more, *self._described)
 
