@@ -84,17 +84,18 @@ class Sizes:
         """Remember `index < limit`."""
         self.below.setdefault(key(index), set()).add(key(limit))
 
-    def is_below(self, index: Size, limit: Size) -> bool:
-        """Whether `index < limit` is proved."""
+    def is_below(self, index: Size, limit: Size, beyond: int = 0) -> bool:
+        """Whether `index < limit + beyond` is proved."""
         root, constant = self.split(index)
         limit_root, limit_constant = self.split(limit)
+        limit_constant += beyond
         if root is None:
             if limit_root is None:
                 return constant < limit_constant
-            return self.at_least(limit, constant + 1)
+            return self.at_least(limit, constant + 1 - beyond)
         if limit_root is not None and key(root) == key(limit_root):
             return constant < limit_constant
-        if key(limit) in self.below.get(key(index), ()):
+        if beyond >= 0 and key(limit) in self.below.get(key(index), ()):
             return True
         return any(
             bound_root == (None if limit_root is None else key(limit_root))
@@ -180,8 +181,9 @@ class Sizes:
                 return a
         if x_root is not None and y_root is not None and key(x_root) == key(y_root):
             return x if x_constant <= y_constant else y
-        if self.is_below(x, y):
-            return x
+        for a, other in ((x, y), (y, x)):
+            if self.is_below(a, other, 1):
+                return a
         made = self.op(b, "minimum", x, y)
         if self.at_least(x, 0) and self.at_least(y, 0):
             self.note_lower(made, 0)
