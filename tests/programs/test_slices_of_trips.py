@@ -68,6 +68,7 @@ def test_slices_are_as_long_as_in_python(length: int) -> None:
         check(of_another, x, X[:other])
 
 
+@pytest.mark.compiled
 def test_the_length_is_known() -> None:
     for function, size in ((rows, "f64[1, m]"), (windows, "f64[3, m]")):
         compiled = tj.script(function)
@@ -76,6 +77,7 @@ def test_the_length_is_known() -> None:
         assert "minimum" not in compiled.ir("frontend")
 
 
+@pytest.mark.compiled
 def test_a_weight_is_updated_by_one_sample_in_one_kernel() -> None:
     def trained(x: Any, w: Any) -> None:
         for i in range(len(x)):
