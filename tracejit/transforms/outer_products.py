@@ -36,4 +36,4 @@ def _visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]
     sizes = (*b.shape(left)[:-1], b.shape(right)[-1])
     zero = b.wrap(b.constant(0.0, ScalarType(left.dtype)))
     product = b.mul(b.broadcast(left, sizes), b.broadcast(right, sizes))
-    return (b.add(product, b.broadcast(zero, sizes)).value,)  # as a sum from 0 on: never -0
+    return (b.add(product, b.broadcast(zero, sizes)).value,)  # as a sum from 0 on, not -0
