@@ -43,7 +43,7 @@ def test_columns_by_rows_are_products_of_elements(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_sum_of_one_term_is_never_minus_zero(dtype: str) -> None:
+def test_columns_times_rows_of_zeros_are_not_minus_zero(dtype: str) -> None:
     x, y = np.array([[-1.0, 1.0]], dtype), np.array([[0.0, -0.0, 2.0]], dtype)
     found = outer(x, y)
     np.testing.assert_array_equal(found, x.T @ y)

@@ -85,7 +85,7 @@ class Sizes:
         self.below.setdefault(key(index), set()).add(key(limit))
 
     def is_below(self, index: Size, limit: Size, beyond: int = 0) -> bool:
-        """Whether `index < limit + beyond` is proved."""
+        """Whether `index < limit + beyond` is proved; `beyond` is not negative."""
         root, constant = self.split(index)
         limit_root, limit_constant = self.split(limit)
         limit_constant += beyond
@@ -95,7 +95,7 @@ class Sizes:
             return self.at_least(limit, constant + 1 - beyond)
         if limit_root is not None and key(root) == key(limit_root):
             return constant < limit_constant
-        if beyond >= 0 and key(limit) in self.below.get(key(index), ()):
+        if key(limit) in self.below.get(key(index), ()):
             return True
         return any(
             bound_root == (None if limit_root is None else key(limit_root))

@@ -1,6 +1,7 @@
 """Nests that go through rows in another order than one by one, in blocks of rows that threads can share.
 
-Where rows are long both are the plain nest, with blocks of one row: what a row is decides when the program runs.
+Whether that pays, by how long rows are, is decided when the program runs; where it does not, those of a block are gone
+through one by one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def some_wait(kernel: KernelLowering, rows: Sequence[int], row: Sequence[int]) -> bool:
     """Whether rows that are read and written, along the axes `row`, may be so short that what is read of one waits for
     the one written before it: a vector may reach into the next row, and processors do not hand on a part of what was
-    stored under a mask."""
+    stored under a mask. Rows known to be a multiple of SHORT_ROW end with whole vectors."""
     if kernel.nested or kernel.plain or not kernel.space.proper(rows) or not kernel.space.proper(row):
         return False
     width = kernel.extent(row)
@@ -42,7 +43,9 @@ def apart(kernel: KernelLowering, rows: Sequence[int], row: Sequence[int], index
     most = k.select(is_near, k.const(schedule.NARROW, I64), schedule.SHORT_ROW)
     is_ragged = k.ne(k.remainder(width, schedule.SHORT_ROW), 0)
     is_short = code.bind(k.logical_and(k.lt(width, most), is_ragged), "is_short")
-    fewest = k.select(is_short, k.const(schedule.TALL // 4, I64), 1)
+    # rows one after the other are to be a vector of 16 elements apart: 2, 4 or 8 rows, of blocks of as many times 8
+    fewest = k.select(k.lt(width, 4), k.const(schedule.TALL, I64), schedule.TALL // 2)
+    fewest = k.select(is_short, k.select(k.lt(width, 8), fewest, schedule.TALL // 4), 1)
     shared = k.maximum(k.ceildiv(kernel.extent(inner), k.const(schedule.SHARES, I64)), fewest)
     cached = k.maximum(k.floordiv(k.const(schedule.BLOCK, I64), k.maximum(width, 1)), 1)
     with ExitStack() as stack:
