@@ -422,6 +422,72 @@ def names_that_change_places_in_a_loop(a):
     u[9] = 1.0
 
 
+@case((A(7), 0), (A(7), 1), (A(7), 9))
+def raise_in_the_trip_of_a_write(a, x):
+    for t in range(4):
+        a += 1
+        if t > x:
+            raise ValueError("late")
+
+
+@case((A(7),))
+def index_in_the_trip_of_a_write(a):
+    for t in range(4):
+        a += 1
+        a[t + 5] = 0
+
+
+@case((A(7),))
+def index_in_the_trip_of_a_write_in_a_branch(a):
+    for t in range(len(a)):
+        if t < 9:
+            a *= 2
+        a[t] = a[t + 1]
+
+
+@case((A(7),))
+def index_in_a_while_of_writes(a):
+    t = 0
+    while True:
+        a[:] = a * 2
+        a[t] = a[t + 1]
+        t += 1
+
+
+@case((A(7), 3), (A(7), 2))
+def assertion_of_what_no_trip_changes(a, k):
+    fine = k < 3
+    for _ in range(3):
+        a += 1
+        assert fine
+
+
+@case((A(7), 3), (A(7), 0))
+def part_that_does_not_fit_in_a_later_trip(a, k):
+    for t in range(a.shape[0] // 2 - 1):
+        a[:] = a[::-1] * 0.5 + np.abs(a)
+        a[k:-1] = a[t:-1] - 0.5
+
+
+@case((A(7), A(5)), (A(7), A(7)))
+def sum_that_does_not_fit(a, b):
+    a += 1
+    a += b
+
+
+@case((A(7), A(5)), (A(7), A(7)))
+def sums_in_a_loop_that_do_not_fit(a, b):
+    for _ in range(2):
+        a *= 2
+        b += a
+
+
+@case((A(7), A(5)), (A(7), A(7)))
+def product_of_vectors_that_do_not_fit(a, b):
+    a[:] = np.sin(a)
+    return a @ b
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

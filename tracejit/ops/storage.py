@@ -20,7 +20,9 @@ from tracejit.ops.define import dims_of, dtype_name, op, require_dtype, require_
 # -- strided views --------------------------------------------------------------------------------------------
 
 
-def _vread_infer(base: Value, offset: Value, strides: Sequence[Value], lengths: Sequence[Value]) -> tuple[Type, ...]:
+def _vread_infer(
+    base: Value, offset: Value, strides: Sequence[Value], lengths: Sequence[Value], apart: bool = False
+) -> tuple[Type, ...]:
     for size in (offset, *strides):
         require_size(size, "vread")
     return (TensorType(tensor_type(base, "vread").dtype, dims_of(lengths, "vread")),)
@@ -36,11 +38,15 @@ def _view(xp: Any, base: Any, offset: Any, strides: Sequence[Any], lengths: Sequ
     return xp.lib.stride_tricks.as_strided(flat, lengths, steps)
 
 
-def _vread_eager(xp: Any, base: Any, offset: Any, strides: Sequence[Any], lengths: Sequence[Any]) -> Any:
+def _vread_eager(
+    xp: Any, base: Any, offset: Any, strides: Sequence[Any], lengths: Sequence[Any], apart: bool = False
+) -> Any:
     return _view(xp, xp.ascontiguousarray(base), offset, strides, lengths).copy()
 
 
-def _vread_scalar(k: Any, index: Sequence[Any], base: Any, offset: Any, strides: Sequence[Any], _lengths: Any) -> Any:
+def _vread_scalar(
+    k: Any, index: Sequence[Any], base: Any, offset: Any, strides: Sequence[Any], _lengths: Any, apart: bool = False
+) -> Any:
     at = offset(())
     for i, stride in zip(index, strides, strict=True):
         at = k.add(at, k.mul(i, stride(())))
@@ -64,10 +70,11 @@ def _view_samples(rng: Any) -> list[Sample]:
 vread = op(
     "vread",
     ("base", "offset", "*strides", "*lengths"),
-    doc="The elements of a strided view of the base, as a new tensor of shape `lengths`.",
+    doc="The elements of a strided view of the base, as a new tensor of shape `lengths`. `apart`: none of them is "
+    "where the kernel that reads them puts a result into the base (`in-place-windows`).",
     infer=_vread_infer,
     eager=_vread_eager,
-    vjp=lambda b, g, base, offset, strides, lengths, out: (
+    vjp=lambda b, g, base, offset, strides, lengths, out, apart=False: (
         Update(lambda running: b.vadd(running, g, offset, strides), at_places=True),
         None,
         None,

@@ -27,6 +27,7 @@ from tracejit.ir.interpreter import conform, evaluate
 from tracejit.ir.opdef import OpDef, Pointwise
 from tracejit.ir.types import I64, ScalarType, TensorType, Type
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
+from tracejit.transforms.numbers.rules import least_size
 from tracejit.transforms.pipeline import transform
 
 #: Host scalars that constant folding must leave alone: storage, and places to differentiate at.
@@ -55,7 +56,7 @@ class _Facts:
         #: Old values that others stand for: what a loop carried twice.
         self.same: dict[Value, Value] = {}
         #: The smallest size that a parameter's named size stands for.
-        self.least = 0 if graph.policy.get("any_size") else 2
+        self.least = least_size(graph)
 
 
 class _Simplifier(Rebuilder):

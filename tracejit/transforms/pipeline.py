@@ -43,6 +43,7 @@ LEVEL2 = (
     "split-totals",
     "fuse",
     "dce",
+    "in-place-windows",
     "ownership",
     "independent",
 )

@@ -20,6 +20,7 @@ from tracejit.transforms.numbers.limits import Stops, limited
 from tracejit.transforms.numbers.linear import Limit
 from tracejit.transforms.numbers.starts import split_by_sign
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import new_versions
 
 
 @transform("ranges")
@@ -41,6 +42,7 @@ class _Rewriter:
     def __init__(self, found: Analysis, graph: Graph) -> None:
         self.found = found
         self.is_split = graph.device == "cpu"
+        self.written = new_versions(graph)
         self.same: dict[Value, Value] = {}
         self.checks: dict[Op, Op] = {}  #: what became of checks
         self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold for those
@@ -102,4 +104,4 @@ class _Rewriter:
         """A loop that its checks may stop."""
         found = self.found.stops[old]
         parts = {self.checks[check]: forms for check, forms in found.parts.items()}
-        return limited(made, Stops(parts, found.goes), self.here)
+        return limited(made, Stops(parts, found.goes), self.here, self.written)

@@ -39,6 +39,11 @@ def versions_of(graph: Graph) -> dict[Value, int]:
     return _Versions(graph).found if graph.inout else {}
 
 
+def new_versions(graph: Graph) -> set[Value]:
+    """The versions of written parameters that are new values: to make one is to write."""
+    return _Versions(graph).fresh if graph.inout else set()
+
+
 def _changed_by(op: Op, i: int) -> Value | None:
     """The operand that result i of a call is the final version of."""
     return {new: old for old, new in finals(op)}.get(op.results[i]) if op.name == "call" else None

@@ -36,6 +36,7 @@ class Access:
     buffer: Var
     address: Expr
     is_store: bool
+    is_apart: bool = False  #: from what the kernel writes into the buffer
 
 
 class Operand:
@@ -74,6 +75,7 @@ class Elements:
         self.operands: dict[Value, Operand] = {}
         self.fold: Callable[[Op, Index], Element] | None = None
         self.accesses: list[Access] = []
+        self._is_apart = False  #: what is read now is
         self.address_names: set[Var] = set()
         self.spills: dict[Value, Array] = {}
         self.spilled: set[Value] = set()
@@ -147,7 +149,10 @@ class Elements:
         match op.defn.lower:
             case Pointwise(fn):
                 operands = op.defn.group([self.operand(v) for v in op.operands])
-                return self.k.let(fn(self.k, index, *operands, **op.attrs), value.name)
+                before, self._is_apart = self._is_apart, "apart" in op.attrs
+                found = self.k.let(fn(self.k, index, *operands, **op.attrs), value.name)
+                self._is_apart = before
+                return found
             case Reduction():
                 assert self.fold is not None
                 return self.fold(op, index)
@@ -164,14 +169,14 @@ class Elements:
             value = self.producers[value].operands[0]
         place = None if value in self.producers else self.outer(value)
         if isinstance(place, Array) and place.contiguous:
-            self.accesses.append(Access(place.buffer, at, False))
+            self.accesses.append(Access(place.buffer, at, False, self._is_apart))
             return self.k.let(load(*self._from_start(place, at), place.type.dtype, self.k), value.name)
         return self.element(value, unravel(self.k, at, self.sizes_of(value)))
 
     def load(self, array: Array, index: Index, name: str) -> Element:
         """An element of an array outside the group."""
         at = array.address(self.k, index)
-        self.accesses.append(Access(array.buffer, at, False))
+        self.accesses.append(Access(array.buffer, at, False, self._is_apart))
         return self.k.let(load(*self._from_start(array, at), array.type.dtype, self.k), name)
 
     def store(self, array: Array, index: Index, value: Element) -> None:

@@ -44,7 +44,8 @@ class Target:
     """Where a result goes: `array`, or the first of `places` that is safe; then `array` is that place.
 
     A place is memory that the kernel may read. It is safe if each of its elements is read, if at all, before the
-    element that is written over it, in the same trip or an earlier loop, and nowhere else.
+    element that is written over it, in the same trip or an earlier loop, and nowhere else. That other reads of the
+    memory are apart from it is known before (`in-place-windows`).
     """
 
     value: Value
@@ -141,7 +142,8 @@ class KernelLowering:
             self.order = order = self.order_in_memory()
             merged, turned = self.mergeable(), self.turned_axis()
             accesses = self.elements.accesses
-            self.updated = {t.array.buffer for t in self.targets} & {a.buffer for a in accesses if not a.is_store}
+            read = {a.buffer for a in accesses if not (a.is_store or a.is_apart)}
+            self.updated = {t.array.buffer for t in self.targets} & read
             self.parallel, self.is_final = parallel, True
             self.hold(self.elements.spread())
             self.begin(merged, order)
@@ -259,7 +261,7 @@ class KernelLowering:
     def _is_safe(self, target: Target, place: Array) -> bool:
         """Whether each element of the place is read, if at all, just where and before it is written."""
         accesses = self.elements.accesses
-        reads = [i for i, access in enumerate(accesses) if access.buffer is place.buffer]
+        reads = [i for i, access in enumerate(accesses) if access.buffer is place.buffer and not access.is_apart]
         tiled = self.folded and target.shape != self.space_shape and ColumnTiles.possible(self)
         if any(accesses[i].is_store for i in reads) or tiled or not self._one_nest():
             return not reads

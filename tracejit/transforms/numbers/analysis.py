@@ -29,6 +29,7 @@ from tracejit.transforms.numbers.rules import (
     Part,
     Rules,
     facts_of,
+    least_size,
     limits,
 )
 from tracejit.transforms.numbers.separate_windows import Windows
@@ -75,7 +76,7 @@ class Analysis:
     """Walks a graph; what the last visit of an op found out is what stands."""
 
     def __init__(self, graph: Graph) -> None:
-        self.r = Rules(0 if graph.policy.get("any_size") else 2)
+        self.r = Rules(least_size(graph))
         self.facts = self.r.facts
         self.windows = Windows(self.r, graph.body)
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op

@@ -31,10 +31,12 @@ def loops_of(path: Path) -> list[Op]:
 
 
 class Program:
-    """Where the values of some ops are defined, and how. `time`: how much of the text has run when a value is there."""
+    """Where the values of some ops are defined, and how. `time`: how much of the text has run when a value is there.
+    Sizes with a name are `least_size` or more."""
 
-    def __init__(self, ops: Sequence[Op]) -> None:
+    def __init__(self, ops: Sequence[Op], least_size: int = 0) -> None:
         self.ops = tuple(ops)
+        self.least_size = least_size
         self.made: dict[Value, Op] = {}
         self.places: dict[Op, Path] = {}
         self.paths: dict[Value, Path] = {}
@@ -126,7 +128,7 @@ class _Side(Rules):
     """Whole numbers as expressions, as one of the accesses sees them. `outside` has what both see alike."""
 
     def __init__(self, program: Program, outside: _Side | None, shared: Collection[Op]) -> None:
-        super().__init__(0)
+        super().__init__(program.least_size)
         self.program = program
         self.outside = outside
         self.shared = shared
@@ -144,7 +146,7 @@ class _Side(Rules):
     def of_size(self, dim: Dim | None) -> Linear | None:
         """A size, or another whole number."""
         if isinstance(dim, str) and dim not in self._sizes:
-            self._sizes[dim] = self._atom(Value(SIZE, dim), 0)
+            self._sizes[dim] = self._atom(Value(SIZE, dim), self.program.least_size)
         return self.form(dim) if isinstance(dim, Value) else self.dim(dim)
 
     def total(self, terms: Terms) -> Linear | None:

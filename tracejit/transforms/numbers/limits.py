@@ -11,7 +11,7 @@ does nothing but look at the data finds the first trip in which one fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -37,15 +37,16 @@ class Stops:
     goes: bool
 
 
-def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
-    """The loop without its first checks, which come after it; itself where that cannot be."""
+def limited(loop: Op, stops: Stops, scope: Scope, written: Container[Value]) -> list[Op]:
+    """The loop without its first checks, which come after it; itself where that cannot be. To make values that are in
+    `written` is to write."""
     body = loop.block("body")
     checks = [op for op in body.ops if op.name == "check"]
     lanes = stops.goes and bool(checks) and trips_are_independent(_without(loop, set(checks), loop.operands[0], True))
-    found = _leading(body, stops, scope, lanes)
+    found = _leading(body, stops, scope, written, lanes)
     looks = lanes and found == checks and not all(op in stops.parts for op in checks)
     if not looks:
-        found = _leading(body, stops, scope, False)
+        found = _leading(body, stops, scope, written, False)
     if not found:
         return [loop]
     b = Builder(loop.span)
@@ -149,7 +150,7 @@ def _without(loop: Op, checks: set[Op], limit: Value, goes: bool) -> Op:
 # -- which checks --------------------------------------------------------------------------------------------------
 
 
-def _leading(body: Block, stops: Stops, scope: Scope, looks: bool) -> list[Op]:
+def _leading(body: Block, stops: Stops, scope: Scope, written: Container[Value], looks: bool) -> list[Op]:
     """The checks before which nothing in the body can be seen from outside; with `looks` also those of data."""
     found: list[Op] = []
     copyable = set(body.params)
@@ -162,7 +163,7 @@ def _leading(body: Block, stops: Stops, scope: Scope, looks: bool) -> list[Op]:
             if not known or not (stopping or (looks and op not in stops.parts)):
                 break
             found.append(op)
-        elif _is_seen(op):
+        elif _is_seen(op, written):
             break
         elif known and (_is_arithmetic(op) or (looks and op.name == "fetch")):
             copyable.update(op.results)
@@ -173,10 +174,12 @@ def _is_emitted(parts: Sequence[tuple[int, Linear]], scope: Scope) -> bool:
     return all(scope(v) is not None for _, rest in parts for v in rest.terms)
 
 
-def _is_seen(op: Op) -> bool:
+def _is_seen(op: Op, written: Container[Value]) -> bool:
     """Whether the op, or one in it, raises, prints or writes; loops that do nothing else are taken to end."""
     updates = getattr(op.defn.lower, "updates", False) or op.name in ("sync", "call")
-    return bool(op.defn.effect) or updates or any(_is_seen(o) for block in op.blocks for o in block.ops)
+    if op.defn.effect or updates or any(r in written for r in op.results):
+        return True
+    return any(_is_seen(o, written) for block in op.blocks for o in block.ops)
 
 
 def _is_arithmetic(op: Op) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import TypeAlias
 
-from tracejit.ir.core import Value
+from tracejit.ir.core import Graph, Value
 from tracejit.ir.types import Dim, DType, ScalarType
 from tracejit.records import record
 from tracejit.transforms.numbers.linear import HIGH, LOW, Bounds, Facts, Linear, number
@@ -66,6 +66,11 @@ def limits(dtype: DType) -> Bounds:
     if dtype.kind == "u":
         return 0, (1 << dtype.bits) - 1
     return -(1 << (dtype.bits - 1)), (1 << (dtype.bits - 1)) - 1
+
+
+def least_size(graph: Graph) -> int:
+    """What sizes with a name are at least: programs for smaller ones have them as numbers."""
+    return 0 if graph.policy.get("any_size") else 2
 
 
 class Rules:
@@ -289,9 +294,12 @@ class Rules:
         above = [a if a.minus(b).constant <= 0 else b for a, b in _comparable(x.above, y.above)]
         below = [b if a.minus(b).constant <= 0 else a for a, b in _comparable(x.below, y.below)]
         for one, other in ((x, y), (y, x)):  # what bounds one side, and that is beyond the other in any case
-            above += [form for form in one.above if form.terms and self.facts.most(form) <= other.low]
-            below += [form for form in one.below if form.terms and self.facts.least(form) >= other.high]
+            above += [form for form in one.above if form.terms and self._is_at_most(form, other.low)]
+            below += [form for form in one.below if form.terms and self._is_at_most(form.times(-1), -other.high)]
         return Between(min(x.low, y.low), max(x.high, y.high), _once(above), _once(below))
+
+    def _is_at_most(self, x: Linear, most: int) -> bool:
+        return LOW < most < HIGH and (self.facts.most(x) <= most or self.facts.holds(x.shifted(-most)))
 
     def same(self, x: Value) -> Outcome:
         """x as another integer dtype."""

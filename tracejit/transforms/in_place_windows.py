@@ -1,0 +1,72 @@
+"""`in-place-windows`: reads that lie apart from where the kernel that makes them puts its result are marked.
+
+`u[t + 1, 1:-1] = f(u[t, 2:], u[t, :-2])` reads and writes one array, but no element of both: code generation may write
+the result where it goes (`codegen/lowering/placement.py`) instead of into an array of its own that is copied. That the
+windows do not meet is proved here, from loop limits and sizes (`numbers/apart.py`); an unmarked read must be of the
+very element that is written over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tracejit.ir.core import Block, Graph, Op, with_ops
+from tracejit.transforms.derivatives.element_places import Places
+from tracejit.transforms.numbers.apart import Program, are_apart, loops_of
+from tracejit.transforms.numbers.rules import least_size
+from tracejit.transforms.pipeline import transform
+
+
+@transform("in-place-windows")
+def in_place_windows(graph: Graph) -> Graph:
+    """Mark the reads of kernels that lie apart from where their results go."""
+    candidates = list(_candidates(graph.body))
+    if not candidates:
+        return graph
+    places = Places(Program(graph.body.ops, least_size(graph)))
+    apart = {read for read, writes in candidates if all(_are_apart(places, read, write) for write in writes)}
+    return replace(graph, body=_marked(graph.body, apart)) if apart else graph
+
+
+def _candidates(block: Block) -> Iterator[tuple[Op, list[Op]]]:
+    """The reads of kernels, each with the writes of their results into the array that it reads; not those of the very
+    window that is written."""
+    kernels = {r: op for op in block.ops if op.name == "fused" for r in op.results}
+    writes: dict[Op, list[Op]] = {}
+    for op in block.ops:
+        if op.name == "vwrite" and op.operands[1] in kernels:
+            writes.setdefault(kernels[op.operands[1]], []).append(op)
+        elif op.name != "fused":
+            for inner in op.blocks:
+                yield from _candidates(inner)
+    for kernel, found in writes.items():
+        for read in kernel.block("body").ops:
+            if read.name == "vread":
+                others = [w for w in found if w.operands[0] is read.operands[0]]
+                if others and not any(_is_of(read, write) for write in others):
+                    yield read, others
+
+
+def _is_of(read: Op, write: Op) -> bool:
+    """Whether a read begins and steps as a write does."""
+    _, *window = write.defn.group(write.operands)[1:]
+    return window == list(read.defn.group(read.operands)[1:3])
+
+
+def _are_apart(places: Places, read: Op, write: Op) -> bool:
+    one, other = places.of(read), places.of(write)
+    if one is None or other is None:
+        return False
+    return are_apart(places.program, one, other, loops_of(other.path), None)
+
+
+def _marked(block: Block, apart: set[Op]) -> Block:
+    ops: list[Op] = []
+    for op in block.ops:
+        if op in apart:
+            op = replace(op, attrs={**op.attrs, "apart": True})
+        elif op.blocks:
+            op = replace(op, blocks=tuple(_marked(b, apart) for b in op.blocks))
+        ops.append(op)
+    return with_ops(block, ops)
