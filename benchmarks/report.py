@@ -65,14 +65,15 @@ def _rate(result: Result) -> str:
 def print_startup(console: Console, startup: dict[str, Any]) -> None:
     """Import, first results, memory."""
     table = Table("process")
-    for column in ("cold", "warm"):
+    for column in ("cold", "second program", "warm"):
         table.add_column(column, justify="right")
     for module, seconds in startup["import"].items():
-        table.add_row(f"import {module}", "", pretty(seconds))
+        table.add_row(f"import {module}", "", "", pretty(seconds))
     for name, times in startup["first result"].items():
-        table.add_row(f"decorator to first result: {name}", pretty(times["cold"]), pretty(times["warm"]))
+        shown = (pretty(times[kind]) for kind in ("cold", "second", "warm"))
+        table.add_row(f"decorator to first result: {name}", *shown)
     for name, size in startup["peak memory MiB"].items():
-        table.add_row(f"memory of the pointwise chain, 10,000,000: {name}", "", f"{size:.0f} MiB")
+        table.add_row(f"memory of the pointwise chain, 10,000,000: {name}", "", "", f"{size:.0f} MiB")
     console.print(table)
 
 

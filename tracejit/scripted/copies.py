@@ -1,6 +1,7 @@
 """Copies of arrays: what `fn.explain` lists, and what `script(copies="error")` refuses.
 
-After `ownership` every copy is a visible op that says why it is there.
+After `ownership` every copy is a visible op that says why it is there; but for results that are made aside because
+`in-place-windows` could not prove that what they are made of lies elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import Type
 from tracejit.records import record
+from tracejit.transforms.in_place_windows import reads_beside_results
 
 _WHY = {
     "asked": "the program asks for a copy",
@@ -19,11 +21,12 @@ _WHY = {
     "takes": "it is changed or bound anew while the old content is still needed",
     "result": "a result of its own must not be another array's memory",
     "layout": "the products of a loop read it the other way round",
+    "aside": "it is made aside first, because what it is made of may lie where it goes",
 }
 
-#: What plain NumPy copies too: a read of a part is one, before the write that overlaps it, and its BLAS turns a matrix
-#: in every product.
-_NUMPY = frozenset(("asked", "view", "layout"))
+#: What plain NumPy copies too: a read of a part is one, before the write that overlaps it, its BLAS turns a matrix in
+#: every product, and what it writes it has made aside.
+_NUMPY = frozenset(("asked", "view", "layout", "aside"))
 
 
 @record
@@ -48,7 +51,11 @@ def copies(graph: Graph) -> Iterator[Copy]:
 
 
 def _copies(block: Block, in_loop: bool) -> Iterator[Copy]:
+    aside = {w: read for read, writes in reads_beside_results(block) for w in writes if "apart" not in read.attrs}
     for op in block.ops:
+        if op in aside:
+            made: Value = op.operands[1]
+            yield Copy(made.name, made.type, "aside", in_loop, op.span or aside[op].span)
         if op.name == "copy":
             source: Value = op.operands[0]
             yield Copy(source.name, source.type, op.attrs["why"], in_loop, op.span)

@@ -21,7 +21,7 @@ from tracejit.transforms.pipeline import transform
 @transform("in-place-windows")
 def in_place_windows(graph: Graph) -> Graph:
     """Mark the reads of kernels that lie apart from where their results go."""
-    candidates = list(_candidates(graph.body))
+    candidates = [pair for block in _blocks(graph.body) for pair in reads_beside_results(block)]
     if not candidates:
         return graph
     places = Places(Program(graph.body.ops, least_size(graph)))
@@ -29,17 +29,22 @@ def in_place_windows(graph: Graph) -> Graph:
     return replace(graph, body=_marked(graph.body, apart)) if apart else graph
 
 
-def _candidates(block: Block) -> Iterator[tuple[Op, list[Op]]]:
-    """The reads of kernels, each with the writes of their results into the array that it reads; not those of the very
-    window that is written."""
+def _blocks(block: Block) -> Iterator[Block]:
+    """A block and those in it, without the bodies of kernels."""
+    yield block
+    for op in block.ops:
+        for inner in op.blocks if op.name != "fused" else ():
+            yield from _blocks(inner)
+
+
+def reads_beside_results(block: Block) -> Iterator[tuple[Op, list[Op]]]:
+    """The reads of a block's kernels, each with the writes of their results into the array that it reads; not those of
+    the very window that is written."""
     kernels = {r: op for op in block.ops if op.name == "fused" for r in op.results}
     writes: dict[Op, list[Op]] = {}
     for op in block.ops:
         if op.name == "vwrite" and op.operands[1] in kernels:
             writes.setdefault(kernels[op.operands[1]], []).append(op)
-        elif op.name != "fused":
-            for inner in op.blocks:
-                yield from _candidates(inner)
     for kernel, found in writes.items():
         for read in kernel.block("body").ops:
             if read.name == "vread":
