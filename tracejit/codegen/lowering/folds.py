@@ -44,6 +44,8 @@ class FoldGroup:
         kernel, code = self.kernel, self.kernel.code
         if not groups:
             return self._elements()
+        if kernel.across and len(groups) == 2:
+            return self.across(*groups)
         group, inner = groups[0], groups[1:]
         start, extent = (ZERO, kernel.extent(group)) if self.block is None else self.block
         self.block = None
@@ -55,14 +57,30 @@ class FoldGroup:
             body.next = self._following(body.carried, self.nest(inner))
         return self._pairs(body.results)
 
+    def across(self, rows: list[int], row: list[int]) -> list[Element]:
+        """Vectors along short rows, which go down the rows: nothing is combined within a row."""
+        kernel, code = self.kernel, self.kernel.code
+        start, height = (ZERO, kernel.extent(rows)) if self.block is None else self.block
+        self.block = None
+        with code.fold(kernel.extent(row), self._folds(), "vector", schedule.loop_name(row)) as columns:
+            kernel.enter(self.index, row, columns.index)
+            with code.fold(height, self._folds(), "serial", schedule.loop_name(rows)) as body:
+                kernel.enter(self.index, rows, kernel.k.add(start, body.index))
+                body.next = self._following(body.carried, self._elements())
+            columns.next = self._following(columns.carried, self._pairs(body.results))
+        return self._pairs(columns.results)
+
     def spread(self, groups: list[list[int]]) -> list[Element]:
-        """The outermost loop in parallel: in blocks if it is the only one. Its parts are folded in order."""
+        """The outermost loop in parallel: in blocks if it is the only one, or its trips are short. Its parts are folded
+        in order."""
         kernel, code = self.kernel, self.kernel.code
         extent = kernel.extent(groups[0])
-        trips = extent if len(groups) > 1 else schedule.blocks(code, extent)
-        with code.fold(trips, self._folds(), "parallel", "block" if len(groups) == 1 else "i") as body:
-            if len(groups) == 1:
-                self.block = schedule.block_range(code, extent, body.index)
+        down = kernel.across and len(groups) == 2
+        in_blocks, size = down or len(groups) == 1, schedule.DOWN if down else schedule.BLOCK
+        trips = schedule.blocks(code, extent, size) if in_blocks else extent
+        with code.fold(trips, self._folds(), "parallel", "block" if in_blocks else "i") as body:
+            if in_blocks:
+                self.block = schedule.block_range(code, extent, body.index, size)
                 body.next = self._following(body.carried, self.nest(groups))
             else:
                 kernel.enter(self.index, groups[0], body.index)

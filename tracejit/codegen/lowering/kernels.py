@@ -6,7 +6,8 @@ The lowering is demand-driven (`access.py`), and what does not depend on an inne
 * no reduction: a nest over the results' shape, adjacent axes merged into one flat loop where every access allows;
 * reductions over trailing axes: for each row fold, fold again, write (softmax and layer norm are one kernel);
 * reductions over leading axes: a vector loop over the last kept axis around serial folds;
-* reductions over everything: blocks of fixed size folded in parallel, and their results in order.
+* reductions over everything: blocks of fixed size folded in parallel, and their results in order; short rows down
+  their columns.
 
 Reductions that need no others share one loop, and results that are ready are written in it. The nest is built twice
 where that can pay: the first time to learn every access, which tells which axes are one flat axis and which results
@@ -110,6 +111,7 @@ class KernelLowering:
         self.updated: set[Var] = set()  #: buffers that are read and written
         self.outside = 1  #: scopes around a nest
         self.plain = False  #: no loop is a vector
+        self.across = False  #: totals go across short rows in vectors, and down the rows in each
         self.spills: dict[Value, lower_spills.Spill] = {}
         self.still: set[Var] | None = None if still else set()
         self.begin(frozenset())
@@ -367,32 +369,35 @@ class KernelLowering:
             sums = {op.results[0] for op in self.folded}
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
             return
-        if columns or not (proper and folded):
+        *rows, row = self.space.groups(folded) or [[]]
+        if columns or not folded or not (proper or rows):
             self.rows_nest(kept, columns)
             return
-        pending = self.pending
-        for _ in self.versions(folded):
-            self.pending = list(pending)
+        pending, memo = self.pending, self.elements.memo
+        for is_short in self.versions(folded) if proper else self.versions(row, schedule.ACROSS):
+            self.pending, self.elements.memo = list(pending), dict(memo)
+            self.plain, self.across = is_short and bool(proper), is_short and not proper
             self.rows_nest(kept, False)
+        self.elements.memo = memo
 
     def has_short_version(self) -> bool:
-        """Whether the nest is printed a second time for short rows, without vectors."""
+        """Whether the nest is printed a second time for short rows."""
         functions = any(op.name in mathlib.FUNCTIONS for op in self.ops)
         is_plain = max(self.levels.values(), default=0) <= 1 and len(self.ops) <= SHORT_OPS and not functions
         return self.is_final and not self.nested and is_plain
 
-    def versions(self, row: Sequence[int]) -> Iterator[bool]:
-        """Go through the versions of a nest and be in the code of each: one without vectors, where rows along the axes
-        `row` are short and there is such a version, and any other. Gives whether it is the one without vectors."""
+    def versions(self, row: Sequence[int], most: int = schedule.SHORT_ROW) -> Iterator[bool]:
+        """Go through the versions of a nest and be in the code of each: one for rows of up to `most` elements along the
+        axes `row`, where there is such a version, and any other. Gives whether it is the one for short rows."""
         if not self.has_short_version():
             yield False
             return
-        short = self.code.bind(self.k.le(self.k.product(self.space.sizes[a] for a in row), schedule.SHORT_ROW), "short")
-        for cond, plain in ((short, True), (self.k.logical_not(short), False)):
+        short = self.code.bind(self.k.le(self.k.product(self.space.sizes[a] for a in row), most), "short")
+        for cond, is_short in ((short, True), (self.k.logical_not(short), False)):
             with self.code.when(cond):
-                self.outside, self.plain = self.outside + 1, plain
-                yield plain
-                self.outside, self.plain = self.outside - 1, False
+                self.outside += 1
+                yield is_short
+                self.outside -= 1
 
     def rows_nest(self, kept: Sequence[int], columns: bool) -> None:
         """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
