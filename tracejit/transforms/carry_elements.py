@@ -19,7 +19,8 @@ from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.derivatives.element_places import WRITES
 from tracejit.transforms.derivatives.frames import substitute
-from tracejit.transforms.numbers.apart import Access, Program, are_apart, loops_of
+from tracejit.transforms.numbers.apart import Access, Program, are_apart, is_element, loops_of
+from tracejit.transforms.numbers.rules import least_size
 from tracejit.transforms.pipeline import transform
 
 #: Where the indices are among the operands of an access.
@@ -36,11 +37,18 @@ def carry_elements(graph: Graph) -> Graph:
     for loop in [op for op in walk(graph.body) if op.name == "loop"]:
         candidates = _candidates(loop)
         if candidates:
-            program = program or Program(graph.body.ops)
-            elements = [e for e in candidates if _is_alone(program, loop, e)]
+            program = program or Program(graph.body.ops, least_size(graph))
+            elements = [e for e in candidates if _may_be_carried(program, loop, e)]
             if elements:
                 found[loop] = elements
     return replace(graph, body=_rewritten(graph.body, found)) if found else graph
+
+
+def with_inner_elements(loop: Op) -> Op:
+    """A loop as it will be if there are all elements that loops in it access."""
+    inner = (op for op in walk(loop.block("body")) if op.name == "loop")
+    found = {op: [e for e in _candidates(op) if not e.others] for op in inner}
+    return replace(loop, blocks=(_rewritten(loop.block("body"), found),))
 
 
 @record(eq=False)
@@ -69,7 +77,8 @@ def _candidates(loop: Op) -> list[_Element]:
             by_indices.setdefault(_indices(op), []).append(op)
         for indices, own in by_indices.items():
             fixed = not any(v in inside for v in indices)
-            if fixed and len(by_indices) > 1 and any(op.name == "index_add" for op in own):
+            changes = ("index_add",) if len(by_indices) > 1 else WRITES
+            if fixed and any(op.name in changes for op in own):
                 found.append(_Element(place, indices, own, [op for op in accesses if op not in own]))
     return found
 
@@ -96,6 +105,16 @@ def _accesses(body: Block, place: int, param: Value) -> list[Op]:
     return found if passed else []
 
 
+def _may_be_carried(program: Program, loop: Op, element: _Element) -> bool:
+    """Whether an element is accessed by no other indices, or if there are no others, in a loop in another loop, is sure
+    to be there."""
+    if element.others:
+        return _is_alone(program, loop, element)
+    path = program.places[loop]
+    array = loop.operands[2 + element.place]
+    return bool(loops_of(path)) and is_element(program, path, array, element.indices)
+
+
 def _is_alone(program: Program, loop: Op, element: _Element) -> bool:
     """Whether no trip accesses the element by other indices."""
     own = Access(element.indices, program.places[loop])
@@ -118,7 +137,11 @@ def _rewritten(block: Block, found: Mapping[Op, list[_Element]]) -> Block:
 
 
 def _carrying(loop: Op, elements: Sequence[_Element]) -> list[Op]:
-    """The loop with some elements as numbers, where it makes a trip: else they may not be there."""
+    """The loop with some elements as numbers: those that it alone accesses, or beside others, where it makes a trip:
+    else they may not be there."""
+    if not any(e.others for e in elements):
+        return _with_numbers(loop, elements)
+    elements = [e for e in elements if e.others]
     outside, then = Builder(loop.span), Builder(loop.span)
     zero = outside.constant(0, ScalarType(I64))
     runs = outside.emit("lt", (zero, loop.operands[0]), names=("runs",))[0]
@@ -137,6 +160,29 @@ def _carrying(loop: Op, elements: Sequence[_Element]) -> list[Op]:
         after[e.place] = then.emit("index_update", (after[e.place], value, *e.indices))[0]
     blocks = (Block((), tuple(then.ops), tuple(after), "then"), Block((), (), loop.operands[2:], "else"))
     return [*outside.ops, Op(REGISTRY["if"], (runs,), {}, loop.results, blocks, loop.span)]
+
+
+def _with_numbers(loop: Op, elements: Sequence[_Element]) -> list[Op]:
+    """The loop with elements of arrays, which are there and of which it accesses nothing else, in place of these."""
+    b, body = Builder(loop.span), loop.block("body")
+    arrays = [loop.operands[2 + e.place] for e in elements]
+    starts = [b.emit("fetch", (a, *e.indices), names=("element",))[0] for a, e in zip(arrays, elements, strict=True)]
+    params = [Value(v.type, v.name) for v in starts]
+    ops, (go, *results), ends = _body(body, elements, params)
+    places = {e.place for e in elements}
+
+    def others(values: Sequence[Value]) -> list[Value]:
+        return [v for place, v in enumerate(values) if place not in places]
+
+    index, *carried = body.params
+    last = [Value(v.type, v.name) for v in ends]
+    inner = Block((index, *others(carried), *params), tuple(ops), (go, *others(results), *ends), body.label)
+    operands = (*loop.operands[:2], *others(loop.operands[2:]), *starts)
+    b.ops.append(Op(loop.defn, operands, loop.attrs, (*others(loop.results), *last), (inner,), loop.span))
+    for e, array, value in zip(elements, arrays, last, strict=True):
+        operands = (array, value, *e.indices)
+        b.ops.append(Op(REGISTRY["index_update"], operands, {}, (loop.results[e.place],), (), loop.span))
+    return b.ops
 
 
 def _body(

@@ -35,9 +35,10 @@ def independent(graph: Graph) -> Graph:
     return replace(graph, body=_marked(graph.body, constants, False))
 
 
-def trips_are_independent(loop: Op) -> bool:
-    """Whether the trips of a loop that makes all of them may run side by side, and it pays."""
-    return _Trips(loop).are_independent()
+def trips_are_independent(loop: Op, *, hoisted: bool = True) -> bool:
+    """Whether the trips of a loop that makes all of them may run side by side, and it pays. If not `hoisted`, what its
+    inner loops read in all of their trips will still be read before them (`hoist-elements`)."""
+    return _Trips(loop, hoisted).are_independent()
 
 
 def _marked(block: Block, constants: dict[Value, object], repeated: bool) -> Block:
@@ -68,11 +69,13 @@ def _is_whole(loop: Op, constants: dict[Value, object]) -> bool:
 class _Trips:
     """The trips of one loop."""
 
-    def __init__(self, loop: Op) -> None:
+    def __init__(self, loop: Op, hoisted: bool) -> None:
         self.loop = loop
+        self.hoisted = hoisted
         self.body = loop.block("body")
         self.varying: set[Value] = {self.body.params[0]}  #: differs between trips
         self.places: set[Value] = {self.body.params[0]}  #: the index, plus something that does not vary
+        self.fixed: list[Op] = []  #: reads of inner loops that are the same in all of their trips
 
     def are_independent(self) -> bool:
         """Whether the trips may run side by side, and it pays."""
@@ -105,7 +108,7 @@ class _Trips:
             case "const" | "dim":
                 return True
             case "fetch":
-                if inner and not self.is_shared_read(op.operands[1:]):
+                if inner and not self.is_shared_read(op.operands[1:]) and (self.hoisted or op not in self.fixed):
                     return False
             case "index_update":
                 return op in self.body.ops and op.operands[0] in written
@@ -115,6 +118,7 @@ class _Trips:
                 varies = varies or any(v in self.varying for b in op.blocks for v in b.results)
             case "loop":
                 varies = True
+                self.fixed += reads_of_all_trips(op.block("body"))
                 self.varying.update(op.block("body").params[1:])
                 if not self.is_simple(op.block("body"), written, True):
                     return False
@@ -202,6 +206,12 @@ class _Rows:
         return all(
             any(set(column) == own for column in zip(*found, strict=True)) for found in columns.values()
         ) and set(_captured_arrays(self.body)).isdisjoint(self.loop.operands[2:])
+
+
+def reads_of_all_trips(body: Block) -> list[Op]:
+    """The reads of elements in a loop's body that are the same in all trips."""
+    inside: set[Value] = {*body.params, *(r for op in body.ops for r in op.results)}
+    return [op for op in body.ops if op.name == "fetch" and inside.isdisjoint(op.operands)]
 
 
 def _captured_arrays(block: Block) -> Iterator[Value]:

@@ -33,6 +33,7 @@ LEVEL2 = (
     "outer-products",
     "unstack",
     "ranges",
+    "hoist-elements",
     "wrap-aside",
     "last-trips",
     "carry-elements",
@@ -51,7 +52,7 @@ LEVEL2 = (
 CPU_ONLY = frozenset(
     (
         *("scalarize", "wrap-aside", "last-trips", "carry-elements", "defer-products", "turn-factors"),
-        *("multiply-ahead", "lay-factors", "outer-products", "sink-slices"),
+        *("multiply-ahead", "lay-factors", "outer-products", "sink-slices", "hoist-elements"),
     )
 )
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Block, Graph, Op, Value, walk, with_ops
 from tracejit.ir.opdef import REGISTRY
 from tracejit.transforms.numbers.analysis import TRUTH, Analysis
-from tracejit.transforms.numbers.fits import split_by_fit
+from tracejit.transforms.numbers.fits import split_by_fit, split_nest
 from tracejit.transforms.numbers.limits import Stops, limited
 from tracejit.transforms.numbers.linear import Limit
 from tracejit.transforms.numbers.starts import split_by_sign
@@ -30,7 +31,8 @@ def ranges(graph: Graph) -> Graph:
     versions = split_by_sign(graph, lambda op: op not in found.replaced)
     if versions is not graph:
         graph, found = versions, Analysis(versions)
-    if not found.replaced and not found.stops and not any(found.needs.values()) and not found.windows.apart:
+    asked = any(found.needs.values()) or any(found.nest_needs.values())
+    if not found.replaced and not found.stops and not asked and not found.windows.apart:
         return graph
     body = _Rewriter(found, graph).block(graph.body)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
@@ -76,6 +78,25 @@ class _Rewriter:
 
     def op(self, op: Op) -> list[Op]:
         """What stands for one op."""
+        simpler = self.simpler(op)
+        if simpler is not None:
+            return simpler
+        made = self.renewed(op, map(self.block, op.blocks))
+        if op.name == "check":
+            self.checks[op] = made
+        if op in self.found.needs:
+            self.needs[made] = self.found.needs[op]
+        if op.name != "loop":
+            return [made]
+        limited = self.limited(op, made) if op in self.found.stops else [made]
+        if self.is_split and op in self.found.nests:
+            asked = [inner for inner in walk(op.block("body")) if self.may_fail(inner)]
+            (free,) = self.without(op, frozenset(asked))
+            return split_nest(free, limited, asked, self.found.nest_needs, self.here)
+        return split_by_fit(op, limited, self.needs, self.here) if self.is_split else limited
+
+    def simpler(self, op: Op) -> list[Op] | None:
+        """What an op became that need not be done, or not as it is; None for others."""
         found = self.found.replaced.get(op)
         if found is True and op.name == "check":
             return []
@@ -88,17 +109,28 @@ class _Rewriter:
             return self.found.windows.written(op, self.value)
         if op in self.found.windows.covered:
             return [self.found.windows.unfilled(op, self.value)]
+        return None
+
+    def renewed(self, op: Op, blocks: Iterable[Block]) -> Op:
+        """The op on what its operands became."""
+        found = self.found.replaced.get(op)
         defn = REGISTRY[found] if isinstance(found, str) else op.defn
-        blocks = tuple(map(self.block, op.blocks))
-        made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
-        if op.name == "check":
-            self.checks[op] = made
-        if op in self.found.needs:
-            self.needs[made] = self.found.needs[op]
-        if op.name != "loop":
-            return [made]
-        limited = self.limited(op, made) if op in self.found.stops else [made]
-        return split_by_fit(op, limited, self.needs, self.here) if self.is_split else limited
+        return replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=tuple(blocks))
+
+    def may_fail(self, op: Op) -> bool:
+        """Whether an op may raise: a check, or a sum that may be too large."""
+        return (op.name == "check" or bool(op.defn.unchecked)) and op not in self.found.replaced
+
+    def without(self, op: Op, asked: frozenset[Op]) -> list[Op]:
+        """What stands for an op of a nest where none of some checks and sums in it fails."""
+        simpler = self.simpler(op)
+        if simpler is not None:
+            return simpler
+        if op in asked and op.name == "check":
+            return []
+        blocks = (with_ops(b, chain.from_iterable(self.without(o, asked) for o in b.ops)) for b in op.blocks)
+        made = self.renewed(op, (replace(b, results=tuple(map(self.value, b.results))) for b in blocks))
+        return [replace(made, defn=REGISTRY[made.defn.unchecked]) if op in asked else made]
 
     def limited(self, old: Op, made: Op) -> list[Op]:
         """A loop that its checks may stop."""

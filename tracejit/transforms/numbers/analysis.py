@@ -15,7 +15,7 @@ from typing import TypeAlias
 from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
-from tracejit.transforms.numbers.fits import is_few
+from tracejit.transforms.numbers.fits import is_few, is_nest
 from tracejit.transforms.numbers.growth import Growth
 from tracejit.transforms.numbers.lengths import TRIPS, Lengths
 from tracejit.transforms.numbers.limits import SIZE, Stops
@@ -84,6 +84,9 @@ class Analysis:
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
         self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold ahead of a loop for checks in it to hold
         self.outside: int | None = None  #: the clock ahead of the loop that is walked
+        self.nests: set[Op] = set()  #: loops over elements with loops in them, and no loop around
+        self.ahead_of_nest: int | None = None  #: the clock ahead of the one that is walked
+        self.nest_needs: dict[Op, list[Limit] | None] = {}  #: the same as `needs`, ahead of nests
         self.assumed: dict[Op, list[Assumption]] = {}
         self.followed: dict[Op, set[tuple[int, int]]] = {}  #: places and signs for which `new_bounds` were tried
         made = {r: op for op in walk(graph.body) for r in op.results}
@@ -128,11 +131,16 @@ class Analysis:
         if isinstance(known, Condition) and self.undecided.get(op.operands[0]) != self.facts.learned:
             known = self.r.decide(known) is True
         self.note(op, True if known is True else None)
-        if known is not True and self.outside is not None:
-            self.needs[op] = self.needed(asked, self.outside) if isinstance(asked, Condition) else None
-        else:
-            self.needs.pop(op, None)
+        for needs, outside in self.places_to_ask():
+            if known is not True and outside is not None:
+                needs[op] = self.needed(asked, outside) if isinstance(asked, Condition) else None
+            else:
+                needs.pop(op, None)
         self.r.assume(op.operands[0], True)
+
+    def places_to_ask(self) -> tuple[tuple[dict[Op, list[Limit] | None], int | None], ...]:
+        """Ahead of the loop that is walked, and of the nest that it is in, if there are such."""
+        return (self.needs, self.outside), (self.nest_needs, self.ahead_of_nest)
 
     def needed(self, asked: Condition, outside: int) -> list[Limit] | None:
         """What must hold ahead of a loop for a condition to hold in each of its trips."""
@@ -189,11 +197,13 @@ class Analysis:
         self.unknown((result,))
         if isinstance(outcome, Linear) and not fits and result.type == SIZE:
             self.r.exact[result] = outcome
-            if op.defn.unchecked and self.outside is not None:
-                self.needs[op] = self.ahead((outcome.shifted(-HIGH), number(LOW).minus(outcome)), self.outside)
+            for needs, outside in self.places_to_ask() if op.defn.unchecked else ():
+                if outside is not None:
+                    needs[op] = self.ahead((outcome.shifted(-HIGH), number(LOW).minus(outcome)), outside)
         else:
             self.r.exact.pop(result, None)
             self.needs.pop(op, None)
+            self.nest_needs.pop(op, None)
         if outcome is None or result.known is not None or not (fits or op.defn.unchecked):
             return
         if isinstance(outcome, Linear):
@@ -290,9 +300,14 @@ class Analysis:
             outside = self.facts.clock
             with self.facts.scope():
                 self.head(op, body, self.assumed[op])
-                around, self.outside = self.outside, self.outside if is_few(op) else outside
+                around = self.outside, self.ahead_of_nest
+                if not is_few(op):
+                    if self.outside is None and is_nest(op):
+                        self.nests.add(op)
+                        self.ahead_of_nest = outside
+                    self.outside = outside
                 checks = self.trip(body)
-                self.outside = around
+                self.outside, self.ahead_of_nest = around
                 kept = [a for a in self.assumed[op] if self.is_kept(a, op, body)]
                 found = [*self.new_counters(op, body), *self.new_bounds(op, body, kept)]
                 if self.lengths.changes(op, body):

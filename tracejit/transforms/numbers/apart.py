@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from tracejit.ir.core import Block, Op, Value
-from tracejit.ir.types import BOOL, I64, Dim, ScalarType
+from tracejit.ir.types import BOOL, I64, Dim, ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.numbers.elimination import contradict
 from tracejit.transforms.numbers.linear import Linear, number
@@ -122,6 +122,16 @@ def is_not_negative(program: Program, path: Path, terms: Terms) -> bool:
     side.enter(path)
     total = side.total(terms)
     return total is not None and side.facts.holds(total.times(-1))
+
+
+def is_element(program: Program, path: Path, array: Value, indices: Sequence[Value]) -> bool:
+    """Whether an array has the element, in all trips that come to a place."""
+    assert isinstance(array.type, TensorType)
+    return all(
+        is_not_negative(program, path, terms)
+        for index, size in zip(indices, array.type.shape, strict=True)
+        for terms in (((index, 1),), ((size, 1), (index, -1), (1, -1)))
+    )
 
 
 class _Side(Rules):

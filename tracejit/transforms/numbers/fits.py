@@ -3,7 +3,8 @@ Python ints (`n += 1` under a condition, where n grew in loops before).
 
 Which trip reaches such a check is known in that trip only, and a loop that may stop in its midst does not become
 vectors. An innermost loop is made twice: where no trip's index is out of bounds, whether it is asked for or not, and no
-number can be too large, there is nothing to check. Used by `ranges`, which knows what indices are.
+number can be too large, there is nothing to check. So is a nest of loops over elements (`c[i, j] = sum over k`), if
+trips of a loop in it can then run side by side. Used by `ranges`, which knows what indices are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from collections.abc import Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, walk
-from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.opdef import REGISTRY, Pointwise
+from tracejit.ir.types import ScalarType
+from tracejit.transforms.carry_elements import with_inner_elements
+from tracejit.transforms.derivatives.element_places import WRITES
+from tracejit.transforms.independent import trips_are_independent
 from tracejit.transforms.numbers.limits import Scope, emitted
 from tracejit.transforms.numbers.linear import Limit
 from tracejit.transforms.numbers.starts import LONGEST
@@ -21,6 +26,8 @@ from tracejit.transforms.numbers.starts import LONGEST
 _MOST = 6
 #: Loops of so many trips are unrolled.
 _FEW = 8
+#: Nests of more operations are not made twice.
+_LARGEST = 160
 
 
 def is_few(loop: Op) -> bool:
@@ -50,8 +57,48 @@ def split_by_fit(loop: Op, made: Sequence[Op], needs: Mapping[Op, Sequence[Limit
         fine = _fine(b, checks, needs, scope)
     if fine is None:
         return [*made]
-    blocks = (_copy(loop, made, "then", frozenset(checks + sums)), _copy(loop, made, "else", frozenset()))
-    return [*b.ops, Op(REGISTRY["if"], (fine,), {}, loop.results, blocks, loop.span)]
+    dropped = frozenset(checks + sums)
+    return [*b.ops, _versions(loop, fine, _copy(loop, made, "then", dropped), _copy(loop, made, "else", frozenset()))]
+
+
+def is_nest(loop: Op) -> bool:
+    """Whether a loop consists of arithmetic, accesses of elements, checks, branches and loops, one of them in it."""
+    ops = [*walk(loop.block("body"))]
+    is_small = len(ops) <= _LARGEST and any(op.name in WRITES for op in ops)
+    return is_small and any(op.name == "loop" and not is_few(op) for op in ops) and all(map(_is_plain, ops))
+
+
+def _is_plain(op: Op) -> bool:
+    """Whether an op is one of a nest."""
+    if op.name in ("loop", "if", "fetch", "check", "const", "dim", *WRITES):
+        return True
+    scalars = all(isinstance(v.type, ScalarType) for v in (*op.operands, *op.results))
+    return scalars and not op.blocks and (isinstance(op.defn.lower, Pointwise) or bool(op.defn.unchecked))
+
+
+def split_nest(
+    free: Op, made: Sequence[Op], asked: Sequence[Op], needs: Mapping[Op, Sequence[Limit] | None], scope: Scope
+) -> list[Op]:
+    """What was made of a nest, in two versions: one `free` of what may fail, which is `asked` ahead of it, if that has
+    loops whose trips may run side by side. `needs` says what must hold for each not to fail."""
+    b = Builder(free.span)
+    fine = _fine(b, asked, needs, scope)
+    if fine is None:
+        return [*made]
+    then = _copy(free, [free], "then", frozenset())
+    if not any(op.name == "loop" and _goes(op) and _becomes_independent(op) for op in walk(then)):
+        return [*made]
+    return [*b.ops, _versions(free, fine, then, _copy(free, made, "else", frozenset()))]
+
+
+def _becomes_independent(loop: Op) -> bool:
+    """Whether trips may run side by side, once what its inner loops read or add to in all their trips is done outside
+    of those (`hoist-elements`, `carry-elements`)."""
+    return trips_are_independent(with_inner_elements(loop), hoisted=False)
+
+
+def _versions(loop: Op, fine: Value, then: Block, orelse: Block) -> Op:
+    return Op(REGISTRY["if"], (fine,), {}, loop.results, (then, orelse), loop.span)
 
 
 def _fine(b: Builder, checks: Sequence[Op], needs: Mapping[Op, Sequence[Limit] | None], scope: Scope) -> Value | None:
