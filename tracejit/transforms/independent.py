@@ -5,6 +5,7 @@ Code generation runs such trips side by side in the lanes of vectors (the attrib
 any of its lanes goes on. Each lane computes what its trip would, in the same order, to the bit. `repeated`: such a
 loop, without loops inside, is itself in a loop and may often have few trips. A trip may write
 elements of arrays at its own index along some axis; it may read what it wrote, and anything the loop does not change.
+It may add to numbers, which are added up in the order of the trips.
 Marked are loops whose inner loops read memory at places that all lanes share, or that lie side by side.
 
 A loop around such loops whose trips do not see each other either is marked `rows`: threads share its trips. Its checks
@@ -18,6 +19,7 @@ from dataclasses import replace
 
 from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import Pointwise
+from tracejit.ir.sums import sums_of
 from tracejit.ir.types import BF16, F16, ScalarType, TensorType, Type
 from tracejit.transforms.licm import split
 from tracejit.transforms.pipeline import transform
@@ -73,6 +75,7 @@ class _Trips:
         self.loop = loop
         self.hoisted = hoisted
         self.body = loop.block("body")
+        self.sums = sums_of(self.body)
         self.varying: set[Value] = {self.body.params[0]}  #: differs between trips
         self.places: set[Value] = {self.body.params[0]}  #: the index, plus something that does not vary
         self.fixed: list[Op] = []  #: reads of inner loops that are the same in all of their trips
@@ -82,20 +85,21 @@ class _Trips:
         pays = any(op.name == "loop" or op.defn.cost >= COSTLY for op in walk(self.body))
         if not pays or not self.body.params[1:]:
             return False
-        if not all(isinstance(p.type, TensorType) and _is_plain(p.type) for p in self.body.params[1:]):
+        arrays = (p for k, p in enumerate(self.body.params[1:]) if k not in self.sums)
+        if not all(isinstance(p.type, TensorType) and _is_plain(p.type) for p in arrays):
             return False
         written = self.versions()
         return written is not None and self.is_simple(self.body, written, False) and self.have_own_places(written)
 
     def versions(self) -> dict[Value, int] | None:
         """The versions of the carried arrays; None where one is not updated in turn and passed on."""
-        found = {p: k for k, p in enumerate(self.body.params[1:])}
-        newest = dict(enumerate(self.body.params[1:]))
+        found = {p: k for k, p in enumerate(self.body.params[1:]) if k not in self.sums}
+        newest = {k: p for p, k in found.items()}
         for op in self.body.ops:
             if op.name == "index_update" and newest.get(found.get(op.operands[0], -1)) is op.operands[0]:
                 k = found[op.operands[0]]
                 found[op.results[0]], newest[k] = k, op.results[0]
-        return found if tuple(newest.values()) == self.body.results[1:] else None
+        return found if all(self.body.results[1 + k] is last for k, last in newest.items()) else None
 
     def is_simple(self, block: Block, written: dict[Value, int], inner: bool) -> bool:
         """Whether a block's ops are host arithmetic, reads, and (outside of inner loops and branches) writes."""

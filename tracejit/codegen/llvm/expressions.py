@@ -16,7 +16,7 @@ from tracejit.codegen.llvm import casts as llvm_casts
 from tracejit.codegen.llvm import memory as llvm_memory
 from tracejit.codegen.llvm import ramps as llvm_ramps
 from tracejit.codegen.llvm.options import LlvmOptions
-from tracejit.codegen.llvm.values import Emitter, Ramp, Value, lane_indices, literal_text, type_text
+from tracejit.codegen.llvm.values import Emitter, Ramp, Value, lane_indices, literal_text, suffix_text, type_text
 from tracejit.codegen.loop_ir import (
     Bitcast,
     Cast,
@@ -423,6 +423,29 @@ end:
         return name
 
     # -- across lanes -----------------------------------------------------------------------------------------------
+
+    def summed(self, start: Value, vector: Value, mask: Value | None) -> Value:
+        """A number plus one lane after the other; lanes outside of the mask add -0.0, which changes nothing."""
+        dtype = vector.dtype
+        assert isinstance(dtype, DType)
+        if mask is not None:
+            vector = self.choose(mask, vector, Value("-0.0" if dtype.is_float else "0", dtype))
+        if vector.lanes > 1 and dtype.is_integer:
+            vector = self._across("llvm.vector.reduce.add", vector)
+        if vector.lanes > 1:
+            return self._across("llvm.vector.reduce.fadd", vector, start)
+        total = self.apply("add", [start, vector], dtype)
+        assert isinstance(total, Value)
+        return total
+
+    def _across(self, name: str, vector: Value, *start: Value) -> Value:
+        """An intrinsic that makes a number of a vector."""
+        assert isinstance(vector.dtype, DType)
+        full, type = f"@{name}.{suffix_text(vector.dtype, vector.lanes)}", type_text(vector.dtype, 1)
+        types = ", ".join([*(type for _ in start), type_text(vector.dtype, vector.lanes)])
+        self.declare(f"declare {type} {full}({types})")
+        given = ", ".join(v.typed() for v in (*start, vector))
+        return self.pure(f"call {type} {full}({given})", vector.dtype, 1, *start, vector)
 
     def reduce(self, op: str, vector: Value) -> Value:
         """All lanes combined in a fixed tree: halves with halves."""

@@ -5,7 +5,8 @@ one loop whose every vector is masked, half the code of `split`, for bodies so l
 `scalar`: full vectors, then single elements, for element widths without masked memory instructions.
 An inner loop of a `lanes` loop may end in one lane earlier than in another (`ragged`).
 A reduction keeps one accumulator per lane and combines them at the end, halves with halves, so its result depends
-on the vector width only. What cannot be a vector (a condition per lane on a loop, an allocation, ...) stays serial.
+on the vector width only; sums of a `lanes` loop are made lane by lane, in the order of its trips. What cannot be a
+vector (a condition per lane on a loop, an allocation, ...) stays serial.
 """
 
 from __future__ import annotations
@@ -274,9 +275,9 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     made = plan(loop, p.options)
     if made is None:
         return False
-    extent = p.uniform(loop.extent)
-    p.read_in_lanes = frozenset(facts.read(loop.body)) if loop.axis == "lanes" else frozenset()
-    inits = [p.splat(p.value(c.init), made.lanes) for c in loop.carried]
+    extent, in_order = p.uniform(loop.extent), loop.axis == "lanes"
+    p.read_in_lanes = frozenset(facts.read((loop,))) if in_order else frozenset()
+    inits = [p.value(c.init) if in_order else p.splat(p.value(c.init), made.lanes) for c in loop.carried]
     steps = unknown_steps(p, loop, made.lanes) if made.twice else []
     if not steps:
         results = _vectors(p, loop, made, extent, inits)
@@ -454,6 +455,8 @@ def _scalar_rest(p: FunctionPrinter, loop: For, full: Value, extent: Value, stat
 
 
 def _reduced(p: FunctionPrinter, loop: For, vectors: list[Value]) -> list[Value]:
+    if loop.axis == "lanes":
+        return vectors
     return [p.reduce(c.combine or "", v) for c, v in zip(loop.carried, vectors, strict=True)]
 
 
@@ -484,6 +487,9 @@ def _pass(p: FunctionPrinter, loop: For, context: VectorContext, state: list[Val
     for carried, accumulator in zip(loop.carried, state, strict=True):
         assert carried.combine is not None and carried.element is not None
         element = p.splat(p.value(carried.element), context.lanes)
+        if loop.axis == "lanes":
+            following.append(p.summed(accumulator, element, context.mask))
+            continue
         combined = p.apply(carried.combine, [accumulator, element], accumulator_dtype(accumulator))
         assert isinstance(combined, Value)
         following.append(combined if context.mask is None else p.choose(context.mask, combined, accumulator))

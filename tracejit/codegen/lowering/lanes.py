@@ -1,22 +1,25 @@
 """Loops whose trips do not see each other, as the transform `independent` marked them.
 
 `lanes`: trips run side by side in the lanes of vectors, in blocks that threads share. `rows`: threads share the trips
-of a loop around such loops. Arrays stay where they are: a trip writes in its own place.
+of a loop around such loops. Arrays stay where they are: a trip writes in its own place. What trips add to numbers is
+added in their order, by one thread, and the sums come back in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Launch, Let, Stmt, Var
+from tracejit.codegen.loop_ir import Axis, Carried, Const, Expr, For, If, Launch, Let, Stmt, Store, Var
 from tracejit.codegen.lowering import schedule
-from tracejit.codegen.lowering.elements import ONE, ZERO
+from tracejit.codegen.lowering.elements import ONE, ZERO, Array, ElementBuilder
 from tracejit.errors import Span
 from tracejit.ir.aliasing import has_storage
-from tracejit.ir.core import Block, Op, walk
-from tracejit.ir.types import BOOL, I64
+from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.sums import Sum, sums_of
+from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.entry import Lowering
@@ -34,23 +37,60 @@ def independent(lowering: Lowering, op: Op) -> bool:
         _rows(lowering, op)
     elif op.attrs.get("lanes"):
         extent = lowering.scalar(op.operands[0])
-        spread = lowering.parallel and not lowering.in_kernel and not schedule.is_small([extent], BLOCK)
-        body = _blocks(lowering, op, extent) if spread else _trips(lowering, op, extent, "lanes")
+        totals = {k: _total(lowering, op.results[k]) for k in sums_of(op.block("body"))}
+        spread = lowering.parallel and not (lowering.in_kernel or totals) and not schedule.is_small([extent], BLOCK)
+        body = _blocks(lowering, op, extent) if spread else _trips(lowering, op, extent, "lanes", totals=totals)
         if op.attrs.get("repeated") and not isinstance(extent, Const):
             short = lowering.k.le(extent, SHORT)
-            body = (If(short, _trips(lowering, op, extent, "serial"), body),)
+            body = (If(short, _trips(lowering, op, extent, "serial", totals=totals), body),)
         lowering.launch("lanes", body, _spans(op))
+        for k, total in totals.items():
+            lowering.env[op.results[k]] = lowering.load(total, (), op.results[k].name)
     else:
         return False
     return True
 
 
-def _trips(lowering: Lowering, op: Op, extent: Expr, axis: Axis, start: Expr = ZERO) -> tuple[Stmt, ...]:
-    """Trips `start` to `start + extent`."""
+def _total(lowering: Lowering, result: Value) -> Array:
+    """Where a sum is left."""
+    assert isinstance(result.type, ScalarType)
+    return lowering.new_array(TensorType(result.type.dtype, ()), result.name, stack=True)
+
+
+def _trips(
+    lowering: Lowering,
+    op: Op,
+    extent: Expr,
+    axis: Axis,
+    start: Expr = ZERO,
+    totals: Mapping[int, Array] = MappingProxyType({}),
+) -> tuple[Stmt, ...]:
+    """Trips `start` to `start + extent`; sums are left in `totals`."""
     body = op.block("body")
     index = Var(body.params[0].name, I64)
-    stmts = _body(lowering, op, body, lowering.k.add(start, index))
-    return (For(index, extent, stmts, axis, (), None, op.span),)
+    sums = sums_of(body)
+    added = {each.op for each in sums.values()}
+    rest = replace(body, ops=tuple(inner for inner in body.ops if inner not in added))
+    elements: dict[int, Expr] = {}
+
+    def add() -> None:
+        for k, each in sums.items():
+            element = lowering.scalar(each.element)
+            elements[k] = lowering.k.op("neg", element) if each.op.name == "sub" else element
+
+    stmts = _body(lowering, op, rest, lowering.k.add(start, index), add)
+    carried = tuple(_carried(sums[k], op, k, elements[k], lowering) for k in sums)
+    stores = (Store(totals[k].buffer, ZERO, c.result) for k, c in zip(sums, carried, strict=True))
+    return For(index, extent, stmts, axis, carried, None, op.span), *stores
+
+
+def _carried(each: Sum, op: Op, k: int, element: Expr, lowering: Lowering) -> Carried:
+    """A sum as a loop carries it."""
+    dtype = element.type
+    assert isinstance(dtype, DType)
+    var, result = Var(each.param.name, dtype), Var(op.results[k].name, dtype)
+    following = ElementBuilder(lambda e, _name: e).op("add", var, element)
+    return Carried(var, lowering.scalar(op.operands[2 + k]), following, result, "add", element)
 
 
 def _blocks(lowering: Lowering, op: Op, extent: Expr) -> tuple[Stmt, ...]:
@@ -96,18 +136,23 @@ def _checked(lowering: Lowering, launch: Launch, given: dict[Var, Expr], checks:
         lowering.op(check)
 
 
-def _body(lowering: Lowering, op: Op, body: Block, index: Expr) -> tuple[Stmt, ...]:
-    """A trip's statements. The arrays a loop carries are those it starts from."""
+def _body(
+    lowering: Lowering, op: Op, body: Block, index: Expr, behind: Callable[[], None] = lambda: None
+) -> tuple[Stmt, ...]:
+    """A trip's statements, those that `behind` emits last. The arrays a loop carries are those it starts from."""
     lowering.env[body.params[0]] = index
     for param, init in zip(body.params[1:], op.operands[2:], strict=True):
-        lowering.env[param] = lowering.env[init]
+        if has_storage(param):
+            lowering.env[param] = lowering.env[init]
 
     def run() -> None:
         lowering.block(body, filter(has_storage, body.params))
+        behind()
 
     _, stmts = lowering.inside(run)
     for result, init in zip(op.results, op.operands[2:], strict=True):
-        lowering.env[result] = lowering.env[init]
+        if has_storage(result):
+            lowering.env[result] = lowering.env[init]
     return stmts
 
 
