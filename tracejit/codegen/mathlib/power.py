@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from tracejit.codegen.loop_ir import Expr
+from tracejit.codegen.loop_ir import Const, Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     binary_exponent,
@@ -22,6 +23,11 @@ from tracejit.ir.types import F32, F64
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
+
+T = TypeVar("T")
+
+#: Exponents that are known, and so small that products take less time than a logarithm.
+PRODUCTS = frozenset(range(5, 17))
 
 
 def rsqrt(k: KernelBuilder, x: Expr) -> Expr:
@@ -56,6 +62,8 @@ def pow(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     dtype = k.dtype(x)
     if dtype.is_integer:
         return integer_power(k, x, y)
+    if isinstance(y, Const) and y.value in PRODUCTS:
+        return _product_of_equals(k, x, int(y.value.real))
     a = k.let(k.abs(x))
     infinity = float("inf")
     magnitude = k.let(_power_of_size_f32(k, a, y) if dtype == F32 else _power_of_size(k, a, y))
@@ -66,6 +74,29 @@ def pow(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     is_undefined = k.logical_and(k.logical_and(k.lt(x, 0), k.lt(a, infinity)), k.logical_not(is_integer))
     result = k.select(is_undefined, k.const(float("nan"), dtype), signed)
     return k.select(k.logical_or(k.eq(y, 0), k.eq(x, 1)), k.const(1, dtype), result)
+
+
+def _product_of_equals(k: KernelBuilder, x: Expr, n: int) -> Expr:
+    """x to the n by squares: f32 in f64; of f64 the rounding errors are carried beside the products (Dekker 1971)."""
+    if k.dtype(x) == F32:
+        return k.cast(_by_squares(n, k.let(k.cast(x, F64)), lambda a, b: k.let(k.mul(a, b))), F32)
+
+    def times(a: Pair, b: Pair) -> Pair:
+        product, error = two_product(k, a[0], b[0])
+        return product, k.let(k.add(error, k.add(k.mul(a[0], b[1]), k.mul(a[1], b[0]))))
+
+    product, error = _by_squares(n, (x, k.const(0, F64)), times)
+    is_usual = k.logical_and(k.ne(product, 0), k.eq(error, error))
+    return k.select(is_usual, k.add(product, error), product)
+
+
+def _by_squares(n: int, x: T, times: Callable[[T, T], T]) -> T:
+    """The product of n equal factors, n > 0, from the highest bit of n on."""
+    made = x
+    for bit in f"{n:b}"[1:]:
+        made = times(made, made)
+        made = times(made, x) if bit == "1" else made
+    return made
 
 
 def _power_of_size_f32(k: KernelBuilder, a: Expr, y: Expr) -> Expr:
