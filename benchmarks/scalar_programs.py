@@ -200,3 +200,60 @@ def sparse_times_vector(starts: Any, places: Any, values: Any, x: Any, y: Any) -
         for k in range(starts[i], starts[i + 1]):
             total += values[k] * x[places[k]]
         y[i] = total
+
+
+def _factors() -> tuple[Any, ...]:
+    rng = _rng()
+    return rng.random((200, 200)), rng.random((200, 200)), np.empty((200, 200))
+
+
+@program("product of 200 x 200 by three loops", _factors)
+def product(a: Any, b: Any, c: Any) -> None:
+    """A nest whose trips, but for those of the innermost loop, could run in any order."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            total = 0.0
+            for k in range(a.shape[1]):
+                total += a[i, k] * b[k, j]
+            c[i, j] = total
+
+
+def _filter() -> tuple[Any, ...]:
+    rng = _rng()
+    return rng.random((260, 260)), rng.random((5, 5)), np.empty((256, 256))
+
+
+@program("convolution of 256 x 256 by 5 x 5", _filter)
+def convolution(x: Any, w: Any, y: Any) -> None:
+    """A stencil of any size."""
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            total = 0.0
+            for p in range(w.shape[0]):
+                for q in range(w.shape[1]):
+                    total += x[i + p, j + q] * w[p, q]
+            y[i, j] = total
+
+
+@program(
+    "density of 1,000 points at 1,000 places", lambda: (_rng().random(1_000), _rng().random(1_000), np.empty(1_000))
+)
+def density(points: Any, places: Any, found: Any) -> None:
+    """An exponential for each pair."""
+    for i in range(len(places)):
+        total = 0.0
+        for j in range(len(points)):
+            d = places[i] - points[j]
+            total += np.exp(-50.0 * d * d)
+        found[i] = total
+
+
+@program("integral by 200,000 terms", lambda: (0.0, 3.0, 200_000))
+def integral(a: float, b: float, n: int) -> float:
+    """A sum of costly terms in their order."""
+    total = 0.0
+    h = (b - a) / n
+    for i in range(n):
+        x = a + (i + 0.5) * h
+        total += np.exp(-x * x) * np.sin(x)
+    return total * h
