@@ -10,8 +10,8 @@ import pytest
 import tracejit as tj
 from tests.threads import each_number_of_threads
 
-WIDTHS = (0, 1, 2, 3, 8, 16, 17, 33, 100, 128, 129, 300)
-HEIGHTS = (0, 1, 5, 511, 512, 513, 3000)
+WIDTHS = (0, 1, 2, 3, 8, 16, 17, 31, 32, 33, 100, 300)
+HEIGHTS = (0, 1, 5, 127, 128, 129, 512, 3000)
 
 
 @tj.script
@@ -106,3 +106,20 @@ def test_no_number_is_the_extreme() -> None:
     x[555, 3] = np.nan
     assert np.isnan(largest(x, b))
     assert np.isnan(squares(x, b))
+
+
+@tj.script
+def product(x: Any, y: Any) -> Any:
+    return (x[:, None] * y).prod()
+
+
+@tj.script
+def product_of_mirrored(x: Any) -> Any:
+    return x[:, ::-1].prod()
+
+
+def test_products_meet_a_zero_before_they_overflow() -> None:
+    assert product(np.arange(1.0, 3001.0), np.array([0.0, 1.0])) == 0
+    x = np.full((3000, 2), 3.0)
+    x[0, 0] = 0
+    assert product_of_mirrored(x) == 0

@@ -16,7 +16,7 @@ from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import ZERO, Element
 from tracejit.ir.core import Op
 from tracejit.ir.opdef import Reduction
-from tracejit.ir.types import BF16, F16, F32, TensorType
+from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.kernels import KernelLowering, Target
@@ -76,7 +76,9 @@ class FoldGroup:
         kernel, code = self.kernel, self.kernel.code
         extent = kernel.extent(groups[0])
         down = kernel.across and len(groups) == 2
-        in_blocks, size = down or len(groups) == 1, schedule.DOWN if down else schedule.BLOCK
+        in_blocks, size = down or len(groups) == 1, kernel.k.const(schedule.BLOCK, I64)
+        if down:
+            size = code.bind(kernel.k.floordiv(size, kernel.k.maximum(kernel.extent(groups[1]), 1)), "height")
         trips = schedule.blocks(code, extent, size) if in_blocks else extent
         with code.fold(trips, self._folds(), "parallel", "block" if in_blocks else "i") as body:
             if in_blocks:

@@ -374,11 +374,17 @@ class KernelLowering:
             self.rows_nest(kept, columns)
             return
         pending, memo = self.pending, self.elements.memo
-        for is_short in self.versions(folded) if proper else self.versions(row, schedule.ACROSS):
+        for is_short in self.versions(folded if proper else row, schedule.SHORT_ROW if proper else self.across_limit()):
             self.pending, self.elements.memo = list(pending), dict(memo)
             self.plain, self.across = is_short and bool(proper), is_short and not proper
             self.rows_nest(kept, False)
         self.elements.memo = memo
+
+    def across_limit(self) -> int:
+        """Of how many elements rows are at most across which totals go; products keep the order of rows, because a 0
+        among their factors and an overflow give a NaN."""
+        is_product = any(op.defn.lower.combine == "mul" for op in self.folded)  # type: ignore[union-attr]
+        return 0 if is_product else schedule.ACROSS
 
     def has_short_version(self) -> bool:
         """Whether the nest is printed a second time for short rows."""

@@ -35,8 +35,8 @@ NARROW, TALL, NEAR, SHARES = 256, 64, 1 << 17, 16
 #: Rows that are folded side by side: those a multiple of a page apart share the 8 places of a set of the first cache.
 ROWS = 8
 
-#: Totals over rows of up to so many elements go down columns, DOWN rows at a time.
-ACROSS, DOWN = 128, 512
+#: Totals over rows of up to so many elements go down columns, through BLOCK elements at a time.
+ACROSS = 32
 
 #: Up to so many rows are folded in one go.
 FEW_ROWS = 64
