@@ -488,6 +488,33 @@ def product_of_vectors_that_do_not_fit(a, b):
     return a @ b
 
 
+@case((A(3), A(1)), (A(3), A(4)))
+def loop_of_one_trip_behind_the_error(a, b):
+    a += 1
+    b[2] = 4
+    for _ in range(1):
+        a[:] = 7
+
+
+@case((A(3), A(1)), (A(3), A(4)))
+def loop_over_one_element_behind_the_error(a, b):
+    a += 1
+    b[2] = 4
+    for t in range(len(b)):
+        a[:] = b[t]
+
+
+@case((A(3), A(4), 5), (A(3), A(4), 2))
+def loop_of_one_trip_behind_a_loop_that_raises(a, b, k):
+    y = 0
+    for t in range(k):
+        y += int(a[t])
+        b[:] = 0
+    for _ in range(1):
+        b *= 2
+    return y
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

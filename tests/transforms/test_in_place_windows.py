@@ -120,6 +120,12 @@ def next_rows(u: Any, c: Any) -> None:
     u[1:] += c * u[:-1]
 
 
+def every_second(u: Any, c: Any) -> None:
+    n = u.shape[1] // 2
+    for i in range(len(u)):
+        u[i, n : 2 * n] = u[i, : 2 * n : 2] * c
+
+
 @pytest.mark.parametrize(
     ("fn", "start", "given"),
     [
@@ -127,6 +133,7 @@ def next_rows(u: Any, c: Any) -> None:
         (mirrored, np.arange(50.0), 3.0),
         (other_row, np.arange(20.0).reshape(4, 5), np.array([2, 1, 2, 0])),
         (next_rows, np.arange(600.0).reshape(30, 20), 0.5),
+        (every_second, np.arange(8000.0).reshape(2, 4000), 3.0),
     ],
 )
 def test_what_may_meet_is_made_aside(fn: Any, start: Any, given: Any) -> None:
@@ -136,6 +143,21 @@ def test_what_may_meet_is_made_aside(fn: Any, start: Any, given: Any) -> None:
     compiled(found, given)
     np.testing.assert_array_equal(found, expected)
     assert "1 array(s) allocated" in compiled.explain()
+
+
+def two_windows_at_once(a: Any) -> None:
+    for t in range(a.shape[0] - 1):
+        for s in range(0, a.shape[1], 2):
+            a[s + 1, s:-1:2], a[t + 1, t + 1 :: 2] = a[0, s + 1 :: 2] + a[0, s : s + 1], a[s + 2, s : s + 1] * 2
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (2, 3)])
+def test_kernels_wait_for_the_sizes_of_the_views_that_they_take_in(shape: tuple[int, ...]) -> None:
+    expected, found = np.ones(shape), np.ones(shape)
+    for fn, a in ((two_windows_at_once, expected), (tj.script(two_windows_at_once), found)):
+        with pytest.raises(IndexError):
+            fn(a)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_sizes_at_the_ends() -> None:

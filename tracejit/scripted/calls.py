@@ -24,6 +24,7 @@ def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -
     lowered = found.lowered
     inputs = inputs_of(found, arguments)
     require_single(lowered, arguments, names)
+    REPORTED.clear()  # a graph that was run by itself leaves its reports
     try:
         outputs = _outputs(found, inputs)
     except Exception:

@@ -26,9 +26,11 @@ from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.interpreter import conform, evaluate
 from tracejit.ir.opdef import OpDef, Pointwise
 from tracejit.ir.types import I64, ScalarType, TensorType, Type
+from tracejit.locks import cached_property
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 from tracejit.transforms.numbers.rules import least_size
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import new_versions
 
 #: Host scalars that constant folding must leave alone: storage, and places to differentiate at.
 _OPAQUE = frozenset(("fresh", "copy", "undef", "leaf"))
@@ -57,6 +59,12 @@ class _Facts:
         self.same: dict[Value, Value] = {}
         #: The smallest size that a parameter's named size stands for.
         self.least = least_size(graph)
+        self._graph = graph
+
+    @cached_property
+    def new_versions(self) -> set[Value]:
+        """Versions of written parameters that are new values."""
+        return new_versions(self._graph)
 
 
 class _Simplifier(Rebuilder):
@@ -278,7 +286,9 @@ class _Simplifier(Rebuilder):
         if go is True and limit == 1:
             self.facts.changed = True
             first = self.constant(0, ScalarType(I64))
-            return self.inline(body, (first, *operands[2:]))[1:]
+            results = self.inline(body, (first, *operands[2:]))[1:]
+            versions = zip(results, operands[2:], body.results[1:], strict=True)
+            return tuple(self.following(*version) for version in versions)
         constant, twice = self.constant_carried(op, body), self.carried_twice(op, body)
         if not constant and not twice:
             return None
@@ -290,6 +300,14 @@ class _Simplifier(Rebuilder):
             self.facts.same[op.results[i]] = op.results[first]
         self.step(_without_carried(op, body, constant.union(twice)))
         return tuple(self.value(r) for r in op.results)
+
+    def following(self, made: Value, before: Value, inside: Value) -> Value:
+        """What the only trip of a loop makes of a carried value. A new version of a written parameter is stored over
+        the one before it, which an error between them shows."""
+        if inside not in self.facts.new_versions or made.type != before.type:
+            return made
+        shape = self.shape(self.wrap(before))
+        return self.vwrite(before, made, 0, self.strides_of(shape)).value
 
     @staticmethod
     def constant_carried(op: Op, body: Block) -> frozenset[int]:

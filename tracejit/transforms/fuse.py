@@ -517,7 +517,14 @@ class _Rebuild:
         """The view after an elementwise kernel that the kernel can take in."""
         if not all(is_map(self.fusion.ops[at]) for at in positions):
             return None
-        return self.fusion.last_view(self.fusion.results(members))
+        last = self.fusion.last_view(self.fusion.results(members))
+        return last if last is not None and self.is_ready(last, members) else None
+
+    def is_ready(self, view: Op, members: int) -> bool:
+        """Whether all that a view needs beside some members, as its sizes, is there: kernels may come before it."""
+        makers = [self.fusion.makers.get(v) for v in all_reads(view)]
+        there = members | (self.done & ~self.open)
+        return all(maker is None or there >> maker & 1 for maker in makers)
 
     def emit_group(self, positions: Sequence[int], members: int, free: Sequence[int], last: Op | None) -> None:
         """A `fused` op with the members and copies of the views and fills they read."""
