@@ -104,6 +104,42 @@ def mathematics(x):
     return s
 
 
+def of_some(x, limit):
+    s = 0.0
+    t = 1.0
+    n = np.int64(0)
+    for i in range(len(x)):
+        if x[i] > limit:
+            e = np.exp(x[i])
+            s += e
+            n += np.int64(1)
+        else:
+            t -= np.sin(x[i])
+    return s, t, n
+
+
+def of_either(x, limit):
+    s = -0.0
+    for i in range(len(x)):
+        if x[i] > limit:
+            s += np.exp(x[i])
+        else:
+            s -= np.cos(x[i])
+    return s
+
+
+def energy(x, cutoff):
+    total = 0.0
+    for i in range(len(x)):
+        for j in range(i + 1, len(x)):
+            d = x[i] - x[j]
+            r = d * d + 0.01
+            if r < cutoff:
+                w = 1.0 / r
+                total += w**6 - w**3
+    return total
+
+
 def numbers(n: int) -> np.ndarray:
     return np.random.default_rng(n).uniform(-1, 1, n)
 
@@ -119,6 +155,9 @@ CALLS = {
     in_a_branch: [(numbers(n), wanted) for n in SIZES for wanted in (0.0, 1.0)],
     with_infinities: [(abs(numbers(n)),) for n in SIZES] + [(np.array([1.0, 0.0, 2.0] * 7),), (-np.ones(20),)],
     mathematics: [(numbers(n),) for n in SIZES],
+    of_some: [(numbers(n), limit) for n in SIZES for limit in (-2.0, 0.1, 2.0)],
+    of_either: [(numbers(n), limit) for n in SIZES for limit in (-2.0, 0.1, 2.0)],
+    energy: [(numbers(n), limit) for n in SIZES[:-2] for limit in (0.0, 0.3)],
 }
 
 
@@ -161,6 +200,14 @@ def reads_the_sum(x):
     return s
 
 
+def looks_in_a_branch(x):
+    s = 0.0
+    for i in range(len(x)):
+        if s < 10.0:
+            s += np.exp(x[i])
+    return s
+
+
 def keeps_the_sum(x, y):
     s = 0.0
     for i in range(len(x)):
@@ -169,7 +216,7 @@ def keeps_the_sum(x, y):
     return s
 
 
-@pytest.mark.parametrize("program", [reads_the_sum, keeps_the_sum])
+@pytest.mark.parametrize("program", [reads_the_sum, looks_in_a_branch, keeps_the_sum])
 def test_sums_that_trips_look_at_are_made_one_by_one(program) -> None:
     arguments = (numbers(40), np.zeros(40))[: program.__code__.co_argcount]
     check(program, *arguments, tolerance=1e-12)

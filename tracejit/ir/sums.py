@@ -1,10 +1,13 @@
-"""Sums that loops make: carried numbers to which each trip adds one, and which it does not look at."""
+"""Sums that loops make: carried numbers to which each trip adds one, and which it does not look at. Those to which only
+some trips add become such (`with_plain_sums`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tracejit.ir.core import Block, Op, Value, uses
+from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import F32, F64, ScalarType
 
 
@@ -24,13 +27,63 @@ def sums_of(body: Block) -> dict[int, Sum]:
     found: dict[int, Sum] = {}
     for place, (param, result) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
         op = made.get(result)
-        if op is None or op.name not in ("add", "sub") or param not in op.operands or not _is_number(param):
-            continue
-        element = op.operands[op.operands[0] is param]
-        is_left = op.operands[0] is param or op.name == "add"
-        if is_left and element is not param and reads[param] == reads[result] == 1:
-            found[place] = Sum(param, op, element)
+        if op is not None and _adds(op, param) and _is_number(param) and reads[param] == reads[result] == 1:
+            found[place] = Sum(param, op, op.operands[op.operands[0] is param])
     return found
+
+
+def with_plain_sums(loop: Op) -> Op:
+    """A loop in which branches add to numbers (`if r < limit: total += e`), with what they add, or -0.0, which changes
+    no number, added behind the branch."""
+    body = loop.block("body")
+    reads, ops, results = uses(body), list(body.ops), list(body.results)
+    for place, (param, result) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
+        at = next((k for k, op in enumerate(ops) if op.name == "if" and result in op.results), None)
+        if at is None or not _is_number(param) or reads[result] != 1:
+            continue
+        branch, number = ops[at], ops[at].results.index(result)
+        blocks = [_with_element(block, number, param) for block in branch.blocks]
+        found = [block for block in blocks if block is not None]
+        if len(found) < 2 or reads[param] != 2:
+            continue
+        element = Value(param.type, "element")
+        changed = tuple(element if r is result else r for r in branch.results)
+        total = Value(result.type, result.name)
+        ops[at : at + 1] = [
+            replace(branch, results=changed, blocks=tuple(found)),
+            Op(REGISTRY["add"], (param, element), {}, (total,), (), branch.span),
+        ]
+        results[1 + place] = total
+    if results == list(body.results):
+        return loop
+    return replace(loop, blocks=(Block(body.params, tuple(ops), tuple(results), body.label),))
+
+
+def _with_element(block: Block, number: int, param: Value) -> Block | None:
+    """A branch that gives what it adds to a number instead of the sum; None where it does something else with it."""
+    result, ops = block.results[number], list(block.ops)
+    op = next((op for op in ops if result in op.results), None)
+    if result is param:
+        neutral = -0.0 if param.type.dtype.is_float else 0  # type: ignore[union-attr]
+        element = Value(param.type, "nothing")
+        ops.append(Op(REGISTRY["const"], (), {"value": neutral, "type": param.type}, (element,), (), None))
+    elif op is not None and _adds(op, param) and uses(block)[result] == 1:
+        element = op.operands[op.operands[0] is param]
+        ops.remove(op)
+        if op.name == "sub":
+            element = Value(param.type, "element")
+            ops.append(Op(REGISTRY["neg"], (op.operands[1],), {}, (element,), (), op.span))
+    else:
+        return None
+    results = tuple(element if k == number else r for k, r in enumerate(block.results))
+    return Block(block.params, tuple(ops), results, block.label)
+
+
+def _adds(op: Op, param: Value) -> bool:
+    """Whether an op adds to a number, or subtracts from it, something else."""
+    if op.name not in ("add", "sub") or [v is param for v in op.operands].count(True) != 1:
+        return False
+    return op.name == "add" or op.operands[0] is param
 
 
 def _is_number(value: Value) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import Pointwise
-from tracejit.ir.sums import sums_of
+from tracejit.ir.sums import sums_of, with_plain_sums
 from tracejit.ir.types import BF16, F16, ScalarType, TensorType, Type
 from tracejit.transforms.licm import split
 from tracejit.transforms.pipeline import transform
@@ -40,7 +40,7 @@ def independent(graph: Graph) -> Graph:
 def trips_are_independent(loop: Op, *, hoisted: bool = True) -> bool:
     """Whether the trips of a loop that makes all of them may run side by side, and it pays. If not `hoisted`, what its
     inner loops read in all of their trips will still be read before them (`hoist-elements`)."""
-    return _Trips(loop, hoisted).are_independent()
+    return _Trips(with_plain_sums(loop), hoisted).are_independent()
 
 
 def _marked(block: Block, constants: dict[Value, object], repeated: bool) -> Block:
@@ -49,7 +49,7 @@ def _marked(block: Block, constants: dict[Value, object], repeated: bool) -> Blo
         if op.name == "loop" and _is_whole(op, constants) and trips_are_independent(op):
             innermost = not any(inner.name == "loop" for inner in walk(op.block("body")))
             attrs = {"lanes": True, "repeated": True} if repeated and innermost else {"lanes": True}
-            op = replace(op, attrs={**op.attrs, **attrs})
+            op = replace(with_plain_sums(op), attrs={**op.attrs, **attrs})
         elif op.blocks and op.name != "fused":
             inside = repeated or op.name == "loop"
             op = replace(op, blocks=tuple(_marked(b, constants, inside) for b in op.blocks))
