@@ -22,9 +22,11 @@ class Sum:
 
 def sums_of(body: Block) -> dict[int, Sum]:
     """The sums of a loop's body, by their places among what it carries. Integers wrap."""
+    found: dict[int, Sum] = {}
+    if not any(map(_is_number, body.params[1:])):
+        return found
     made = {r: op for op in body.ops for r in op.results}
     reads = uses(body)
-    found: dict[int, Sum] = {}
     for place, (param, result) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
         op = made.get(result)
         if op is not None and _adds(op, param) and _is_number(param) and reads[param] == reads[result] == 1:
@@ -36,6 +38,8 @@ def with_plain_sums(loop: Op) -> Op:
     """A loop in which branches add to numbers (`if r < limit: total += e`), with what they add, or -0.0, which changes
     no number, added behind the branch."""
     body = loop.block("body")
+    if not any(map(_is_number, body.params[1:])):
+        return loop
     reads, ops, results = uses(body), list(body.ops), list(body.results)
     for place, (param, result) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
         at = next((k for k, op in enumerate(ops) if op.name == "if" and result in op.results), None)
