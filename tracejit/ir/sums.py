@@ -10,14 +10,22 @@ from tracejit.ir.core import Block, Op, Value, uses
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import F32, F64, ScalarType
 
+#: Which operands of an op may be a number that it adds to, and whether it adds the other one.
+_SUMS = {"add": ((0, 1), True), "sub": ((0,), False)}
+
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A carried number, the op that adds to it or subtracts, and what."""
+    """A carried number, the op that adds to it (or subtracts), and what."""
 
     param: Value
     op: Op
     element: Value
+
+    @property
+    def adds(self) -> bool:
+        """Whether the element is added, not subtracted."""
+        return _SUMS[self.op.name][1]
 
 
 def sums_of(body: Block) -> dict[int, Sum]:
@@ -28,9 +36,9 @@ def sums_of(body: Block) -> dict[int, Sum]:
     made = {r: op for op in body.ops for r in op.results}
     reads = uses(body)
     for place, (param, result) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
-        op = made.get(result)
-        if op is not None and _adds(op, param) and _is_number(param) and reads[param] == reads[result] == 1:
-            found[place] = Sum(param, op, op.operands[op.operands[0] is param])
+        total = _sum(made.get(result), param)
+        if total is not None and _is_number(param) and reads[param] == reads[result] == 1:
+            found[place] = total
     return found
 
 
@@ -66,28 +74,29 @@ def with_plain_sums(loop: Op) -> Op:
 def _with_element(block: Block, number: int, param: Value) -> Block | None:
     """A branch that gives what it adds to a number instead of the sum; None where it does something else with it."""
     result, ops = block.results[number], list(block.ops)
-    op = next((op for op in ops if result in op.results), None)
+    total = _sum(next((op for op in ops if result in op.results), None), param)
     if result is param:
         neutral = -0.0 if param.type.dtype.is_float else 0  # type: ignore[union-attr]
         element = Value(param.type, "nothing")
         ops.append(Op(REGISTRY["const"], (), {"value": neutral, "type": param.type}, (element,), (), None))
-    elif op is not None and _adds(op, param) and uses(block)[result] == 1:
-        element = op.operands[op.operands[0] is param]
-        ops.remove(op)
-        if op.name == "sub":
+    elif total is not None and uses(block)[result] == 1:
+        element = total.element
+        ops.remove(total.op)
+        if not total.adds:
             element = Value(param.type, "element")
-            ops.append(Op(REGISTRY["neg"], (op.operands[1],), {}, (element,), (), op.span))
+            ops.append(Op(REGISTRY["neg"], (total.element,), {}, (element,), (), total.op.span))
     else:
         return None
     results = tuple(element if k == number else r for k, r in enumerate(block.results))
     return Block(block.params, tuple(ops), results, block.label)
 
 
-def _adds(op: Op, param: Value) -> bool:
-    """Whether an op adds to a number, or subtracts from it, something else."""
-    if op.name not in ("add", "sub") or [v is param for v in op.operands].count(True) != 1:
-        return False
-    return op.name == "add" or op.operands[0] is param
+def _sum(op: Op | None, param: Value) -> Sum | None:
+    """What an op adds to a number, or subtracts from it, if it is something else."""
+    places, _ = _SUMS.get(op.name, ((), True)) if op is not None else ((), True)
+    if op is None or op.operands.count(param) != 1 or op.operands.index(param) not in places:
+        return None
+    return Sum(param, op, op.operands[1 - op.operands.index(param)])
 
 
 def _is_number(value: Value) -> bool:

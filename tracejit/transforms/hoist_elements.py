@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tracejit.ir.core import Block, Graph, Op, Value, walk, with_ops
 from tracejit.transforms.independent import reads_of_all_trips
+from tracejit.transforms.licm import split
 from tracejit.transforms.numbers.apart import Program, is_element
 from tracejit.transforms.numbers.rules import least_size
 from tracejit.transforms.pipeline import transform
@@ -45,8 +46,9 @@ class _Hoist:
                     if in_loop
                     else []
                 )
-                ops += moved
                 body = with_ops(body, (inner for inner in body.ops if inner not in moved))
+                made, body = split(body) if moved else ([], body)  # what is made of them is the same in all trips, too
+                ops += (*moved, *made)
                 op = replace(op, blocks=(body,))
             elif op.blocks and op.name != "fused":
                 op = replace(op, blocks=tuple(self.block(b, in_loop) for b in op.blocks))

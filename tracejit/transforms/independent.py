@@ -82,14 +82,20 @@ class _Trips:
 
     def are_independent(self) -> bool:
         """Whether the trips may run side by side, and it pays."""
-        pays = any(op.name == "loop" or op.defn.cost >= COSTLY for op in walk(self.body))
-        if not pays or not self.body.params[1:]:
+        may_pay = any(op.name == "loop" or op.defn.cost >= COSTLY for op in walk(self.body))
+        if not may_pay or not self.body.params[1:]:
             return False
         arrays = (p for k, p in enumerate(self.body.params[1:]) if k not in self.sums)
         if not all(isinstance(p.type, TensorType) and _is_plain(p.type) for p in arrays):
             return False
         written = self.versions()
-        return written is not None and self.is_simple(self.body, written, False) and self.have_own_places(written)
+        if written is None or not self.is_simple(self.body, written, False) or not self.have_own_places(written):
+            return False
+        return any(op.name == "loop" or self.is_costly(op) for op in walk(self.body))
+
+    def is_costly(self, op: Op) -> bool:
+        """Whether an op has much to do that is not the same in all trips."""
+        return op.defn.cost >= COSTLY and any(r in self.varying for r in op.results)
 
     def versions(self) -> dict[Value, int] | None:
         """The versions of the carried arrays; None where one is not updated in turn and passed on."""

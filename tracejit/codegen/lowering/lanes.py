@@ -76,7 +76,7 @@ def _trips(
     def add() -> None:
         for k, each in sums.items():
             element = lowering.scalar(each.element)
-            elements[k] = lowering.k.op("neg", element) if each.op.name == "sub" else element
+            elements[k] = element if each.adds else lowering.k.op("neg", element)
 
     stmts = _body(lowering, op, rest, lowering.k.add(start, index), add)
     carried = tuple(_carried(sums[k], op, k, elements[k], lowering) for k in sums)
