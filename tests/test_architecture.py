@@ -56,7 +56,6 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",
     ),
-    "transforms/independent.py": {"sub": "the place of a trip beside others"},
     "transforms/derivatives/element_places.py": {"mul": "offsets of rows are multiples of their sizes"},
     "transforms/derivatives/truncated.py": {
         "logical_not": "whether a trip takes the other side",

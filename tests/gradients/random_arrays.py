@@ -9,7 +9,6 @@ compiles them.
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import re
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 import tracejit as tj
 from tests.gradients.jets import ORDERS, CloseCall, Jet, NumPy
 from tests.searches import search
+from tests.sources import defined
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 
@@ -240,10 +240,7 @@ def arguments(seed: int) -> tuple[Any, ...]:
 
 def namespace(text: str, file: str, xp: Any) -> dict[str, Any]:
     """What a module defines."""
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"np": xp, "tj": tj}
-    exec(compile(text, file, "exec"), names)
-    return names
+    return defined(text, file, np=xp, tj=tj)
 
 
 def expected(text: str, seed: int) -> Jet:

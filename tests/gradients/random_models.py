@@ -7,7 +7,6 @@ time, branches on data. Their compiled values and gradients are compared with th
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search
+from tests.sources import defined
 from tracejit.nn import functional
 
 N, T, C = 3, 4, 6
@@ -127,11 +127,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its source."""
-    text, file = Writer(seed).source(), f"<random model {seed}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"tj": tj, "F": functional}
-    exec(compile(text, file, "exec"), names)
-    return names["f"], text
+    text = Writer(seed).source()
+    return defined(text, f"<random model {seed}>", tj=tj, F=functional)["f"], text
 
 
 def arguments() -> list[Any]:

@@ -6,7 +6,6 @@ they return, what `backward()` leaves in `.grad`, and whether it is an error, is
 
 from __future__ import annotations
 
-import linecache
 import random
 import re
 import sys
@@ -18,6 +17,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search_functions
+from tests.sources import defined
 from tracejit import config
 from tracejit.errors import NotDifferentiable, ScriptError
 
@@ -111,11 +111,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its source."""
-    text, file = Writer(seed).source(), f"<random placed arrays {seed}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"tj": tj, "Box": Box, "deque": deque}
-    exec(compile(text, file, "exec"), names)
-    return names["f"], text
+    text = Writer(seed).source()
+    return defined(text, f"<random placed arrays {seed}>", tj=tj, Box=Box, deque=deque)["f"], text
 
 
 def outcome(fn: Callable[..., Any], trips: int) -> tuple[str, list[Any]]:

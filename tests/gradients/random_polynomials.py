@@ -7,7 +7,6 @@ derivatives to any order are known exactly.
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from numpy.polynomial import Polynomial
 
 import tracejit as tj
 from tests.searches import search
+from tests.sources import defined
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 
@@ -144,11 +144,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its source."""
-    text, file = Writer(seed).source(), f"<random polynomial {seed}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"Pair": Pair}
-    exec(compile(text, file, "exec"), names)
-    return names["f"], text
+    text = Writer(seed).source()
+    return defined(text, f"<random polynomial {seed}>", Pair=Pair)["f"], text
 
 
 def check(seed: int, orders: int = 3) -> int:

@@ -6,7 +6,6 @@ they leave in `.grad` and in leaves, return and raise is compared with eager cod
 
 from __future__ import annotations
 
-import linecache
 import random
 import re
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search_functions
+from tests.sources import defined
 from tracejit import config
 from tracejit.errors import NotDifferentiable, ScriptError, VerifyError
 
@@ -136,11 +136,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its source."""
-    text, file = Writer(seed).source(), f"<random sums {seed}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"tj": tj}
-    exec(compile(text, file, "exec"), names)
-    return names["f"], text
+    text = Writer(seed).source()
+    return defined(text, f"<random sums {seed}>", tj=tj)["f"], text
 
 
 def outcome(fn: Callable[..., Any], trips: int) -> tuple[str, list[Any], list[Any]]:

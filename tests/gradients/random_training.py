@@ -7,7 +7,6 @@ steps: what they leave in `.grad`, return and raise is compared with eager code.
 
 from __future__ import annotations
 
-import linecache
 import random
 import re
 import sys
@@ -18,6 +17,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search_functions
+from tests.sources import defined
 from tracejit.errors import NotDifferentiable
 
 HEAD = """\
@@ -133,11 +133,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its source."""
-    text, file = Writer(seed).source(), f"<random training {seed}>"
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"tj": tj}
-    exec(compile(text, file, "exec"), names)
-    return names["f"], text
+    text = Writer(seed).source()
+    return defined(text, f"<random training {seed}>", tj=tj)["f"], text
 
 
 def outcome(fn: Callable[..., Any], trips: int) -> Any:

@@ -7,7 +7,6 @@ index, `break` and `continue`. What they give, write and raise is what plain Pyt
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search
+from tests.sources import defined
 
 COUNTERS = ("k", "j", "m")
 TRIPS = 300  #: what all loops together may take
@@ -132,11 +132,8 @@ class Writer:
 
 def function(seed: int) -> tuple[Callable[..., Any], str]:
     """The function of a seed, and its text."""
-    source, name = Writer(seed).source(), f"<random loops {seed}>"
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    names: dict[str, Any] = {}
-    exec(compile(source, name, "exec"), names)
-    return names["f"], source
+    source = Writer(seed).source()
+    return defined(source, f"<random loops {seed}>")["f"], source
 
 
 def outcome(fn: Callable[..., Any], values: list[int], n: int) -> tuple[Any, list[int]]:

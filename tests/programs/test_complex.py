@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.sources import defined
 
 RNG = np.random.default_rng(1)
 Z = RNG.normal(size=(3, 4)) + 1j * RNG.normal(size=(3, 4))
@@ -50,11 +50,7 @@ def function(source: str, arguments: str = "x, y") -> Callable[..., Any]:
     """A function of that body, with its source where scripts look for it."""
     lines = source.splitlines() if "return" in source else [f"return {source}"]
     text = f"def f({arguments}):\n" + "".join(f"    {line}\n" for line in lines)
-    name = f"<complex {source!r}>"
-    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
-    scope: dict[str, Any] = {"np": np}
-    exec(compile(text, name, "exec"), scope)
-    return scope["f"]
+    return defined(text, f"<complex {source!r}>", np=np)["f"]
 
 
 def agree(source: str, *arguments: Any, tolerance: float = 1e-13, names: str = "x, y") -> None:

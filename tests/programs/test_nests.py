@@ -9,20 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.scalar_programs import product
 from tests.programs.compare import check
 from tests.threads import each_number_of_threads
 from tracejit.scripted import script
 
 pytestmark = pytest.mark.compiled
-
-
-def product(a, b, c):
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            s = 0.0
-            for k in range(a.shape[1]):
-                s += a[i, k] * b[k, j]
-            c[i, j] = s
 
 
 def product_in_place(a, b, c):

@@ -8,19 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.scalar_programs import integral
 from tests.programs.compare import check
 from tracejit.scripted import script
 
 pytestmark = pytest.mark.compiled
-
-
-def integral(a, b, n):
-    total = 0.0
-    h = (b - a) / n
-    for i in range(n):
-        x = a + (i + 0.5) * h
-        total += np.exp(-x * x) * np.sin(x)
-    return total * h
 
 
 def two_sums(x, y):

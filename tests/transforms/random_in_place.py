@@ -7,7 +7,6 @@ the bit, whether windows meet or not.
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.searches import search
+from tests.sources import defined
 from tests.threads import each_number_of_threads
 
 #: Slices of one length along an axis of `n` elements, with the numbers `i` and `j` of trips.
@@ -110,14 +110,6 @@ class Writer:
         return "\n".join(self.lines) + "\n    return a.sum() * 0\n"
 
 
-def defined(text: str, file: str) -> Callable[..., Any]:
-    """The function of a text."""
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"np": np}
-    exec(compile(text, file, "exec"), names)
-    return names["f"]
-
-
 def outcome(fn: Callable[..., Any], a: np.ndarray[Any, Any], k: int) -> str:
     """Calls a function; the type of what it raises."""
     try:
@@ -147,7 +139,8 @@ def compare(fn: Callable[..., Any], rank: int, seed: int) -> None:
 def check(seed: int) -> None:
     """Raises where the function of a seed differs."""
     writer = Writer(seed)
-    compare(defined(writer.source(), f"<random in place {seed}>"), writer.rank, seed)
+    fn = defined(writer.source(), f"<random in place {seed}>", np=np)["f"]
+    compare(fn, writer.rank, seed)
 
 
 def main() -> int:

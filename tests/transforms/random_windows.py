@@ -7,7 +7,6 @@ values are read again from the arrays as the loops left them are, to the bit, th
 from __future__ import annotations
 
 import argparse
-import linecache
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
+from tests import sources
 from tests.searches import search
 from tracejit import config
 from tracejit.ir.core import Graph, walk
@@ -125,11 +125,7 @@ class Writer:
 
 def defined(lines: str, file: str) -> Callable[..., Any]:
     """The function with some lines in its middle."""
-    text = HEAD + lines + TAIL
-    linecache.cache[file] = len(text), None, text.splitlines(True), file
-    names: dict[str, Any] = {"np": np}
-    exec(compile(text, file, "exec"), names)
-    return names["f"]
+    return sources.defined(HEAD + lines + TAIL, file, np=np)["f"]
 
 
 def arguments() -> tuple[Any, ...]:

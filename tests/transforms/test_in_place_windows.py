@@ -160,24 +160,25 @@ def test_kernels_wait_for_the_sizes_of_the_views_that_they_take_in(shape: tuple[
     np.testing.assert_array_equal(found, expected)
 
 
-def test_sizes_at_the_ends() -> None:
-    for fn, shape in APART:
-        compiled = tj.script(fn)
-        for smaller in range(4):
-            sizes = tuple(min(n, smaller) for n in shape)
-            start = np.random.default_rng(1).uniform(0.1, 1, sizes)
-            outcomes: list[Any] = []
-            for each in (fn, compiled):
-                a = start.copy()
-                try:
-                    each(a, 0.25)
-                except (ValueError, IndexError) as error:
-                    outcomes.append(str(error))
-                outcomes.append(a)
-            half = len(outcomes) // 2
-            for one, other in zip(outcomes[:half], outcomes[half:], strict=True):
-                np.testing.assert_allclose(one, other, rtol=1e-13) if isinstance(one, np.ndarray) else None
-                assert isinstance(one, np.ndarray) or one == other, (fn.__name__, sizes)
+def outcome(fn: Any, start: Any) -> tuple[Any, str]:
+    """What a call leaves of an array, and what it raises."""
+    a = start.copy()
+    try:
+        fn(a, 0.25)
+    except (ValueError, IndexError) as error:
+        return a, str(error)
+    return a, ""
+
+
+@pytest.mark.parametrize(("fn", "shape"), APART, ids=[fn.__name__ for fn, _ in APART])
+def test_sizes_at_the_ends(fn: Any, shape: tuple[int, ...]) -> None:
+    compiled = tj.script(fn)
+    for smaller in range(4):
+        sizes = tuple(min(n, smaller) for n in shape)
+        start = np.random.default_rng(1).uniform(0.1, 1, sizes)
+        (expected, error), (found, raised) = outcome(fn, start), outcome(compiled, start)
+        assert raised == error, sizes
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -130,6 +130,7 @@ class OpDef:
     ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
                value holds; `r` is `transforms/numbers/rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
+    signs:     of an op that adds its operands up, 1 for each that is added and -1 for each that is subtracted.
     cheaper:   `(r, *operand Values)`: the name of an op that gives the same for these i64 host scalars at less cost,
                or "".
     raises, attempt: of an op that fails for some elements of an array, the message of its `LinAlgError`, and the op
@@ -156,6 +157,7 @@ class OpDef:
     free: tuple[int, ...] = ()
     ranges: Callable[..., Any] | None = None
     unchecked: str = ""
+    signs: tuple[int, ...] = ()
     cheaper: Callable[..., str] | None = None
     raises: str = ""
     attempt: str = ""

@@ -4,28 +4,23 @@ some trips add become such (`with_plain_sums`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, uses
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import F32, F64, ScalarType
-
-#: Which operands of an op may be a number that it adds to, and whether it adds the other one.
-_SUMS = {"add": ((0, 1), True), "sub": ((0,), False)}
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(eq=False)
 class Sum:
-    """A carried number, the op that adds to it (or subtracts), and what."""
+    """A carried number, the op that adds to it or subtracts from it, what, and whether that is added."""
 
     param: Value
     op: Op
     element: Value
-
-    @property
-    def adds(self) -> bool:
-        """Whether the element is added, not subtracted."""
-        return _SUMS[self.op.name][1]
+    adds: bool
 
 
 def sums_of(body: Block) -> dict[int, Sum]:
@@ -73,30 +68,27 @@ def with_plain_sums(loop: Op) -> Op:
 
 def _with_element(block: Block, number: int, param: Value) -> Block | None:
     """A branch that gives what it adds to a number instead of the sum; None where it does something else with it."""
-    result, ops = block.results[number], list(block.ops)
-    total = _sum(next((op for op in ops if result in op.results), None), param)
+    result, b = block.results[number], Builder()
+    assert isinstance(param.type, ScalarType)
+    total = _sum(next((op for op in block.ops if result in op.results), None), param)
     if result is param:
-        neutral = -0.0 if param.type.dtype.is_float else 0  # type: ignore[union-attr]
-        element = Value(param.type, "nothing")
-        ops.append(Op(REGISTRY["const"], (), {"value": neutral, "type": param.type}, (element,), (), None))
+        element = b.constant(-0.0 if param.type.dtype.is_float else 0, param.type)
     elif total is not None and uses(block)[result] == 1:
-        element = total.element
-        ops.remove(total.op)
-        if not total.adds:
-            element = Value(param.type, "element")
-            ops.append(Op(REGISTRY["neg"], (total.element,), {}, (element,), (), total.op.span))
+        b.span = total.op.span
+        element = total.element if total.adds else b.emit("neg", (total.element,), names=("element",))[0]
     else:
         return None
+    ops = (op for op in block.ops if total is None or op is not total.op)
     results = tuple(element if k == number else r for k, r in enumerate(block.results))
-    return Block(block.params, tuple(ops), results, block.label)
+    return Block(block.params, (*ops, *b.ops), results, block.label)
 
 
 def _sum(op: Op | None, param: Value) -> Sum | None:
     """What an op adds to a number, or subtracts from it, if it is something else."""
-    places, _ = _SUMS.get(op.name, ((), True)) if op is not None else ((), True)
-    if op is None or op.operands.count(param) != 1 or op.operands.index(param) not in places:
+    if op is None or op.operands.count(param) != 1 or len(op.defn.signs) != 2:
         return None
-    return Sum(param, op, op.operands[1 - op.operands.index(param)])
+    at = op.operands.index(param)
+    return Sum(param, op, op.operands[1 - at], op.defn.signs[1 - at] > 0) if op.defn.signs[at] > 0 else None
 
 
 def _is_number(value: Value) -> bool:

@@ -74,6 +74,7 @@ add = binary(
     factor="alpha",
     neutral=0,
     ranges=lambda r, x, y: r.sum(x, y),
+    signs=(1, 1),
 )
 sub = binary(
     "sub",
@@ -86,6 +87,7 @@ sub = binary(
     factor="alpha",
     neutral=0,
     ranges=lambda r, x, y: r.difference(x, y),
+    signs=(1, -1),
 )
 mul = binary(
     "mul",

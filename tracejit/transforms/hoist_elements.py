@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracejit.ir.core import Block, Graph, Op, Value, walk, with_ops
+from tracejit.ir.core import Block, Graph, Op, walk, with_ops
 from tracejit.transforms.independent import reads_of_all_trips
 from tracejit.transforms.licm import split
 from tracejit.transforms.numbers.apart import Program, is_element
@@ -38,23 +38,20 @@ class _Hoist:
     def block(self, block: Block, in_loop: bool) -> Block:
         ops: list[Op] = []
         for op in block.ops:
-            if op.name == "loop":
-                body = self.block(op.block("body"), True)
-                path = self.program.places[op]
-                moved = (
-                    [read for read in reads_of_all_trips(body) if is_element(self.program, path, *_place(read))]
-                    if in_loop
-                    else []
-                )
-                body = with_ops(body, (inner for inner in body.ops if inner not in moved))
-                made, body = split(body) if moved else ([], body)  # what is made of them is the same in all trips, too
-                ops += (*moved, *made)
-                op = replace(op, blocks=(body,))
-            elif op.blocks and op.name != "fused":
-                op = replace(op, blocks=tuple(self.block(b, in_loop) for b in op.blocks))
+            if op.blocks:
+                is_loop = op.name == "loop"
+                blocks = tuple(self.block(b, in_loop or is_loop) for b in op.blocks)
+                moved, blocks = self.moved(op, *blocks) if is_loop and in_loop else ([], blocks)
+                ops += moved
+                op = replace(op, blocks=blocks)
             ops.append(op)
         return with_ops(block, ops)
 
-
-def _place(read: Op) -> tuple[Value, tuple[Value, ...]]:
-    return read.operands[0], read.operands[1:]
+    def moved(self, loop: Op, body: Block) -> tuple[list[Op], tuple[Block]]:
+        """What is read before a loop, and what is made of that in all trips, and the body without it."""
+        path = self.program.places[loop]
+        reads = [r for r in reads_of_all_trips(body) if is_element(self.program, path, r.operands[0], r.operands[1:])]
+        if not reads:
+            return [], (body,)
+        made, body = split(with_ops(body, (op for op in body.ops if op not in reads)))
+        return [*reads, *made], (body,)

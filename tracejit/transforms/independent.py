@@ -43,13 +43,20 @@ def trips_are_independent(loop: Op, *, hoisted: bool = True) -> bool:
     return _Trips(with_plain_sums(loop), hoisted).are_independent()
 
 
+def _side_by_side(loop: Op, constants: dict[Value, object]) -> Op | None:
+    """A loop with plain sums, if it makes all trips and these may run side by side."""
+    plain = with_plain_sums(loop) if _is_whole(loop, constants) else None
+    return plain if plain is not None and _Trips(plain, True).are_independent() else None
+
+
 def _marked(block: Block, constants: dict[Value, object], repeated: bool) -> Block:
     ops: list[Op] = []
     for op in block.ops:
-        if op.name == "loop" and _is_whole(op, constants) and trips_are_independent(op):
+        plain = _side_by_side(op, constants) if op.name == "loop" else None
+        if plain is not None:
             innermost = not any(inner.name == "loop" for inner in walk(op.block("body")))
             attrs = {"lanes": True, "repeated": True} if repeated and innermost else {"lanes": True}
-            op = replace(with_plain_sums(op), attrs={**op.attrs, **attrs})
+            op = replace(plain, attrs={**op.attrs, **attrs})
         elif op.blocks and op.name != "fused":
             inside = repeated or op.name == "loop"
             op = replace(op, blocks=tuple(_marked(b, constants, inside) for b in op.blocks))
@@ -135,7 +142,7 @@ class _Trips:
             case _:
                 if op.defn.effect or op.blocks or not isinstance(op.defn.lower, Pointwise):
                     return False
-        moved = op.operands[: {"add": 2, "sub": 1}.get(op.name, 0)]
+        moved = (v for v, sign in zip(op.operands, op.defn.signs) if sign > 0)
         if any(v in self.places for v in moved) and [v in self.varying for v in op.operands].count(True) == 1:
             self.places.update(op.results)
         if varies:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
-from tracejit.ir.core import Block, Graph, Op, Value, walk, with_ops
+from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.transforms.numbers.analysis import TRUTH, Analysis
 from tracejit.transforms.numbers.fits import split_by_fit, split_nest
@@ -128,9 +128,12 @@ class _Rewriter:
             return simpler
         if op in asked and op.name == "check":
             return []
-        blocks = (with_ops(b, chain.from_iterable(self.without(o, asked) for o in b.ops)) for b in op.blocks)
-        made = self.renewed(op, (replace(b, results=tuple(map(self.value, b.results))) for b in blocks))
+        made = self.renewed(op, (self.block_without(block, asked) for block in op.blocks))
         return [replace(made, defn=REGISTRY[made.defn.unchecked]) if op in asked else made]
+
+    def block_without(self, block: Block, asked: frozenset[Op]) -> Block:
+        ops = tuple(chain.from_iterable(self.without(op, asked) for op in block.ops))
+        return Block(block.params, ops, tuple(map(self.value, block.results)), block.label)
 
     def limited(self, old: Op, made: Op) -> list[Op]:
         """A loop that its checks may stop."""

@@ -56,6 +56,14 @@ class Fold:
     name: str = "acc"
 
 
+def carried_by(fold: Fold, var: Var, following: Expr, result: Var) -> Carried:
+    """A fold as its loop carries it; `following`: the folded element where the fold names how it combines."""
+    if fold.combine is None:
+        return Carried(var, fold.init, following, result)
+    combined = ElementBuilder(lambda e, _name: e).op(fold.combine, var, following)
+    return Carried(var, fold.init, combined, result, fold.combine, following)
+
+
 class Code:
     """Statements in nested scopes; `k` builds expressions whose shared parts are bound here."""
 
@@ -179,19 +187,11 @@ class Code:
                 self.depths[c] = len(self.scopes) - 1
             yield body
         results = tuple(Var(f.name, f.init.type) for f in folds)
-        entries = tuple(
-            self._carried(f, c, after, r) for f, c, after, r in zip(folds, carried, body.next, results, strict=True)
-        )
+        entries = tuple(map(carried_by, folds, carried, body.next, results))
         self.emit(For(var, extent, tuple(scope.stmts), axis, entries))
         for r in results:
             self.depths[r] = len(self.scopes) - 1
         body.results = results
-
-    def _carried(self, fold: Fold, var: Var, following: Expr, result: Var) -> Carried:
-        if fold.combine is None:
-            return Carried(var, fold.init, following, result)
-        combined = ElementBuilder(lambda e, _name: e).op(fold.combine, var, following)
-        return Carried(var, fold.init, combined, result, fold.combine, following)
 
     @contextmanager
     def _scope(self, var: Var, axis: Axis) -> Iterator[Scope]:

@@ -370,21 +370,21 @@ class KernelLowering:
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
             return
         *rows, row = self.space.groups(folded) or [[]]
-        if columns or not folded or not (proper or rows):
+        is_total = not proper
+        if columns or not folded or (is_total and not (rows and self.may_go_across())):
             self.rows_nest(kept, columns)
             return
         pending, memo = self.pending, self.elements.memo
-        for is_short in self.versions(folded if proper else row, schedule.SHORT_ROW if proper else self.across_limit()):
+        for is_short in self.versions(row, schedule.ACROSS) if is_total else self.versions(folded):
             self.pending, self.elements.memo = list(pending), dict(memo)
-            self.plain, self.across = is_short and bool(proper), is_short and not proper
+            self.plain, self.across = is_short and not is_total, is_short and is_total
             self.rows_nest(kept, False)
         self.elements.memo = memo
 
-    def across_limit(self) -> int:
-        """Of how many elements rows are at most across which totals go; products keep the order of rows, because a 0
-        among their factors and an overflow give a NaN."""
-        is_product = any(op.defn.lower.combine == "mul" for op in self.folded)  # type: ignore[union-attr]
-        return 0 if is_product else schedule.ACROSS
+    def may_go_across(self) -> bool:
+        """Whether totals may go down columns: products keep the order of rows, because a 0 among their factors and an
+        overflow give a NaN."""
+        return all(op.defn.lower.combine != "mul" for op in self.folded)  # type: ignore[union-attr]
 
     def has_short_version(self) -> bool:
         """Whether the nest is printed a second time for short rows."""

@@ -7,19 +7,19 @@ added in their order, by one thread, and the sums come back in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Axis, Carried, Const, Expr, For, If, Launch, Let, Stmt, Store, Var
 from tracejit.codegen.lowering import schedule
-from tracejit.codegen.lowering.elements import ONE, ZERO, Array, ElementBuilder
+from tracejit.codegen.lowering.code import Fold, carried_by
+from tracejit.codegen.lowering.elements import ONE, ZERO
 from tracejit.errors import Span
 from tracejit.ir.aliasing import has_storage
-from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.core import Block, Op, walk
 from tracejit.ir.sums import Sum, sums_of
-from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType
+from tracejit.ir.types import BOOL, I64, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.entry import Lowering
@@ -37,60 +37,55 @@ def independent(lowering: Lowering, op: Op) -> bool:
         _rows(lowering, op)
     elif op.attrs.get("lanes"):
         extent = lowering.scalar(op.operands[0])
-        totals = {k: _total(lowering, op.results[k]) for k in sums_of(op.block("body"))}
+        totals = [_Total(lowering, op, k, each) for k, each in sums_of(op.block("body")).items()]
         spread = lowering.parallel and not (lowering.in_kernel or totals) and not schedule.is_small([extent], BLOCK)
         body = _blocks(lowering, op, extent) if spread else _trips(lowering, op, extent, "lanes", totals=totals)
         if op.attrs.get("repeated") and not isinstance(extent, Const):
             short = lowering.k.le(extent, SHORT)
             body = (If(short, _trips(lowering, op, extent, "serial", totals=totals), body),)
         lowering.launch("lanes", body, _spans(op))
-        for k, total in totals.items():
-            lowering.env[op.results[k]] = lowering.load(total, (), op.results[k].name)
+        for total in totals:
+            lowering.env[total.result] = lowering.load(total.array, (), total.result.name)
     else:
         return False
     return True
 
 
-def _total(lowering: Lowering, result: Value) -> Array:
-    """Where a sum is left."""
-    assert isinstance(result.type, ScalarType)
-    return lowering.new_array(TensorType(result.type.dtype, ()), result.name, stack=True)
+class _Total:
+    """A sum, its start, and the array that it is left in."""
+
+    def __init__(self, lowering: Lowering, loop: Op, place: int, each: Sum) -> None:
+        self.sum = each
+        self.start = lowering.scalar(loop.operands[2 + place])
+        self.result = loop.results[place]
+        assert isinstance(self.result.type, ScalarType)
+        self.array = lowering.new_array(TensorType(self.result.type.dtype, ()), self.result.name, stack=True)
+
+    def carried(self, element: Expr) -> Carried:
+        """The sum as a loop carries it that adds an element in each trip."""
+        var, result = (Var(v.name, self.array.type.dtype) for v in (self.sum.param, self.result))
+        return carried_by(Fold(self.start, "add"), var, element, result)
 
 
 def _trips(
-    lowering: Lowering,
-    op: Op,
-    extent: Expr,
-    axis: Axis,
-    start: Expr = ZERO,
-    totals: Mapping[int, Array] = MappingProxyType({}),
+    lowering: Lowering, op: Op, extent: Expr, axis: Axis, start: Expr = ZERO, totals: Sequence[_Total] = ()
 ) -> tuple[Stmt, ...]:
     """Trips `start` to `start + extent`; sums are left in `totals`."""
     body = op.block("body")
     index = Var(body.params[0].name, I64)
-    sums = sums_of(body)
-    added = {each.op for each in sums.values()}
+    added = [total.sum.op for total in totals]
     rest = replace(body, ops=tuple(inner for inner in body.ops if inner not in added))
-    elements: dict[int, Expr] = {}
+    elements: list[Expr] = []
 
     def add() -> None:
-        for k, each in sums.items():
-            element = lowering.scalar(each.element)
-            elements[k] = element if each.adds else lowering.k.op("neg", element)
+        for total in totals:
+            element = lowering.scalar(total.sum.element)
+            elements.append(element if total.sum.adds else lowering.k.op("neg", element))
 
     stmts = _body(lowering, op, rest, lowering.k.add(start, index), add)
-    carried = tuple(_carried(sums[k], op, k, elements[k], lowering) for k in sums)
-    stores = (Store(totals[k].buffer, ZERO, c.result) for k, c in zip(sums, carried, strict=True))
+    carried = tuple(total.carried(e) for total, e in zip(totals, elements, strict=True))
+    stores = (Store(t.array.buffer, ZERO, c.result) for t, c in zip(totals, carried, strict=True))
     return For(index, extent, stmts, axis, carried, None, op.span), *stores
-
-
-def _carried(each: Sum, op: Op, k: int, element: Expr, lowering: Lowering) -> Carried:
-    """A sum as a loop carries it."""
-    dtype = element.type
-    assert isinstance(dtype, DType)
-    var, result = Var(each.param.name, dtype), Var(op.results[k].name, dtype)
-    following = ElementBuilder(lambda e, _name: e).op("add", var, element)
-    return Carried(var, lowering.scalar(op.operands[2 + k]), following, result, "add", element)
 
 
 def _blocks(lowering: Lowering, op: Op, extent: Expr) -> tuple[Stmt, ...]:

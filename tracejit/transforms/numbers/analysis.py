@@ -296,16 +296,17 @@ class Analysis:
     def loop(self, op: Op) -> None:
         body = op.block("body")
         self.assumed[op] = list(self.at_start(op)) if op in self.assumed else self.candidates(op, body)
+        few = is_few(op)
+        begins_nest = not few and self.outside is None and is_nest(op)
+        if begins_nest:
+            self.nests.add(op)
         while True:
             outside = self.facts.clock
             with self.facts.scope():
                 self.head(op, body, self.assumed[op])
                 around = self.outside, self.ahead_of_nest
-                if not is_few(op):
-                    if self.outside is None and is_nest(op):
-                        self.nests.add(op)
-                        self.ahead_of_nest = outside
-                    self.outside = outside
+                self.outside = self.outside if few else outside
+                self.ahead_of_nest = outside if begins_nest else self.ahead_of_nest
                 checks = self.trip(body)
                 self.outside, self.ahead_of_nest = around
                 kept = [a for a in self.assumed[op] if self.is_kept(a, op, body)]
@@ -319,7 +320,7 @@ class Analysis:
                     self.assumed.pop(inner, None)
                     self.followed.pop(inner, None)
             self.assumed[op] = kept + found
-        if self.outside is not None and is_few(op):  # it is unrolled
+        if self.outside is not None and few:  # it is unrolled
             self.stops.pop(op, None)
         else:
             self.stopping(op, body, checks, outside)
