@@ -1,9 +1,9 @@
 """Loads and stores as LLVM instructions. Inside a vector loop the step of the index decides what an access is:
 
-step 0: one scalar; 1: a vector; -1: a vector turned round; 2: two overlapping vectors of which every other element
-is kept (each reads only between the first and the last element asked for); 0 or 1, which only the running program
-knows (a size that may be stretched): as much of a vector as is there; another step: one element after the other;
-anything else, and where lanes are off: gather or scatter.
+step 0: one scalar; 1: a vector; -1: a vector turned round; 2 to SPACED: so many vectors of which every second, third,
+... element is kept (they read only between the first and the last element asked for); 0 or 1, which only the running
+program knows (a size that may be stretched): as much of a vector as is there; another step: one element after the
+other; anything else, and where lanes are off: gather or scatter.
 Two stores that fill in each other's gaps (the parts of complex numbers) are one store of a vector twice as long.
 """
 
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 from tracejit.codegen.llvm.ramps import first, i64, lanes_of, literal
 from tracejit.codegen.llvm.values import Ramp, Value, lane_indices, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Const, Expr, Load, Offset, Pointer, Scalar
+from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm.expressions import ExpressionPrinter
 
 
-#: Elements of fewer bits have no gathers that could be slower than what LLVM makes of them.
-LEAST_BITS = 32
+#: Elements that are read one after the other into one register, at most: more make long code and are no faster.
+APART = 16
 
 
 def align_of(dtype: DType | Pointer) -> int:
@@ -118,11 +119,11 @@ def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, re
             return _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, p.vector.mask)
         case "-1":
             return _load_backwards(p, buffer, ramp, dtype, readonly)
-        case "2":
-            return _load_every_other(p, buffer, ramp, dtype, readonly)
+        case text if step.is_literal and 1 < int(text) <= SPACED:
+            return _load_spaced(p, buffer, ramp, dtype, readonly)
         case text if text in p.stretched and 0 < p.options.masked_bits <= dtype.bits:
             return _load_stretched(p, buffer, ramp, dtype, readonly)
-        case _ if p.vector.mask is None and dtype.bits >= LEAST_BITS:
+        case _ if p.vector.mask is None:
             return _load_apart(p, buffer, ramp, dtype, readonly)
         case _:
             return _gather(p, buffer, lanes_of(p, ramp), dtype)
@@ -182,30 +183,37 @@ def _load_backwards(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DTyp
     return _shuffle(p, loaded, loaded, turn)
 
 
-def _load_every_other(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
-    """Elements 0, 2, 4, ... of 2 * lanes - 1: from two vectors that share the middle one."""
+def _load_spaced(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    """Elements 0, step, 2 * step, ...: from `step` vectors, the last of which ends with the last element."""
     assert p.vector is not None
-    lanes, mask = p.vector.lanes, p.vector.mask
-    low_mask = high_mask = None
+    lanes, mask, step = p.vector.lanes, p.vector.mask, int(p.known_step(ramp.step).text)
+    starts = [*range(0, (step - 1) * lanes, lanes), (step - 1) * (lanes - 1)]
+    masks: list[Value | None] = [None] * step
     if mask is not None:
         none = Value("zeroinitializer", BOOL, lanes)
-        low_mask = _shuffle(p, mask, none, _spread(0, lanes))
-        high_mask = _shuffle(p, mask, none, _spread(lanes - 1, lanes))
-    low = _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, low_mask)
-    high = _load_vector(p, _address(p, buffer, ramp, dtype, lanes - 1), dtype, readonly, high_mask)
-    half = lanes // 2
-    return _shuffle(p, low, high, [2 * i if i < half else lanes + 2 * i - (lanes - 1) for i in range(lanes)])
+        masks = [_shuffle(p, mask, none, _spread(begin, step, lanes)) for begin in starts]
+    parts = [
+        _load_vector(p, _address(p, buffer, ramp, dtype, begin), dtype, readonly, part)
+        for begin, part in zip(starts, masks, strict=True)
+    ]
+    kept, have = parts[0], [*range(0, lanes, step)]  # where the first lanes' elements are
+    for begin, part in zip(starts[1:], parts[1:], strict=True):
+        more = range(len(have) * step, min(begin + lanes, lanes * step), step)
+        picked = [*have, *(lanes + place - begin for place in more)]
+        kept = _shuffle(p, kept, part, [*picked, *[0] * (lanes - len(picked))])
+        have = [*range(len(picked))]
+    return kept
 
 
-def _spread(begin: int, lanes: int) -> list[int]:
+def _spread(begin: int, step: int, lanes: int) -> list[int]:
     """For each element from `begin` on: the lane that asks for it, or (in the second vector) none."""
-    return [place // 2 if place % 2 == 0 else lanes for place in range(begin, begin + lanes)]
+    return [place // step if place % step == 0 else lanes for place in range(begin, begin + lanes)]
 
 
 def _pieces(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType) -> tuple[int, list[Value], Value]:
     """The lanes of a vector register, the address of the first element for each, and the step between elements."""
     assert p.vector is not None
-    width = min(p.vector.lanes, max(p.options.vector_bits // dtype.bits, 1))
+    width = min(p.vector.lanes, max(p.options.vector_bits // dtype.bits, 1), APART)
     step, place = p.known_step(ramp.step), _address(p, buffer, ramp, dtype)
     places = [place]
     if p.vector.lanes > width:
@@ -289,7 +297,7 @@ def store(
             p.line(f"store {type} {value.text}, ptr {address.text}, align 64, !nontemporal !{{i32 1}}")
         else:
             _store_vector(p, address, value, p.vector.mask)
-    elif isinstance(index, Ramp) and p.vector.mask is None and dtype.bits >= LEAST_BITS:
+    elif isinstance(index, Ramp) and p.vector.mask is None:
         _store_apart(p, buffer, index, value, dtype)
     else:
         _scatter(p, buffer, index, value, dtype)

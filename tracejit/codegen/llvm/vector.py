@@ -38,6 +38,7 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
+from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.codegen.scalars import SCALARS, expansion
 from tracejit.ir.types import BOOL, I32, I64, DType
 from tracejit.records import record
@@ -326,17 +327,24 @@ def _with_likely_steps(p: FunctionPrinter, steps: Sequence[Value], emit: Callabl
 
 
 def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
-    """Steps of the loop's memory accesses that only the running program knows."""
+    """Steps of the loop's memory accesses that only the running program knows. Where elements side by side are read
+    (columns of an array of a few), they probably are all that there are between one step and the next."""
     p.push("probe")
     p.vector = VectorContext(lanes, ZERO)
     p.env[loop.var] = Ramp(ZERO, 0, ONE)
     found: dict[str, Value] = {}
+    columns: dict[tuple[str, str], set[int]] = {}
     for index in Indices(p).of(loop.body, [c.element for c in loop.carried if c.element is not None]):
         ramp = p.expr(index)
         if isinstance(ramp, Ramp) and not ramp.step.is_literal:
             found[ramp.step.text] = ramp.step
+            columns.setdefault((ramp.step.text, ramp.offset.text), set()).add(ramp.constant)
     p.vector = None
     p.pop()
+    for (step, _), constants in columns.items():
+        count = max(constants) - min(constants) + 1
+        if 1 < count <= SPACED:
+            p.likely_steps.setdefault(step, count)
     return list(found.values())
 
 

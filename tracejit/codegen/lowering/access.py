@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tracejit.codegen.loop_ir import Cast, Const, Expr, Offset, Scalar, Select, Var
 from tracejit.codegen.lowering.code import Code
 from tracejit.codegen.lowering.complex import Complex
-from tracejit.codegen.lowering.elements import ZERO, Array, Element, Index, load, parts, stores, unravel
+from tracejit.codegen.lowering.elements import ZERO, Array, Element, Index, load, parts, ravel, stores, unravel
 from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
@@ -147,6 +147,8 @@ class Elements:
             place = self.outer(value)
             return self.load(place, index, value.name) if isinstance(place, Array) else place
         match op.defn.lower:
+            case Pointwise() if self._is_reshaped(op):
+                return self.flat_element(op.operands[0], ravel(self.k, index, self.sizes_of(value)))
             case Pointwise(fn):
                 operands = op.defn.group([self.operand(v) for v in op.operands])
                 before, self._is_apart = self._is_apart, "apart" in op.attrs
@@ -159,16 +161,32 @@ class Elements:
             case _:
                 return self.k.const(op.attrs["value"], op.attrs["type"].dtype)
 
-    def flat_element(self, value: Value, at: Expr) -> Element:
-        """The element of a value with a C-order index."""
+    def _is_reshaped(self, op: Op) -> bool:
+        """Whether an op gives other axes to an array that lies in C order: an element's C-order index is its place."""
+        if not is_flat(op) or units_apart(op.operands[0]) == units_apart(op.results[0]):
+            return False
+        return self._in_order(self._source(op.operands[0])) is not None
+
+    def _source(self, value: Value) -> Value:
+        """What has the elements of a value in their order, and is no other such value of the group."""
         while (
             value in self.producers
             and is_flat(self.producers[value])
             and has_storage(self.producers[value].operands[0])
         ):
             value = self.producers[value].operands[0]
+        return value
+
+    def _in_order(self, value: Value) -> Array | None:
+        """The array from outside that a value is, if it lies in C order."""
         place = None if value in self.producers else self.outer(value)
-        if isinstance(place, Array) and place.contiguous:
+        return place if isinstance(place, Array) and place.contiguous else None
+
+    def flat_element(self, value: Value, at: Expr) -> Element:
+        """The element of a value with a C-order index."""
+        value = self._source(value)
+        place = self._in_order(value)
+        if place is not None:
             self.accesses.append(Access(place.buffer, at, False, self._is_apart))
             return self.k.let(load(*self._from_start(place, at), place.type.dtype, self.k), value.name)
         return self.element(value, unravel(self.k, at, self.sizes_of(value)))
@@ -239,6 +257,11 @@ class Elements:
         if isinstance(named, Var) and named is not partial:
             self.address_names.add(named)
         return named
+
+
+def units_apart(value: Value) -> list[Dim | None]:
+    """The sizes of a tensor's axes but those of size 1."""
+    return [d for d in value.type.shape if d != 1] if isinstance(value.type, TensorType) else []
 
 
 def _addends(e: Expr) -> Iterator[Expr]:

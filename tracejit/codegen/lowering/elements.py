@@ -21,7 +21,6 @@ Index: TypeAlias = "tuple[Expr, ...]"
 
 ZERO = Const(0, I64)
 ONE = Const(1, I64)
-TWO = Const(2, I64)
 
 
 class ElementBuilder(KernelBuilder):
@@ -295,6 +294,14 @@ def c_strides(k: KernelBuilder, shape: Sequence[Expr]) -> Index:
         steps.append(step)
         step = k.mul(step, size)
     return tuple(reversed(steps))
+
+
+def ravel(k: ElementBuilder, index: Sequence[Expr], shape: Sequence[Expr]) -> Expr:
+    """The C-order index of an element of an array of this shape."""
+    at: Expr = ZERO
+    for i, size in zip(index, shape, strict=True):
+        at = k.add(k.mul(at, size), i)
+    return at
 
 
 def unravel(k: ElementBuilder, flat: Expr, shape: Sequence[Expr]) -> Index:

@@ -5,8 +5,10 @@ f16 and bf16 are folded in f32; complex numbers are carried as two values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Axis, Expr, Var
@@ -44,6 +46,8 @@ class FoldGroup:
         kernel, code = self.kernel, self.kernel.code
         if not groups:
             return self._elements()
+        if kernel.unrolled:
+            return self.unrolled(groups)
         if kernel.across and len(groups) == 2:
             return self.across(*groups)
         group, inner = groups[0], groups[1:]
@@ -69,6 +73,23 @@ class FoldGroup:
                 body.next = self._following(body.carried, self._elements())
             columns.next = self._following(columns.carried, self._pairs(body.results))
         return self._pairs(columns.results)
+
+    def unrolled(self, groups: list[list[int]]) -> list[Element]:
+        """The elements of a window one after the other, without a loop. Only a sum must start from its neutral element:
+        it makes a sum of -0 a 0."""
+        kernel = self.kernel
+        sizes = [math.prod(int(kernel.space.sizes[a].value.real) for a in group) for group in groups]  # type: ignore[union-attr]
+        totals: list[Element | None] = [
+            kernel.identity(op) if op.defn.lower.combine == "add" else None  # type: ignore[union-attr]
+            for op in self.mates
+        ]
+        for place in product(*map(range, sizes)):
+            for group, i in zip(groups, place, strict=True):
+                kernel.enter(self.index, group, kernel.k.const(i, I64))
+            for at, (op, x) in enumerate(zip(self.mates, self._elements(), strict=True)):
+                total, combine = totals[at], op.defn.lower.combine  # type: ignore[union-attr]
+                totals[at] = x if total is None else kernel.k.let(kernel.k.op(combine, total, x), op.results[0].name)
+        return [total for total in totals if total is not None]
 
     def spread(self, groups: list[list[int]]) -> list[Element]:
         """The outermost loop in parallel: in blocks if it is the only one, or its trips are short. Its parts are folded

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from tracejit.codegen import mathlib
@@ -30,7 +30,7 @@ from tracejit.codegen.lowering import row_orders, schedule
 from tracejit.codegen.lowering import spills as lower_spills
 from tracejit.codegen.lowering.access import Elements, Outer, Sizes
 from tracejit.codegen.lowering.code import Code, has_loop
-from tracejit.codegen.lowering.elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
+from tracejit.codegen.lowering.elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lowering.folds import ColumnTiles, FoldGroup
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Reduction
@@ -111,6 +111,7 @@ class KernelLowering:
         self.updated: set[Var] = set()  #: buffers that are read and written
         self.outside = 1  #: scopes around a nest
         self.plain = False  #: no loop is a vector
+        self.unrolled = False  #: folds are no loops
         self.across = False  #: totals go across short rows in vectors, and down the rows in each
         self.spills: dict[Value, lower_spills.Spill] = {}
         self.still: set[Var] | None = None if still else set()
@@ -365,6 +366,11 @@ class KernelLowering:
         kept = [a for a in self.order if a not in self.axes]
         proper, folded = self.space.proper(kept), self.space.proper(self.folded_axes())
         columns = bool(proper) and bool(folded) and self.space.proper(self.order)[-1] == proper[-1]
+        if self.is_windowed(folded):
+            self.unrolled = True
+            self.rows_nest(kept, True)
+            self.unrolled = False
+            return
         if columns and self.is_tiled(kept):
             sums = {op.results[0] for op in self.folded}
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
@@ -380,6 +386,16 @@ class KernelLowering:
             self.plain, self.across = is_short and not is_total, is_short and is_total
             self.rows_nest(kept, False)
         self.elements.memo = memo
+
+    def is_windowed(self, folded: Sequence[int]) -> bool:
+        """Whether rows are windows of a known few elements (as of pooling): then the lanes of a vector are windows."""
+        proper = self.space.proper(self.order)
+        inner = list(takewhile(lambda axis: axis in folded, reversed(proper)))
+        if self.nested or not inner or len(folded) == len(proper):
+            return False
+        few = schedule.is_small([self.space.sizes[a] for a in inner], schedule.SPACED)
+        small = few and schedule.is_small([self.space.sizes[a] for a in folded], schedule.FEW_ROWS)
+        return small and not any(t.shape == self.space_shape for t in self.pending)
 
     def may_go_across(self) -> bool:
         """Whether totals may go down columns: products keep the order of rows, because a 0 among their factors and an
@@ -500,8 +516,9 @@ def _length(step: Expr) -> tuple[int, int]:
 
 
 def _is_loaded_in_vectors(step: Expr) -> bool:
-    """Whether a step is 0, 1 or 2, or which of them is known when it runs: such elements are loads of vectors."""
-    return all(e in (ZERO, ONE, TWO) for e in ((step.a, step.b) if isinstance(step, Select) else (step,)))
+    """Whether a step is a number up to SPACED, or one of two: such elements are loads of vectors."""
+    sides = (step.a, step.b) if isinstance(step, Select) else (step,)
+    return all(isinstance(e, Const) and 0 <= int(e.value.real) <= schedule.SPACED for e in sides)
 
 
 def shape_of(value: Value) -> tuple[Any, ...]:

@@ -24,6 +24,9 @@ COLUMNS = 512
 #: The width and height of a part of an array that is read across its lines.
 STRIP = 64
 
+#: Elements up to so many apart are picked out of vectors.
+SPACED = 8
+
 #: Rows of up to so many elements are no vectors.
 SHORT_ROW = 16
 

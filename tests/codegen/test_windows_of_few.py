@@ -1,0 +1,115 @@
+"""Reductions over windows of a known few elements, as of pooling: the lanes of vectors are windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.threads import each_number_of_threads
+
+SHAPES = [(0, 4, 4), (1, 2, 2), (3, 4, 6), (2, 34, 66), (5, 8, 128), (40, 32, 32)]
+DTYPES = ["float64", "float32", "float16", "int8", "int32", "bool", "complex64"]
+
+
+def blocks(x: Any) -> Any:
+    n, h, w = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2)
+
+
+@tj.script
+def greatest(x: Any) -> Any:
+    return blocks(x).max((2, 4)), blocks(x + x).min((2, 4))
+
+
+@tj.script
+def sums(x: Any) -> Any:
+    y = blocks(x)
+    return y.sum((2, 4)), y.prod(4), y.mean((2, 4)), y.sum(4) * 2
+
+
+@tj.script
+def logic(x: Any) -> Any:
+    y = blocks(x)
+    return y.any((2, 4)), y.all(4)
+
+
+@tj.script
+def spread(x: Any) -> Any:
+    return blocks(x).var((2, 4)), blocks(x).sum(axis=(0, 2, 4))
+
+
+@tj.script
+def centred(x: Any) -> Any:
+    y = blocks(x)
+    return y - y.mean((2, 4), keepdims=True)
+
+
+@tj.script
+def rows(x: Any) -> Any:
+    y = x.reshape(-1, 3)
+    return y.max(1), np.sqrt((y * y).sum(1)), (y * y).sum(1, keepdims=True)
+
+
+def made(rng: np.random.Generator, shape: Any, dtype: str) -> Any:
+    if dtype == "complex64":
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
+    return (rng.normal(size=shape) * 5).astype(dtype) if dtype != "bool" else rng.integers(0, 2, shape).astype(bool)
+
+
+def compare(found: Any, expected: Any, dtype: str) -> None:
+    tolerance = {"float16": 2e-2, "float32": 1e-5, "complex64": 1e-5}.get(dtype, 1e-12)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_windows(shape: tuple[int, ...], dtype: str) -> None:
+    x = made(np.random.default_rng(0), shape, dtype)
+    functions = [sums, logic]
+    functions += [greatest] if dtype != "complex64" else []
+    functions += [spread, centred] if dtype in ("float64", "float32") else []
+    for view in (x, x[::-1], np.asfortranarray(x), x[:, ::-1, ::-1]):
+        for function in functions:
+            with each_number_of_threads(1, 3) as counts:
+                for _ in counts:
+                    compare(_several(function(view)), _several(function.__wrapped__(view)), dtype)
+
+
+def _several(x: Any) -> tuple[Any, ...]:
+    return x if isinstance(x, tuple) else (x,)
+
+
+@pytest.mark.parametrize("count", [0, 3, 6, 45, 48, 51, 99, 30_000])
+def test_rows_of_three(count: int) -> None:
+    x = np.random.default_rng(0).normal(size=count)
+    compare(rows(x), rows.__wrapped__(x), "float64")
+
+
+def test_nan_and_signed_zeros() -> None:
+    """A NaN in a window is its extremum; a sum of -0 starts from 0, as all sums do."""
+    x = np.zeros((1, 4, 64), np.float32)
+    x[0, 1, ::3] = np.nan
+    x[0, 2:] = -0.0
+    for found, expected in zip(greatest(x), greatest.__wrapped__(x), strict=True):
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert not np.signbit(sums(x)[0][0, 1]).any()
+
+
+@tj.script
+def regrouped(x: Any, y: Any) -> Any:
+    """Axes of an array in C order are others without a division."""
+    return x.reshape(y.shape) * y, (x + 1).reshape(-1, y.shape[0]) * 2
+
+
+def test_other_axes_of_the_same_elements() -> None:
+    rng = np.random.default_rng(0)
+    for have, want in (((6, 4), (3, 8)), ((2, 3, 4), (24,)), ((24,), (4, 3, 2)), ((1, 24), (2, 12)), ((0, 3), (3, 0))):
+        x, y = rng.normal(size=have), rng.normal(size=want)
+        for view in (x, x[::-1], np.asfortranarray(x)):
+            for found, expected in zip(regrouped(view, y), regrouped.__wrapped__(view, y), strict=True):
+                np.testing.assert_array_equal(found, expected, strict=True)
