@@ -73,6 +73,11 @@ def is_flat(op: Op) -> bool:
     return isinstance(op.defn.lower, Pointwise) and op.defn.lower.view == "flat"
 
 
+def is_joint(op: Op) -> bool:
+    """Whether the op's result consists of its tensor operands side by side along `attrs["axis"]`."""
+    return isinstance(op.defn.lower, Opaque) and op.defn.lower.joins
+
+
 def borrowed(op: Op) -> tuple[int, ...]:
     """The results of an `if` that are pointers to storage of other values (the attribute `borrowed`)."""
     return tuple(op.attrs.get("borrowed", ()))

@@ -74,12 +74,15 @@ class Opaque:
     tensors are `Array`s, host scalars expressions. None: `codegen/lowering/entry.py` knows the op structurally.
     `updates`: result 0 takes over operand 0's buffer, which is changed in place (`ownership` sees to it).
     `strided`: operands may lie in any layout; else they are dense.
+    `joins`: the result consists of its tensor operands side by side along `attrs["axis"]`; they may have been written
+    there by who made them (`codegen/lowering/placement.py`).
     `nodes` makes ONNX nodes (see `ops/nodes.py`), for export; None means that there is no such form.
     """
 
     emit: Callable[..., Any] | None = None
     updates: bool = False
     strided: bool = False
+    joins: bool = False
     nodes: Callable[..., Any] | None = None
 
 

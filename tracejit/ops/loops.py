@@ -58,10 +58,11 @@ def in_parts(e: Emitter, sizes: Sequence[Expr]) -> Iterator[tuple[Expr, tuple[Ex
 def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *, axis: int) -> Array:
     """Each operand copied into its part of the result."""
     out = e.new(results[0])
-    start = e.k.const(0, I64)
+    start, parts = e.k.const(0, I64), list[tuple[Array, Array]]()
     for x in xs:
-        e.copy_into(e.part(out, axis, start, x.shape[axis]), x)
+        parts.append((e.part(out, axis, start, x.shape[axis]), x))
         start = e.k.add(start, x.shape[axis])
+    e.copy_parts(parts)
     return out
 
 

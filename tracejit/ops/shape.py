@@ -345,7 +345,7 @@ cat = op(
     infer=_cat_infer,
     eager=lambda xp, size, xs, *, axis: xp.ascontiguousarray(xp.concatenate(xs, axis=axis)),
     vjp=_cat_vjp,
-    lower=Opaque(loops.cat, strided=True, nodes=nodes.cat),
+    lower=Opaque(loops.cat, strided=True, joins=True, nodes=nodes.cat),
     samples=lambda rng: [
         Sample((sum(s[axis] for s in shapes), tuple(rng.uniform(-2, 2, size=s) for s in shapes)), {"axis": axis})
         for axis, shapes in (

@@ -88,7 +88,9 @@ vread = op(
 )
 
 
-def _vwrite_infer(base: Value, value: Value, offset: Value, strides: Sequence[Value], name: str) -> tuple[Type, ...]:
+def _vwrite_infer(
+    base: Value, value: Value, offset: Value, strides: Sequence[Value], name: str = "vwrite", apart: bool = False
+) -> tuple[Type, ...]:
     target, source = tensor_type(base, name), tensor_type(value, name)
     if target.dtype != source.dtype:
         raise DTypeMismatch(f"{name}: base {target} and value {source} differ in dtype")
@@ -99,13 +101,15 @@ def _vwrite_infer(base: Value, value: Value, offset: Value, strides: Sequence[Va
     return (target,)
 
 
-def _vwrite_eager(xp: Any, base: Any, value: Any, offset: Any, strides: Sequence[Any]) -> Any:
+def _vwrite_eager(xp: Any, base: Any, value: Any, offset: Any, strides: Sequence[Any], apart: bool = False) -> Any:
     result = xp.array(base, order="C")
     _view(xp, result, offset, strides, value.shape)[...] = value
     return result
 
 
-def _vwrite_vjp(b: Any, g: Any, base: Any, value: Any, offset: Any, strides: Any, out: Any) -> tuple[Any, ...]:
+def _vwrite_vjp(
+    b: Any, g: Any, base: Any, value: Any, offset: Any, strides: Any, out: Any, apart: bool = False
+) -> tuple[Any, ...]:
     written = b.vread(g, offset, strides, b.shape(value))
     return b.vwrite(g, b.zeros_like(value), offset, strides), written, None, None
 
@@ -123,8 +127,9 @@ vwrite = op(
     "vwrite",
     ("base", "value", "offset", "*strides"),
     doc="The base with the elements of a strided view replaced. Structural in `codegen/lowering/entry.py`: a loop nest "
-    "over the value, stored in place at `offset + sum(i * stride)` of the C-order buffer.",
-    infer=lambda base, value, offset, strides: _vwrite_infer(base, value, offset, strides, "vwrite"),
+    "over the value, stored in place at `offset + sum(i * stride)` of the C-order buffer. `apart`: the view has no "
+    "element of those that results of the same kernel are written into before (`in-place-windows`).",
+    infer=_vwrite_infer,
     eager=_vwrite_eager,
     vjp=_vwrite_vjp,
     lower=Opaque(updates=True),

@@ -14,9 +14,10 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tracejit import config
-from tracejit.ir.aliasing import FRESH, Roots, consumed, origins
+from tracejit.ir.aliasing import FRESH, Roots, consumed, is_joint, origins
 from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
@@ -191,7 +192,7 @@ class BlockFusion:
         for value, place in zip(op.operands, places, strict=True):
             if isinstance(value.type, TensorType):
                 source, where = self._through_views(value, place)
-                yield Source(source, where, len(index))
+                yield Source(source, where, len(index), value if place == index else None)
 
     def _through_views(self, value: Value, where: Index | None) -> tuple[Value, Index | None]:
         maker = self.makers.get(value)
@@ -210,6 +211,7 @@ class BlockFusion:
             if self.roles[at] == "member":
                 self.place(at, op)
         self.join_siblings()
+        self.join_columns()
         self.repeated = repeat(self)
         if self.repeated:
             self.join_siblings()
@@ -222,7 +224,8 @@ class BlockFusion:
         group = Group(space, [at], 1 << at, self.before[at])
         sources = self.sources(at)
         group.inputs = {source.value for source in sources}
-        group.whole = {source.value for source in sources if source.is_own and source.rank == len(space.shape)}
+        spread = (source.spread for source in sources if source.rank == len(space.shape))
+        group.whole = {value for value in spread if value is not None}
         self.groups[at] = group
         self.by_end[group] = None
         for source in sources:
@@ -343,15 +346,27 @@ class BlockFusion:
                 for other in alike[max(0, i - NEIGHBOURS) : i]:
                     self._join_sibling(self.groups[other], self.groups[at])
 
+    def join_columns(self) -> None:
+        """Join groups whose results become neighbours in the rows of one array: a row is then written at once."""
+        for op in self.ops:
+            if is_joint(op) and op.attrs["axis"] == len(shape_of(op.results[0])) - 1:
+                columns = (self._through_views(v, None)[0] for v in op.operands if shape_of(v)[-1:] == (1,))
+                makers = [self.makers[v] for v in columns if self.makers.get(v) in self.groups]
+                for first, second in pairwise(makers):
+                    what = f"columns of %{op.results[0].name}"
+                    self._join_independent(self.groups[first], self.groups[second], what)
+
     def _join_sibling(self, first: Group, second: Group) -> None:
-        """Join two groups that do not depend on each other and read a common array."""
+        """Join two groups that read a common array."""
+        common = sorted(v.name for v in first.whole & second.whole)
+        if common:
+            names = " and ".join(f"%{self.ops[g.ops[0]].results[0].name}" for g in (first, second))
+            self._join_independent(first, second, f"{names}, which read %{common[0]}")
+
+    def _join_independent(self, first: Group, second: Group, what: str) -> None:
+        """Join two groups that do not depend on each other."""
         if first is second or first.before & second.members or second.before & first.members:
             return
-        common = sorted(v.name for v in first.whole & second.whole)
-        if not common:
-            return
-        names = " and ".join(f"%{self.ops[g.ops[0]].results[0].name}" for g in (first, second))
-        what = f"{names}, which read %{common[0]}"
         if len(self.results(first.members | second.members)) > MAX_RESULTS:
             self.reasons.append(f"{what}: the kernel would have too many results")
         elif self.try_join(first, second, what):

@@ -1,9 +1,10 @@
-"""`in-place-windows`: reads that lie apart from where the kernel that makes them puts its result are marked.
+"""`in-place-windows`: what kernels read apart from where their results go, and results that go apart, are marked.
 
 `u[t + 1, 1:-1] = f(u[t, 2:], u[t, :-2])` reads and writes one array, but no element of both: code generation may write
 the result where it goes (`codegen/lowering/placement.py`) instead of into an array of its own that is copied. That the
 windows do not meet is proved here, from loop limits and sizes (`numbers/apart.py`); an unmarked read must be of the
-very element that is written over it.
+very element that is written over it. So are several windows of one array (`out[:, 0] = ...; out[:, 1] = ...`) that the
+results of one kernel go into.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tracejit.ir.core import Block, Graph, Op, with_ops
+from tracejit.ir.core import Block, Graph, Op, Value, with_ops
 from tracejit.transforms.derivatives.element_places import Places
 from tracejit.transforms.numbers.apart import Program, are_apart, loops_of
 from tracejit.transforms.numbers.rules import least_size
@@ -21,11 +22,12 @@ from tracejit.transforms.pipeline import transform
 @transform("in-place-windows")
 def in_place_windows(graph: Graph) -> Graph:
     """Mark the reads of kernels that lie apart from where their results go."""
-    candidates = [pair for block in _blocks(graph.body) for pair in reads_beside_results(block)]
+    blocks = list(_blocks(graph.body))
+    candidates = [pair for block in blocks for pair in (*reads_beside_results(block), *_windows_of_one_kernel(block))]
     if not candidates:
         return graph
     places = Places(Program(graph.body.ops, least_size(graph)))
-    apart = {read for read, writes in candidates if all(_are_apart(places, read, write) for write in writes)}
+    apart = {op for op, writes in candidates if all(_are_apart(places, op, write) for write in writes)}
     return replace(graph, body=_marked(graph.body, apart)) if apart else graph
 
 
@@ -53,14 +55,29 @@ def reads_beside_results(block: Block) -> Iterator[tuple[Op, list[Op]]]:
                     yield read, others
 
 
+def _windows_of_one_kernel(block: Block) -> Iterator[tuple[Op, list[Op]]]:
+    """Writes of a kernel's results behind others of its results into the same array, each with those before it."""
+    kernels = {r: op for op in block.ops if op.name == "fused" for r in op.results}
+    before: dict[Value, list[Op]] = {}
+    for op in block.ops:
+        if op.name == "vwrite" and op.operands[1] in kernels:
+            base, value = op.operands[:2]
+            earlier = before.get(base, [])
+            if earlier and kernels[earlier[-1].operands[1]] is kernels[value]:
+                yield op, earlier
+            else:
+                earlier = []
+            before[op.results[0]] = [*earlier, op]
+
+
 def _is_of(read: Op, write: Op) -> bool:
     """Whether a read begins and steps as a write does."""
     _, *window = write.defn.group(write.operands)[1:]
     return window == list(read.defn.group(read.operands)[1:3])
 
 
-def _are_apart(places: Places, read: Op, write: Op) -> bool:
-    one, other = places.of(read), places.of(write)
+def _are_apart(places: Places, op: Op, write: Op) -> bool:
+    one, other = places.of(op), places.of(write)
     if one is None or other is None:
         return False
     return are_apart(places.program, one, other, loops_of(other.path), None)

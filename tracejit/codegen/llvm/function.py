@@ -38,6 +38,7 @@ from tracejit.codegen.loop_ir import (
     Var,
     Way,
 )
+from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.codegen.scalars import expansion
 from tracejit.ir.types import BOOL, I64, DType
 
@@ -152,11 +153,10 @@ class FunctionPrinter(ExpressionPrinter):
         """Print statements in order."""
         at = 0
         while at < len(stmts) and not self.terminated:
-            if self._store_pair(stmts[at : at + 2]):
-                at += 2
-                continue
-            self.stmt(stmts[at])
-            at += 1
+            together = self._store_together(stmts[at : at + SPACED])
+            if not together:
+                self.stmt(stmts[at])
+            at += together or 1
 
     def stmt(self, stmt: Stmt) -> None:
         """Print one statement."""
@@ -194,21 +194,26 @@ class FunctionPrinter(ExpressionPrinter):
         past_caches = self.streaming and buffer in self.streamed
         llvm_memory.store(self, pointer, place, stored, buffer.type.element, past_caches=past_caches)
 
-    def _store_pair(self, pair: Sequence[Stmt]) -> bool:
-        """Print two stores that fill in each other's gaps as one; False where they are no such pair."""
-        if self.lanes == 1 or len(pair) < 2:
-            return False
-        even, odd = pair
-        if not isinstance(even, Store) or not isinstance(odd, Store) or even.buffer is not odd.buffer:
-            return False
-        places = self.expr(even.index), self.expr(odd.index)
-        pointer = self.lookup(even.buffer)
-        if not llvm_memory.are_interleaved(*places) or not isinstance(pointer, Value):
-            return False
-        assert isinstance(places[0], Ramp) and isinstance(even.buffer.type, Pointer)
-        values = self.value(even.value), self.value(odd.value)
-        llvm_memory.store_interleaved(self, pointer, places[0], values, even.buffer.type.element)
-        return True
+    def _store_together(self, stmts: Sequence[Stmt]) -> int:
+        """Print stores that fill in each other's gaps as those of whole vectors; gives how many, 0 where there are
+        none to begin with."""
+        first = stmts[0]
+        if self.lanes == 1 or not isinstance(first, Store) or len(stmts) < 2:
+            return 0
+        buffer = first.buffer
+        stores: list[Store] = []
+        for stmt in stmts:
+            if not isinstance(stmt, Store) or stmt.buffer is not buffer:
+                break
+            stores.append(stmt)
+        places = llvm_memory.interleaved(self, [self.expr(s.index) for s in stores])
+        pointer = self.lookup(buffer)
+        if not places or not isinstance(pointer, Value):
+            return 0
+        assert isinstance(buffer.type, Pointer)
+        values = [self.value(s.value) for s in stores[: len(places)]]
+        llvm_memory.store_interleaved(self, pointer, places, values, buffer.type.element)
+        return len(places)
 
     def _alloc(self, stmt: Alloc) -> None:
         assert isinstance(stmt.var.type, Pointer)

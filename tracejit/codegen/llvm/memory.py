@@ -9,10 +9,11 @@ Two stores that fill in each other's gaps (the parts of complex numbers) are one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm.ramps import first, i64, lanes_of, literal
-from tracejit.codegen.llvm.values import Ramp, Value, lane_indices, memory_type_text, type_text
+from tracejit.codegen.llvm.values import ZERO, Ramp, Value, lane_indices, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Const, Expr, Load, Offset, Pointer, Scalar
 from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
@@ -303,26 +304,37 @@ def store(
         _scatter(p, buffer, index, value, dtype)
 
 
-def are_interleaved(even: Value | Ramp, odd: Value | Ramp) -> bool:
-    """Whether two indices of a vector loop are those of even and odd elements of one stretch."""
-    if not isinstance(even, Ramp) or not isinstance(odd, Ramp):
-        return False
-    same = even.offset.text == odd.offset.text and even.step.text == odd.step.text == "2"
-    return same and odd.constant == even.constant + 1
+def interleaved(p: ExpressionPrinter, places: Sequence[Value | Ramp]) -> list[Ramp]:
+    """The first indices of a vector loop that are, taken together, those of one stretch; none where there is none."""
+    ramps = [place for place in places if isinstance(place, Ramp)]
+    step = p.known_step(ramps[0].step) if ramps else ZERO
+    count = int(step.text) if step.is_literal else 0
+    if not 1 < count <= min(SPACED, len(ramps)) or len(ramps) < len(places):
+        return []
+    taken = ramps[:count]
+    same = all(r.offset.text == taken[0].offset.text and r.step.text == taken[0].step.text for r in taken)
+    least = min(r.constant for r in taken)
+    return taken if same and sorted(r.constant - least for r in taken) == [*range(count)] else []
 
 
 def store_interleaved(
-    p: ExpressionPrinter, buffer: Value, even: Ramp, values: tuple[Value, Value], dtype: DType
+    p: ExpressionPrinter, buffer: Value, places: Sequence[Ramp], values: Sequence[Value], dtype: DType
 ) -> None:
-    """Two stores to even and odd elements at once."""
+    """Stores to elements that together are one stretch, at once."""
     assert p.vector is not None
     p.epoch += 1
-    lanes, mask = p.vector.lanes, p.vector.mask
-    a, b = (p.splat(to_memory(p, v, dtype), lanes) for v in values)
-    mixed = _shuffle(p, a, b, [i // 2 + lanes * (i % 2) for i in range(2 * lanes)])
-    if mask is not None:
-        mask = _shuffle(p, mask, mask, [i // 2 for i in range(2 * lanes)])
-    _store_vector(p, _address(p, buffer, even, dtype), mixed, mask)
+    lanes, mask, count = p.vector.lanes, p.vector.mask, len(places)
+    order = sorted(range(count), key=lambda at: places[at].constant)
+    columns = [p.splat(to_memory(p, values[at], dtype), lanes) for at in order]
+    for part in range(count):
+        places_of = [divmod(part * lanes + lane, count) for lane in range(lanes)]  # the lane and column of each element
+        mixed = columns[0]
+        for column in range(1, count):
+            before = [lane if column == 1 else at for at, (lane, _) in enumerate(places_of)]
+            picked = [lanes + lane if c == column else b for b, (lane, c) in zip(before, places_of, strict=True)]
+            mixed = _shuffle(p, mixed, columns[column], picked)
+        active = None if mask is None else _shuffle(p, mask, mask, [lane for lane, _ in places_of])
+        _store_vector(p, _address(p, buffer, places[order[0]], dtype, part * lanes), mixed, active)
 
 
 def _store_vector(p: ExpressionPrinter, address: Value, value: Value, mask: Value | None) -> None:

@@ -37,14 +37,15 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Var,
 )
-from tracejit.codegen.lowering import boundary, placement, schedule
+from tracejit.codegen.lowering import boundary, placement
 from tracejit.codegen.lowering import calls as lower_calls
+from tracejit.codegen.lowering import copies as lower_copies
 from tracejit.codegen.lowering import lanes as lower_lanes
 from tracejit.codegen.lowering import opaque as lower_opaque
 from tracejit.codegen.lowering import products as lower_products
 from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering import views as lower_views
-from tracejit.codegen.lowering.code import Code, free_variables, has_loop, known_outside, stored_buffers
+from tracejit.codegen.lowering.code import free_variables, has_loop, known_outside, stored_buffers
 from tracejit.codegen.lowering.complex import Complex
 from tracejit.codegen.lowering.elements import (
     ONE,
@@ -67,10 +68,6 @@ from tracejit.ir.core import Block, Graph, Op, Value, has_effect
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, Order, ScalarType, TensorType, Type, real_dtype
-
-#: So many rows of a matrix are turned at once where they are to be shorter than that, or than LINE bits, which a kernel
-#: handles at once; so many columns elsewhere.
-TURNED, LINE, FLAT = 32, 1024, 128
 
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
 
@@ -121,7 +118,8 @@ class Lowering:
         self.body: list[Stmt] = []
         self.temporaries: list[Array] = []
         self.kept: set[Value] = set()  #: roots that are not freed: on the stack, or in memory of another value
-        self.written: dict[Value, Op | None] = {}  #: results that their kernel wrote where this `vwrite` wants them
+        self.written: dict[Value, Op | None] = {}  #: results that their kernel wrote where this op wants them
+        self.ahead: dict[Value, Array] = {}  #: results of `cat` whose parts are written before it
         self.here = _Position(graph.body)
         self.span: Span | None = None
         self.k = ElementBuilder(self.let)
@@ -223,45 +221,13 @@ class Lowering:
 
     def copy_into(self, target: Array, source: Array) -> None:
         """Copy elements between arrays of one shape."""
-        if source.is_dense(self.k) and target.is_dense(self.k):
-            count = self.k.product(source.shape)
-            width = 2 if source.type.dtype.is_complex else 1
-            self.emit(Call("copy", (self.start_of(target), self.start_of(source), self.k.mul(count, width))))
-            return
-        if self.target == "cpu" and len(source.shape) == 2 and source.steps(self.k)[0] == ONE != source.shape[1]:
-            self._turn_into(target, source)
-            return
-        value = Value(source.type, "x")
-        self.env[value] = source
-        self.kernel("copy", (), [Target(value, target)])
+        lower_copies.copy_into(self, target, source)
 
     def start_of(self, array: Array) -> Expr:
         """Where an array's first element is."""
         width = 2 if array.type.dtype.is_complex else 1
         at = self.let(self.k.mul(array.offset, width), "at")
         return array.buffer if at == ZERO else Offset(array.buffer, at, array.buffer.type)  # type: ignore[arg-type]
-
-    def _turn_into(self, target: Array, source: Array) -> None:
-        """Copy a matrix whose columns lie in one piece: row by row, of some columns, whose lines of memory stay in the
-        cache for the rows that follow. Where rows are short, piece by piece of the columns."""
-        code = Code()
-        k, (rows, columns) = code.k, source.shape
-
-        def move(i: Expr, j: Expr) -> None:
-            value = load(source.buffer, source.address(k, (i, j)), source.type.dtype, k)
-            code.emit(*stores(target.buffer, target.address(k, (i, j)), value, k))
-
-        short = max(TURNED, LINE // source.type.dtype.bits)
-        is_flat = code.bind(k.logical_or(k.ge(columns, short), k.lt(rows, short)), "is_flat")
-        with code.when(is_flat), code.loop(schedule.blocks(code, columns, FLAT), "serial", "block") as block:
-            first, size = schedule.block_range(code, columns, block, FLAT)
-            with code.loop(rows, "serial", "i") as i, code.loop(size, "vector", "j") as j:
-                move(i, k.add(first, j))
-        with code.when(k.logical_not(is_flat)), code.loop(schedule.blocks(code, rows, TURNED), "serial", "b") as block:
-            first, size = schedule.block_range(code, rows, block, TURNED)
-            with code.loop(columns, "serial", "j") as j, code.loop(size, "vector", "i") as i:
-                move(k.add(first, i), j)
-        self.launch("turn", code.scopes[0].stmts)
 
     def contiguous(self, array: Array, name: str = "dense") -> Array:
         """The array, or a copy in C order that lives to the end of the block."""
@@ -446,9 +412,9 @@ class Lowering:
         if self.lives_on_stack(result):
             self.kept.add(result)
             return Target(value, array)
-        window = placement.window(self, op, result)
-        dying = placement.dying(self, op, ops, array)
-        return Target(value, array, tuple(dying) if window is None else (window,))
+        window = placement.window(self, op, result) or placement.joined(self, result)
+        places = placement.dying(self, op, ops, array) if window is None else [window]
+        return Target(value, array, tuple(places))
 
     def settle(self, result: Value, place: Array) -> None:
         """Note that a result was written into memory that was there."""

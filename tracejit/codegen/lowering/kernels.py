@@ -254,12 +254,13 @@ class KernelLowering:
 
     def settle(self) -> None:
         """Let results be written straight to a place where that is safe."""
-        taken: set[Var] = set()
+        taken: set[tuple[Var, Expr]] = set()
         for target in self.targets:
-            place = next((p for p in target.places if p.buffer not in taken and self._is_safe(target, p)), None)
+            free = (p for p in target.places if (p.buffer, p.offset) not in taken)
+            place = next((p for p in free if self._is_safe(target, p)), None)
             if place is not None:
                 target.array = place
-                taken.add(place.buffer)
+                taken.add((place.buffer, place.offset))
 
     def _is_safe(self, target: Target, place: Array) -> bool:
         """Whether each element of the place is read, if at all, just where and before it is written."""

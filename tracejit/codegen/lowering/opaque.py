@@ -17,6 +17,7 @@ from tracejit.codegen.lowering import checks
 from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering.code import Code, Fold, FoldBody
 from tracejit.codegen.lowering.complex import Complex
+from tracejit.codegen.lowering.copies import copy_parts
 from tracejit.codegen.lowering.elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
 from tracejit.codegen.lowering.laid import laid_product, lay_out
 from tracejit.codegen.lowering.lists import LISTS, accumulate, assign, clear, copy_part, fill
@@ -67,7 +68,7 @@ class Emitter:
     def new(self, result: Value, *, room: int = 0) -> Array:
         """Storage for a result, and for so many elements more."""
         assert isinstance(result.type, TensorType)
-        return self.lowering.new_array(result.type, result.name, room=room)
+        return self.lowering.ahead.pop(result, None) or self.lowering.new_array(result.type, result.name, room=room)
 
     def is_wanted(self, result: Value) -> bool:
         """Whether anything reads a result."""
@@ -111,6 +112,10 @@ class Emitter:
     def copy_into(self, target: Array, source: Array) -> None:
         """Copy elements between arrays of one shape."""
         self.lowering.copy_into(target, source)
+
+    def copy_parts(self, parts: Sequence[tuple[Array, Array]]) -> None:
+        """Copy parts of a new array from others, but for those that are there (`placement.joined`)."""
+        copy_parts(self.lowering, [(part, x) for part, x in parts if x.buffer is not part.buffer])
 
     def is_line(self, array: Array, axis: int) -> bool:
         """Whether elements that follow each other along an axis are known to be neighbours."""

@@ -28,7 +28,8 @@ def view(lowering: Lowering, op: Op) -> None:
         return
     (result,), source = op.results, lowering.array(op.operands[0])
     assert isinstance(result.type, TensorType)
-    if is_flat(op) and source.contiguous:
+    is_joined = lowering.written.get(op.operands[0]) is op  # which `cat` is told by the buffer alone
+    if is_flat(op) and (source.contiguous or is_joined):
         lowering.env[result] = Array(source.buffer, result.type, lowering.shape(result.type))
         return
     made = _strided(lowering, op, source)

@@ -155,8 +155,7 @@ def require_same(c: Calls, have: Sequence[Size], want: Sequence[Size], error: st
     """Raise a ValueError where sizes differ."""
     for m, n in zip(have, want, strict=True):
         if not c.ctx.same_lengths([m], [n]):
-            same = c.ctx.b.emit("eq", (c.ctx.size_value(m), c.ctx.size_value(n)))[0]
-            c.ctx.check(same, "ValueError", error)
+            c.ctx.check_sizes(m, n, "ValueError", error)
 
 
 def concatenated_items(c: Calls, lst: GrowingList, axis: int, node: ast.AST) -> ArrayView:

@@ -36,7 +36,7 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
         raise Unreachable
     for n, m in zip(have, want, strict=True):
         if key(n) != key(m):
-            ctx.check(ctx.b.emit("eq", (ctx.size_value(n), ctx.size_value(m)))[0], kind, message, *payload)
+            ctx.check_sizes(n, m, kind, message, *payload)
     content = ctx.load(given)
     if given.dtype != like.dtype:
         content = ctx.b.emit("cast", (content,), {"dtype": like.dtype})[0]

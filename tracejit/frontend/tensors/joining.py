@@ -53,12 +53,11 @@ def _require_sizes(c: Calls, x: ArrayView, want: Sequence[Size], i: int) -> None
     """Raise a ValueError where array i has not the sizes of the first one."""
     for k, (have, n) in enumerate(zip(x.lengths, want, strict=True)):
         if not c.ctx.same_lengths([have], [n]):
-            sizes = c.ctx.size_value(n), c.ctx.size_value(have)
             text = (
                 "all the input array dimensions except for the concatenation axis must match exactly, but along "
                 f"dimension {k}, the array at index 0 has size {{0}} and the array at index {i} has size {{1}}"
             )
-            c.ctx.check(c.ctx.b.emit("eq", sizes)[0], "ValueError", text, *sizes)
+            c.ctx.check_sizes(n, have, "ValueError", text, c.ctx.size_value(n), c.ctx.size_value(have))
 
 
 def _rows(c: Calls, lst: GrowingList, node: ast.AST) -> ArrayView:

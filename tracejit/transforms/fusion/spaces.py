@@ -76,16 +76,26 @@ class Space:
 
 @record
 class Source:
-    """A value that an op reads at `where` (None: not at one known index), which has an index of `rank` variables."""
+    """A value that an op reads at `where` (None: not at one known index), which has an index of `rank` variables;
+    `operand` is the value itself or a view of it that the op reads at its own index."""
 
     value: Value
     where: Index | None
     rank: int
+    operand: Value | None
 
     @property
     def is_own(self) -> bool:
         """Whether an op reads the value at its own index."""
         return self.where == variables(self.rank) and len(shape_of(self.value)) == self.rank
+
+    @property
+    def spread(self) -> Value | None:
+        """The value, or a view of it, where each element of it is read once: it is not stretched."""
+        if self.is_own:
+            return self.value
+        shape = shape_of(self.value)
+        return self.operand if len(shape) >= self.rank and 1 not in shape else None
 
 
 def misread(space: Space, source: Source) -> str | None:
