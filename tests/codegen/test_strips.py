@@ -102,3 +102,43 @@ def test_transposed_copies_of_columns_of_all_lengths(shape: tuple[int, int], dty
     x = (np.random.default_rng(0).uniform(-9, 9, shape)).astype(dtype)
     for found, expected in zip(flipped(x), flipped.__wrapped__(x), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@tj.script
+def copied(x: Any) -> Any:
+    return x.T.copy()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int16", "uint8", "bool", "complex64"])
+def test_copies_across_lines(dtype: str) -> None:
+    """Squares of a few columns turn in registers; the last ones overlap those before."""
+    rng = np.random.default_rng(0)
+    for shape in [
+        (0, 5),
+        (1, 1),
+        (7, 15),
+        (8, 16),
+        (9, 63),
+        (8, 64),
+        (17, 65),
+        (100, 100),
+        (3, 200),
+        (200, 3),
+        (71, 143),
+    ]:
+        x = rng.integers(0, 2 if dtype == "bool" else 100, shape).astype(dtype)
+        for view in (x, x[::-1], x[:, ::-1], x[::2], np.asfortranarray(x)):
+            with each_number_of_threads(1, 3) as counts:
+                for _ in counts:
+                    np.testing.assert_array_equal(copied(view), view.T, strict=True)
+
+
+@tj.script
+def turned_fill(x: Any) -> Any:
+    return np.full((len(x), 3), 2.0).T + x
+
+
+def test_an_array_of_one_number_turns_without_a_copy() -> None:
+    x = np.arange(5.0)
+    np.testing.assert_array_equal(turned_fill(x), np.full((3, 5), 2.0) + x)
+    assert "transpose" not in turned_fill.ir("after:canonicalize")

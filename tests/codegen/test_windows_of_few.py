@@ -48,6 +48,25 @@ def centred(x: Any) -> Any:
 
 
 @tj.script
+def shares(x: Any) -> Any:
+    """Three folds, one after the other, and what is made of every element."""
+    y = x.reshape(-1, 4)
+    e = np.exp(y - y.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True), y * 2 - y.min(1, keepdims=True), y.sum(1)
+
+
+@tj.script
+def pooled(x: Any) -> Any:
+    return (blocks(x).max((2, 4)) ** 2).sum() + (blocks(x).mean((2, 4)) ** 3).sum()
+
+
+@tj.script
+def pooled_in_place(x: Any) -> None:
+    y = x.reshape(-1, 5)
+    y -= y.mean(1, keepdims=True)
+
+
+@tj.script
 def rows(x: Any) -> Any:
     y = x.reshape(-1, 3)
     return y.max(1), np.sqrt((y * y).sum(1)), (y * y).sum(1, keepdims=True)
@@ -88,6 +107,31 @@ def _several(x: Any) -> tuple[Any, ...]:
 def test_rows_of_three(count: int) -> None:
     x = np.random.default_rng(0).normal(size=count)
     compare(rows(x), rows.__wrapped__(x), "float64")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 33, 64, 1000])
+def test_every_element_of_a_window(count: int, dtype: str) -> None:
+    x = np.random.default_rng(count).normal(size=count * 4).astype(dtype)
+    with each_number_of_threads(1, 3) as counts:
+        for _ in counts:
+            compare(shares(x), shares.__wrapped__(x), dtype)
+    x = np.random.default_rng(count).normal(size=count * 5).astype(dtype)
+    mine, theirs = x.copy(), x.copy()
+    pooled_in_place(mine)
+    pooled_in_place.__wrapped__(theirs)
+    compare((mine,), (theirs,), dtype)
+
+
+def test_derivative_of_pooling() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.permutation(2 * 6 * 34).reshape(2, 6, 34) / 100.0
+    found = tj.grad(pooled)(x)
+    for place in [(0, 0, 0), (1, 5, 33), (0, 3, 16), *map(tuple, np.argwhere(x > 3.9)[:5])]:
+        step = np.zeros_like(x)
+        step[place] = 1e-6
+        slope = (pooled.__wrapped__(x + step) - pooled.__wrapped__(x - step)) / 2e-6
+        np.testing.assert_allclose(found[place], slope, rtol=1e-6, atol=1e-6)
 
 
 def test_nan_and_signed_zeros() -> None:

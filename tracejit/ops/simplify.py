@@ -95,9 +95,13 @@ def mask_read(b: Any, x: Any, mask: Any) -> Any:
 
 
 def transpose(b: Any, x: Any, *, perm: tuple[int, ...]) -> Any:
-    """That keeps the order; of something that was transposed before."""
+    """That keeps the order; of one number everywhere; of something that was transposed before."""
     if perm == tuple(range(len(perm))):
         return x
+    number = b.number_of(x)
+    if number is not None:
+        shape = b.shape(x)
+        return b.full(number, tuple(shape[p] for p in perm), b.dtype(x))
     inner = b.made_by(x, "transpose")
     if inner is None:
         return None

@@ -195,8 +195,7 @@ class FunctionPrinter(ExpressionPrinter):
         llvm_memory.store(self, pointer, place, stored, buffer.type.element, past_caches=past_caches)
 
     def _store_together(self, stmts: Sequence[Stmt]) -> int:
-        """Print stores that fill in each other's gaps as those of whole vectors; gives how many, 0 where there are
-        none to begin with."""
+        """Print stores of elements side by side at once; gives how many, 0 where there are none to begin with."""
         first = stmts[0]
         if self.lanes == 1 or not isinstance(first, Store) or len(stmts) < 2:
             return 0
@@ -206,13 +205,13 @@ class FunctionPrinter(ExpressionPrinter):
             if not isinstance(stmt, Store) or stmt.buffer is not buffer:
                 break
             stores.append(stmt)
-        places = llvm_memory.interleaved(self, [self.expr(s.index) for s in stores])
+        places = llvm_memory.neighbours(self, [self.expr(s.index) for s in stores])
         pointer = self.lookup(buffer)
         if not places or not isinstance(pointer, Value):
             return 0
         assert isinstance(buffer.type, Pointer)
         values = [self.value(s.value) for s in stores[: len(places)]]
-        llvm_memory.store_interleaved(self, pointer, places, values, buffer.type.element)
+        llvm_memory.store_neighbours(self, pointer, places, values, buffer.type.element)
         return len(places)
 
     def _alloc(self, stmt: Alloc) -> None:

@@ -4,7 +4,7 @@ step 0: one scalar; 1: a vector; -1: a vector turned round; 2 to SPACED: so many
 ... element is kept (they read only between the first and the last element asked for); 0 or 1, which only the running
 program knows (a size that may be stretched): as much of a vector as is there; another step: one element after the
 other; anything else, and where lanes are off: gather or scatter.
-Two stores that fill in each other's gaps (the parts of complex numbers) are one store of a vector twice as long.
+Stores side by side (the parts of complex numbers, columns) are put together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm.ramps import first, i64, lanes_of, literal
-from tracejit.codegen.llvm.values import ZERO, Ramp, Value, lane_indices, memory_type_text, type_text
+from tracejit.codegen.llvm.values import Ramp, Value, lane_indices, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Const, Expr, Load, Offset, Pointer, Scalar
 from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
@@ -304,37 +304,73 @@ def store(
         _scatter(p, buffer, index, value, dtype)
 
 
-def interleaved(p: ExpressionPrinter, places: Sequence[Value | Ramp]) -> list[Ramp]:
-    """The first indices of a vector loop that are, taken together, those of one stretch; none where there is none."""
+def neighbours(p: ExpressionPrinter, places: Sequence[Value | Ramp]) -> list[Ramp]:
+    """The first indices of a vector loop that ask for elements side by side: as many as there are from one lane to the
+    next, which makes them one stretch, or 2, 4 or 8 elsewhere. None where there are no such."""
     ramps = [place for place in places if isinstance(place, Ramp)]
-    step = p.known_step(ramps[0].step) if ramps else ZERO
-    count = int(step.text) if step.is_literal else 0
-    if not 1 < count <= min(SPACED, len(ramps)) or len(ramps) < len(places):
+    if not ramps or len(ramps) < len(places):
         return []
-    taken = ramps[:count]
-    same = all(r.offset.text == taken[0].offset.text and r.step.text == taken[0].step.text for r in taken)
-    least = min(r.constant for r in taken)
-    return taken if same and sorted(r.constant - least for r in taken) == [*range(count)] else []
+    step = p.known_step(ramps[0].step)
+    apart = int(step.text) if step.is_literal else SPACED + 1
+    counts = [apart] if 1 < apart <= SPACED else [8, 4, 2] if apart > SPACED and _is_whole(p) else []
+    for count in counts:
+        taken = ramps[:count]
+        least = min(r.constant for r in taken)
+        same = all(r.offset.text == taken[0].offset.text and r.step.text == taken[0].step.text for r in taken)
+        if same and sorted(r.constant - least for r in taken) == [*range(count)]:
+            return taken
+    return []
 
 
-def store_interleaved(
+def _is_whole(p: ExpressionPrinter) -> bool:
+    """Whether all lanes are on."""
+    return p.vector is not None and p.vector.mask is None
+
+
+def store_neighbours(
     p: ExpressionPrinter, buffer: Value, places: Sequence[Ramp], values: Sequence[Value], dtype: DType
 ) -> None:
-    """Stores to elements that together are one stretch, at once."""
+    """Stores to elements side by side at once: what one lane stores is put together, and if that fills the way to the
+    next lane, whole vectors are."""
     assert p.vector is not None
     p.epoch += 1
     lanes, mask, count = p.vector.lanes, p.vector.mask, len(places)
     order = sorted(range(count), key=lambda at: places[at].constant)
-    columns = [p.splat(to_memory(p, values[at], dtype), lanes) for at in order]
+    begin, step = places[order[0]], p.known_step(places[0].step)
+    parts = _zipped(p, [p.splat(to_memory(p, values[at], dtype), lanes) for at in order])
+    if step.text == str(count):
+        for at, part in enumerate(parts):
+            picked = [(at * lanes + lane) // count for lane in range(lanes)]
+            active = None if mask is None else _shuffle(p, mask, mask, picked)
+            _store_vector(p, _address(p, buffer, begin, dtype, at * lanes), part, active)
+        return
+    place = _address(p, buffer, begin, dtype)
+    for lane in range(lanes):
+        part, first = parts[lane * count // lanes], lane * count % lanes
+        _store_vector(p, place, _shuffle(p, part, part, range(first, first + count)), None)
+        place = element(p, place, step, dtype)
+
+
+def _zipped(p: ExpressionPrinter, columns: Sequence[Value]) -> list[Value]:
+    """The first lanes of all columns, then the second ones, and so on, as vectors of as many lanes."""
+    lanes, count = columns[0].lanes, len(columns)
+    if count & (count - 1) == 0:  # as many rounds as doublings, each zips the first half of the vectors with the second
+        parts = list(columns)
+        halves = [[lane // 2 + start + lanes * (lane % 2) for lane in range(lanes)] for start in (0, lanes // 2)]
+        for _ in range(count.bit_length() - 1):
+            pairs = zip(parts[: count // 2], parts[count // 2 :], strict=True)
+            parts = [_shuffle(p, a, b, half) for a, b in pairs for half in halves]
+        return parts
+    made: list[Value] = []
     for part in range(count):
-        places_of = [divmod(part * lanes + lane, count) for lane in range(lanes)]  # the lane and column of each element
+        sources = [divmod(part * lanes + at, count) for at in range(lanes)]  # the lane and column of each element
         mixed = columns[0]
         for column in range(1, count):
-            before = [lane if column == 1 else at for at, (lane, _) in enumerate(places_of)]
-            picked = [lanes + lane if c == column else b for b, (lane, c) in zip(before, places_of, strict=True)]
+            before = [lane if column == 1 else at for at, (lane, _) in enumerate(sources)]
+            picked = [lanes + lane if c == column else b for b, (lane, c) in zip(before, sources, strict=True)]
             mixed = _shuffle(p, mixed, columns[column], picked)
-        active = None if mask is None else _shuffle(p, mask, mask, [lane for lane, _ in places_of])
-        _store_vector(p, _address(p, buffer, places[order[0]], dtype, part * lanes), mixed, active)
+        made.append(mixed)
+    return made
 
 
 def _store_vector(p: ExpressionPrinter, address: Value, value: Value, mask: Value | None) -> None:

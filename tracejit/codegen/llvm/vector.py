@@ -279,15 +279,16 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     extent, in_order = p.uniform(loop.extent), loop.axis == "lanes"
     p.read_in_lanes = frozenset(facts.read((loop,))) if in_order else frozenset()
     inits = [p.value(c.init) if in_order else p.splat(p.value(c.init), made.lanes) for c in loop.carried]
-    steps = unknown_steps(p, loop, made.lanes) if made.twice else []
-    if not steps:
+    steps = unknown_steps(p, loop, made.lanes)
+    spaced = any(is_spaced(p, step) for step in steps)
+    if not steps or not (made.twice or spaced):
         results = _vectors(p, loop, made, extent, inits)
     else:
         dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, likely(p, s), BOOL) for s in steps])
         results = p.branch(
             dense,
             lambda: _with_likely_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
-            lambda: _vectors(p, loop, made.unlikely, extent, inits),
+            lambda: _vectors(p, loop, made if spaced else made.unlikely, extent, inits),
         )
     p.bind([c.result for c in loop.carried], results)
     return True
@@ -324,6 +325,11 @@ def _with_likely_steps(p: FunctionPrinter, steps: Sequence[Value], emit: Callabl
     results = emit()
     p.known_steps = {}
     return results
+
+
+def is_spaced(p: FunctionPrinter, step: Value) -> bool:
+    """Whether elements probably are a few apart: they would be gathered one by one."""
+    return 1 < p.likely_steps.get(step.text, 1) <= SPACED
 
 
 def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:

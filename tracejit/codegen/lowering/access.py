@@ -241,16 +241,20 @@ class Elements:
         }
 
     def sum_of(self, address: Expr) -> Expr:
-        """An address with its loop-invariant part named outside the loop and the innermost index added last."""
+        """An address with its loop-invariant part named outside the loop, the innermost index and then a number added
+        last: neighbours have the rest in common."""
         terms = sorted(_addends(address), key=self.code.depth)
-        total: Expr = ZERO
+        total, number = ZERO, ZERO
         depth = 0
         for term in terms:
+            if isinstance(term, Const):
+                number = self.k.add(number, term)
+                continue
             if self.code.depth(term) > depth:
                 total = self._name(total)
                 depth = self.code.depth(term)
             total = self.k.add(total, term)
-        return total
+        return self.k.add(total, number)
 
     def _name(self, partial: Expr) -> Expr:
         named = self.code.bind(partial, "at")

@@ -11,13 +11,14 @@ from tracejit.codegen.lowering.code import Code
 from tracejit.codegen.lowering.elements import ONE, Array, load, stores
 from tracejit.codegen.lowering.kernels import Target
 from tracejit.ir.core import Value
+from tracejit.ir.types import I64
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.entry import Lowering
 
-#: So many rows of a matrix are turned at once where they are to be shorter than that, or than LINE bits, which a kernel
-#: handles at once; so many columns elsewhere.
-TURNED, LINE, FLAT = 32, 1024, 128
+#: Columns that are turned at once, of TALL rows, whose lines of memory stay in the cache for the columns that follow,
+#: or of LOW ones where there are fewer.
+TURNED, TALL, LOW = 8, 64, 16
 
 
 def copy_into(lowering: Lowering, target: Array, source: Array) -> None:
@@ -51,23 +52,38 @@ def _copy_together(lowering: Lowering, pairs: Sequence[tuple[Array, Array]]) -> 
 
 
 def _turn_into(lowering: Lowering, target: Array, source: Array) -> None:
-    """Copy a matrix whose columns lie in one piece: row by row, of some columns, whose lines of memory stay in the
-    cache for the rows that follow. Where rows are short, piece by piece of the columns."""
+    """Copy a matrix whose columns lie in one piece: some of them side by side, which become pieces of rows. A column at
+    a time where there are only a few, or they are short."""
     code = Code()
     k, (rows, columns) = code.k, source.shape
 
-    def move(i: Expr, j: Expr) -> None:
-        value = load(source.buffer, source.address(k, (i, j)), source.type.dtype, k)
-        code.emit(*stores(target.buffer, target.address(k, (i, j)), value, k))
+    def move(i: Expr, j: Expr, count: int) -> None:
+        """Elements of a row from column j on: all are read before the first is stored, and lie a number apart."""
+        begins = source.address(k, (i, j)), target.address(k, (i, j))
+        reads, writes = (
+            [k.add(begin, k.mul(array.steps(k)[1], at)) for at in range(count)]
+            for array, begin in zip((source, target), begins, strict=True)
+        )
+        values = [k.let(load(source.buffer, at, source.type.dtype, k), "x") for at in reads]
+        for at, value in zip(writes, values, strict=True):
+            code.emit(*stores(target.buffer, at, value, k))
 
-    short = max(TURNED, LINE // source.type.dtype.bits)
-    is_flat = code.bind(k.logical_or(k.ge(columns, short), k.lt(rows, short)), "is_flat")
-    with code.when(is_flat), code.loop(schedule.blocks(code, columns, FLAT), "serial", "block") as block:
-        first, size = schedule.block_range(code, columns, block, FLAT)
-        with code.loop(rows, "serial", "i") as i, code.loop(size, "vector", "j") as j:
-            move(i, k.add(first, j))
-    with code.when(k.logical_not(is_flat)), code.loop(schedule.blocks(code, rows, TURNED), "serial", "b") as block:
-        first, size = schedule.block_range(code, rows, block, TURNED)
-        with code.loop(columns, "serial", "j") as j, code.loop(size, "vector", "i") as i:
-            move(k.add(first, i), j)
+    def squares(tall: int) -> None:
+        """Blocks of `tall` rows, each TURNED columns at a time; the last ones reach back into those before."""
+        with code.loop(schedule.blocks(code, rows, tall), "parallel", "block") as block:
+            first = code.bind(k.minimum(k.mul(block, tall), k.sub(rows, tall)), "first")
+            with code.loop(schedule.blocks(code, columns, TURNED), "serial", "square") as square:
+                start = code.bind(k.minimum(k.mul(square, TURNED), k.sub(columns, TURNED)), "start")
+                with code.loop(k.const(tall, I64), "vector", "i") as i:
+                    move(k.add(first, i), start, TURNED)
+
+    is_wide = k.ge(columns, TURNED)
+    has_tall = code.bind(k.logical_and(is_wide, k.ge(rows, TALL)), "has_tall")
+    has_low = code.bind(k.logical_and(is_wide, k.ge(rows, LOW)), "has_low")
+    with code.when(has_tall):
+        squares(TALL)
+    with code.when(k.logical_and(has_low, k.logical_not(has_tall))):
+        squares(LOW)
+    with code.when(k.logical_not(has_low)), code.loop(columns, "serial", "j") as j, code.loop(rows, "vector", "i") as i:
+        move(i, j, 1)
     lowering.launch("turn", code.scopes[0].stmts)

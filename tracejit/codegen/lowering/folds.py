@@ -5,10 +5,8 @@ f16 and bf16 are folded in f32; complex numbers are carried as two values.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Axis, Expr, Var
@@ -78,17 +76,17 @@ class FoldGroup:
         """The elements of a window one after the other, without a loop. Only a sum must start from its neutral element:
         it makes a sum of -0 a 0."""
         kernel = self.kernel
-        sizes = [math.prod(int(kernel.space.sizes[a].value.real) for a in group) for group in groups]  # type: ignore[union-attr]
         totals: list[Element | None] = [
             kernel.identity(op) if op.defn.lower.combine == "add" else None  # type: ignore[union-attr]
             for op in self.mates
         ]
-        for place in product(*map(range, sizes)):
-            for group, i in zip(groups, place, strict=True):
-                kernel.enter(self.index, group, kernel.k.const(i, I64))
-            for at, (op, x) in enumerate(zip(self.mates, self._elements(), strict=True)):
-                total, combine = totals[at], op.defn.lower.combine  # type: ignore[union-attr]
-                totals[at] = x if total is None else kernel.k.let(kernel.k.op(combine, total, x), op.results[0].name)
+        with kernel.stores_together():
+            for _ in kernel.places(groups, self.index):
+                for at, (op, x) in enumerate(zip(self.mates, self._elements(), strict=True)):
+                    total, combine = totals[at], op.defn.lower.combine  # type: ignore[union-attr]
+                    if total is not None:
+                        x = kernel.k.let(kernel.k.op(combine, total, x), op.results[0].name)
+                    totals[at] = x
         return [total for total in totals if total is not None]
 
     def spread(self, groups: list[list[int]]) -> list[Element]:

@@ -21,20 +21,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise, product, takewhile
 from typing import Any
 
 from tracejit.codegen import mathlib
-from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
+from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Stmt, Store, Var
 from tracejit.codegen.lowering import row_orders, schedule
 from tracejit.codegen.lowering import spills as lower_spills
 from tracejit.codegen.lowering.access import Elements, Outer, Sizes
 from tracejit.codegen.lowering.code import Code, has_loop
 from tracejit.codegen.lowering.elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lowering.folds import ColumnTiles, FoldGroup
+from tracejit.codegen.lowering.forms import Form, by_steps, factored, is_loaded_in_vectors
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Reduction
-from tracejit.ir.types import BF16, F16, F32, TensorType
+from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 
 #: Kernels of so many ops are printed a second time for short rows.
 SHORT_OPS = 24
@@ -127,9 +128,11 @@ class KernelLowering:
         self.elements.fold = self.fold_on_demand
         self.elements.still = self.still
         self.axis_of: dict[Var, int] = {}
-        self.formed: list[tuple[bool, dict[int | None, Expr] | None]] = []
+        self.formed: list[tuple[bool, Form | None]] = []
         self.pending = list(self.targets)
         self.written_at: dict[Value, Index] = {}
+        self.in_window = False  #: stores wait
+        self.late: list[tuple[Array, Index, Element]] = []  #: what they will store
         first = self.folded[0].operands[0] if self.folded else self.targets[0].value
         self.space = Space(self.elements.sizes_of(first), merged)
         self.space_shape = shape_of(first)
@@ -207,10 +210,10 @@ class KernelLowering:
         if self.nested or len(axes) < 2 or not self._one_nest():
             return self.order
         forms = [form for is_store, form in self.forms() if not is_store]
-        reads = Counter(_by_steps(form, axes) for form in forms)
+        reads = Counter(by_steps(form, axes) for form in forms)
         whole = [t for t in self.targets if t.shape == self.space_shape]
         forms = [self.form(t.array.address(self.k, self.written_at[t.value])) for t in whole]
-        writes = Counter(_by_steps(form, axes) for form in forms)
+        writes = Counter(by_steps(form, axes) for form in forms)
         best, count = next(((o, n) for o, n in reads.most_common() if o), ((), 0))
         if count <= reads[tuple(axes)] or writes.keys() - {best}:
             return self.order
@@ -223,28 +226,28 @@ class KernelLowering:
         if self.folded or self.nested or not others or not self._one_nest():
             return None
         forms = [form for is_store, form in self.forms() if not is_store]
-        strided = [f for f in forms if f is not None and not _is_loaded_in_vectors(f.get(last, ZERO))]
+        strided = [f for f in forms if f is not None and not is_loaded_in_vectors(f.get(last, ZERO))]
         steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
         known = next(((a, step) for a, step in steps if step == ONE), None)
         return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
 
-    def forms(self) -> list[tuple[bool, dict[int | None, Expr] | None]]:
+    def forms(self) -> list[tuple[bool, Form | None]]:
         """For each access whether it is a store, and its form."""
         if len(self.formed) < len(self.elements.accesses):
             self.formed = [(access.is_store, self.form(access.address)) for access in self.elements.accesses]
         return self.formed
 
-    def form(self, address: Expr) -> dict[int | None, Expr] | None:
+    def form(self, address: Expr) -> Form | None:
         """An address as its steps along the axes of the common space and (under None) the rest."""
         found: Affine | None = affine(self.k, address, set(self.axis_of))
         if found is None or any(self.code.depth(e) > 0 for e in (found.rest, *found.coefficients.values())):
             return None
-        form: dict[int | None, Expr] = {None: found.rest}
+        form: Form = {None: found.rest}
         for var, step in found.coefficients.items():
             form[self.axis_of[var]] = self.k.add(form.get(self.axis_of[var], ZERO), step)
         return form
 
-    def _continues(self, form: dict[int | None, Expr], a: int, b: int) -> bool:
+    def _continues(self, form: Form, a: int, b: int) -> bool:
         return form.get(a, ZERO) == self.k.mul(form.get(b, ZERO), self.space.sizes[b])
 
     def _one_nest(self) -> bool:
@@ -273,8 +276,8 @@ class KernelLowering:
         if reads and reads[-1] > first:
             return False
         index = self.written_at[target.value]
-        written = _factored(self.form(place.address(self.k, index)))
-        return written is not None and all(_factored(self.form(accesses[i].address)) == written for i in reads)
+        written = factored(self.form(place.address(self.k, index)))
+        return written is not None and all(factored(self.form(accesses[i].address)) == written for i in reads)
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
@@ -359,8 +362,34 @@ class KernelLowering:
         for target, value in zip(targets, values, strict=True):
             spill = self.spills.get(target.value)
             if spill is None or spill.holder is not target:
-                self.elements.store(target.array, index, value)
+                self.late.append((target.array, index, value))
             self.written_at[target.value] = index
+        if not self.in_window:
+            self._store_late()
+
+    def _store_late(self) -> None:
+        """Store what waits for that, the elements of each array together."""
+        for buffer in dict.fromkeys(array.buffer for array, _, _ in self.late):
+            for array, index, value in self.late:
+                if array.buffer is buffer:
+                    self.elements.store(array, index, value)
+        self.late.clear()
+
+    @contextmanager
+    def stores_together(self) -> Iterator[None]:
+        """Store the elements of a window after it is read: neighbours are stored as one vector."""
+        self.in_window = True
+        yield
+        self.in_window = False
+        self._store_late()
+
+    def places(self, groups: Sequence[Sequence[int]], index: dict[int, Expr]) -> Iterator[None]:
+        """Go through the places of a window of known sizes; `index` is at each of them."""
+        sizes = [math.prod(int(self.space.sizes[a].value.real) for a in group) for group in groups]  # type: ignore[union-attr]
+        for place in product(*map(range, sizes)):
+            for group, i in zip(groups, place, strict=True):
+                self.enter(index, group, self.k.const(i, I64))
+            yield
 
     def fold_nest(self) -> None:
         """The nest of a group with reductions: kept axes outside, folds and writes inside."""
@@ -394,9 +423,11 @@ class KernelLowering:
         inner = list(takewhile(lambda axis: axis in folded, reversed(proper)))
         if self.nested or not inner or len(folded) == len(proper):
             return False
+        whole = any(t.shape == self.space_shape for t in self.pending)
         few = schedule.is_small([self.space.sizes[a] for a in inner], schedule.SPACED)
-        small = few and schedule.is_small([self.space.sizes[a] for a in folded], schedule.FEW_ROWS)
-        return small and not any(t.shape == self.space_shape for t in self.pending)
+        return few and schedule.is_small(
+            [self.space.sizes[a] for a in folded], schedule.KEPT if whole else schedule.WINDOW
+        )
 
     def may_go_across(self) -> bool:
         """Whether totals may go down columns: products keep the order of rows, because a 0 among their factors and an
@@ -437,7 +468,12 @@ class KernelLowering:
                 self.elements.spilled.update(v for v, spill in self.spills.items() if spill.stage == level)
             self.write(self.take(lambda t: t.shape == kept_shape and t.shape != self.space_shape), outer)
             rest = self.take(lambda t: t.shape == self.space_shape)
-            if rest:
+            if rest and self.unrolled:
+                index.update(dict.fromkeys(self.axes, ZERO))
+                with self.stores_together():
+                    for _ in self.places(self.space.groups(self.folded_axes()), index):
+                        self.write(rest, self.at(index))
+            elif rest:
                 with self.loops(self.folded_axes(), index, vector=True, parallel=True):
                     self.write(rest, self.at(index))
 
@@ -500,44 +536,9 @@ class KernelLowering:
             self.elements.memo[op.results[0], outer] = named
 
 
-def _by_steps(form: dict[int | None, Expr] | None, axes: Sequence[int]) -> tuple[int, ...]:
-    """The axes from the longest step of an address to that of 1; () where that is not known, or some are not in it."""
-    if form is None or not all(form.get(a, ZERO) != ZERO for a in axes):
-        return ()
-    steps = {a: _length(form[a]) for a in axes}
-    found = tuple(sorted(axes, key=steps.__getitem__, reverse=True))
-    return found if form[found[-1]] == ONE else ()
-
-
-def _length(step: Expr) -> tuple[int, int]:
-    """How a step compares with others: by the number of run-time factors, and what is known of their product."""
-    factors = list(_factors(step))
-    known = [int(f.value.real) for f in factors if isinstance(f, Const)]
-    return len(factors) - len(known), math.prod(known)
-
-
-def _is_loaded_in_vectors(step: Expr) -> bool:
-    """Whether a step is a number up to SPACED, or one of two: such elements are loads of vectors."""
-    sides = (step.a, step.b) if isinstance(step, Select) else (step,)
-    return all(isinstance(e, Const) and 0 <= int(e.value.real) <= schedule.SPACED for e in sides)
-
-
 def shape_of(value: Value) -> tuple[Any, ...]:
     """The dims of a tensor; () for a host scalar."""
     return value.type.shape if isinstance(value.type, TensorType) else ()
-
-
-def _factored(form: dict[int | None, Expr] | None) -> dict[int | None, Counter[Expr]] | None:
-    """A form with every step as its factors: products of sizes are multiplied in the order in which axes were met."""
-    return None if form is None else {axis: Counter(_factors(step)) for axis, step in form.items()}
-
-
-def _factors(e: Expr) -> Iterator[Expr]:
-    if isinstance(e, Scalar) and e.op == "mul":
-        for part in parts(e):
-            yield from _factors(part)
-    else:
-        yield e
 
 
 def _levels(ops: Sequence[Op]) -> dict[Value, int]:

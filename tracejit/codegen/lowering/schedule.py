@@ -44,6 +44,9 @@ ACROSS = 32
 #: Up to so many rows are folded in one go.
 FEW_ROWS = 64
 
+#: Windows of up to so many elements are no loops; less where something is made of each of their elements.
+WINDOW, KEPT = 64, 16
+
 
 def is_small(sizes: Iterable[Expr], limit: int = BLOCK) -> bool:
     """Whether a loop nest is known to have `limit` trips at most."""
