@@ -260,11 +260,6 @@ class Context:
         """Raise `kind` at this line at run time unless `cond` holds."""
         self.b.emit("check", (cond, *payload), {"kind": kind, "message": message})
 
-    def check_sizes(self, size: Size, other: Size, kind: str, message: str, *payload: Value) -> None:
-        """Raise `kind` at this line at run time unless two sizes are equal; they are one size from here on."""
-        sizes = self.size_value(size), self.size_value(other)
-        self.b.emit("check_eq", (*sizes, *payload), {"kind": kind, "message": message})
-
     def always_raise(self, kind: str, message: str) -> None:
         """Raise at this line whenever it is reached."""
         self.check(self.b.constant(False, ScalarType(BOOL)), kind, message)

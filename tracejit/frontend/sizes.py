@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tracejit.frontend.values import Size
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
 
 Key = int | str | Value
 
@@ -37,6 +41,12 @@ def shown_shape(shape: Sequence[Size | str], numbers: list[Value], between: str 
     """A shape in a message."""
     parts = [shown_size(n, numbers) for n in shape]
     return f"({parts[0]},)" if len(parts) == 1 else f"({between.join(parts)})"
+
+
+def check_equal(ctx: Context, size: Size, other: Size, kind: str, message: str, *payload: Value) -> None:
+    """Raise `kind` at this line at run time unless two sizes are equal; they are one size from here on."""
+    sizes = ctx.size_value(size), ctx.size_value(other)
+    ctx.b.emit("check_eq", (*sizes, *payload), {"kind": kind, "message": message})
 
 
 @dataclass(slots=True)

@@ -61,6 +61,7 @@ class ExpressionPrinter(Emitter):
         self.epoch = 0  #: counts what may have changed memory
         self.known_steps: dict[str, Value] = {}  #: in a version of a loop: what steps (by register) are there
         self.likely_steps: dict[str, int] = {}  #: what steps only the running program knows will probably be
+        self.columns: set[str] = set()  #: those of them between which elements side by side are read or written
         self.stretched: dict[str, tuple[Value, bool]] = {}  #: steps of 0 or 1: 1 where the condition has that truth
         self.read_in_lanes: frozenset[Var] = frozenset()  #: what the body of the `lanes` loop being printed reads
         self.waited_for: frozenset[int] = frozenset()  #: operations of loops around that the C library gives sooner

@@ -280,15 +280,15 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     p.read_in_lanes = frozenset(facts.read((loop,))) if in_order else frozenset()
     inits = [p.value(c.init) if in_order else p.splat(p.value(c.init), made.lanes) for c in loop.carried]
     steps = unknown_steps(p, loop, made.lanes)
-    spaced = any(is_spaced(p, step) for step in steps)
-    if not steps or not (made.twice or spaced):
+    if not steps or not (made.twice or any(is_spaced(p, step) for step in steps)):
         results = _vectors(p, loop, made, extent, inits)
     else:
         dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, likely(p, s), BOOL) for s in steps])
+        other = made if any(step.text in p.columns for step in steps) else made.unlikely
         results = p.branch(
             dense,
             lambda: _with_likely_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
-            lambda: _vectors(p, loop, made if spaced else made.unlikely, extent, inits),
+            lambda: _vectors(p, loop, other, extent, inits),
         )
     p.bind([c.result for c in loop.carried], results)
     return True
@@ -349,8 +349,9 @@ def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
     p.pop()
     for (step, _), constants in columns.items():
         count = max(constants) - min(constants) + 1
-        if 1 < count <= SPACED:
-            p.likely_steps.setdefault(step, count)
+        if 1 < count <= SPACED and step not in p.likely_steps:
+            p.likely_steps[step] = count
+            p.columns.add(step)
     return list(found.values())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.frontend.containers.lists import known_kind
 from tracejit.frontend.control.optionals import as_element
 from tracejit.frontend.kinds import ArrayKind, NumberKind, OptionalKind, TupleKind, slots
+from tracejit.frontend.sizes import check_equal
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Number, OptionalValue, Size, Static
 from tracejit.ir.core import Value
 from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType
@@ -155,7 +156,7 @@ def require_same(c: Calls, have: Sequence[Size], want: Sequence[Size], error: st
     """Raise a ValueError where sizes differ."""
     for m, n in zip(have, want, strict=True):
         if not c.ctx.same_lengths([m], [n]):
-            c.ctx.check_sizes(m, n, "ValueError", error)
+            check_equal(c.ctx, m, n, "ValueError", error)
 
 
 def concatenated_items(c: Calls, lst: GrowingList, axis: int, node: ast.AST) -> ArrayView:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.containers import list_arrays
 from tracejit.frontend.functions.arguments import Arguments, as_array
+from tracejit.frontend.sizes import check_equal
 from tracejit.frontend.tensors.arrays import converted, define
 from tracejit.frontend.tensors.elementwise import require_cast, require_same_kind
 from tracejit.frontend.tensors.reshaping import reshaped
@@ -57,7 +58,7 @@ def _require_sizes(c: Calls, x: ArrayView, want: Sequence[Size], i: int) -> None
                 "all the input array dimensions except for the concatenation axis must match exactly, but along "
                 f"dimension {k}, the array at index 0 has size {{0}} and the array at index {i} has size {{1}}"
             )
-            c.ctx.check_sizes(n, have, "ValueError", text, c.ctx.size_value(n), c.ctx.size_value(have))
+            check_equal(c.ctx, n, have, "ValueError", text, c.ctx.size_value(n), c.ctx.size_value(have))
 
 
 def _rows(c: Calls, lst: GrowingList, node: ast.AST) -> ArrayView:
