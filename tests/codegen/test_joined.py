@@ -190,6 +190,25 @@ def test_sizes_that_differ_are_errors() -> None:
         one_behind_the_other(np.ones((2, 3)), np.ones((2, 4)))
 
 
+@tj.script
+def written_before(a: Any, c: Any, tried: bool) -> Any:
+    a[0] = 5
+    if tried:
+        return np.stack([a, c], axis=1)
+    return a[:, None] * 2
+
+
+def test_sizes_that_are_known_to_differ() -> None:
+    """Arguments with axes of sizes 0 and 1, whose sizes are numbers when they are compiled."""
+    for a, c in ((np.ones(1), np.ones(0)), (np.ones(1), np.ones(3))):
+        with pytest.raises(ValueError, match="all input arrays must have the same shape"):
+            written_before(a, c, True)
+        assert a[0] == 5
+        np.testing.assert_array_equal(written_before(a, c, False), [[10.0]])
+    with pytest.raises(ValueError, match="array at index 0 has size 0 and the array at index 1 has size 1"):
+        one_behind_the_other(np.ones((0, 4)), np.ones((1, 4)))
+
+
 def test_an_error_before_the_parts_are_joined_loses_nothing() -> None:
     for n in (1, -1, 1, -1):
         if n < 0:

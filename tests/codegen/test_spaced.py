@@ -23,6 +23,9 @@ def doubled(x):
 def neighbours(x):
     return x[{step} - 1 :: {step}] + x[: len(x) - {step} + 1 : {step}]
 
+def halved(x):
+    return x[::{step}] * 0.5
+
 def odd(x):
     total = 0
     for i in range(0, len(x), {step}):
@@ -58,13 +61,14 @@ def memory() -> AtTheEnd:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nothing_behind_the_last_element_is_read(memory: AtTheEnd, step: int, dtype: str) -> None:
     names = defined(SPACED.format(step=step), f"spaced_{step}_{dtype}.py")
-    doubled, neighbours, odd = (tj.script(names[name]) for name in ("doubled", "neighbours", "odd"))
+    doubled, halved, neighbours, odd = (tj.script(names[n]) for n in ("doubled", "halved", "neighbours", "odd"))
     rng = np.random.default_rng(step)
     for count in COUNTS:
         for size in {max(count * step - step + 1, 0), count * step}:
             x = memory.array(size, dtype)
             x[:] = rng.integers(0, 2 if dtype == "bool" else 50, size)
             np.testing.assert_array_equal(doubled(x), x[::step] + x[::step], strict=True)
+            np.testing.assert_array_equal(halved(x), x[::step] * 0.5, strict=True)
             if size >= step:
                 np.testing.assert_array_equal(neighbours(x), names["neighbours"](x), strict=True)
             if dtype not in ("bool", "complex64"):

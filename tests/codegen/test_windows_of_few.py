@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.sources import defined
 from tests.threads import each_number_of_threads
 
 SHAPES = [(0, 4, 4), (1, 2, 2), (3, 4, 6), (2, 34, 66), (5, 8, 128), (40, 32, 32)]
@@ -107,6 +108,28 @@ def _several(x: Any) -> tuple[Any, ...]:
 def test_rows_of_three(count: int) -> None:
     x = np.random.default_rng(0).normal(size=count)
     compare(rows(x), rows.__wrapped__(x), "float64")
+
+
+@tj.script
+def without_elements(a: Any) -> Any:
+    b = a[:, 1::9]
+    return np.any(b, 1), b.prod(1), b.sum(1), b * b.sum(1, keepdims=True)
+
+
+def test_windows_without_elements() -> None:
+    """A size is known to be 0 where an argument has an axis of size 1."""
+    for shape in ((3, 1), (0, 1), (40, 1), (3, 30)):
+        a = np.ones(shape)
+        compare(without_elements(a), without_elements.__wrapped__(a), "float64")
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 7, 8, 45])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
+def test_means_of_bytes(count: int, dtype: str) -> None:
+    for width in range(2, 9):
+        x = np.random.default_rng(0).integers(0, 2, (count, width)).astype(dtype)
+        names = defined(f"def mean(x): return x.reshape(-1, {width}).mean(1)", f"mean_{width}_{dtype}_{count}.py")
+        compare((tj.script(names["mean"])(x.ravel()),), (x.mean(1),), "float64")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

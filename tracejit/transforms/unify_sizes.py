@@ -84,7 +84,7 @@ class _Unifier(Rebuilder):
     def note_equal(self, a: Value, b: Value) -> None:
         """From here on the sizes a and b are one: a number if one is known, else the first."""
         self.known.update({a.dim: a, b.dim: b})
-        if a.dim == b.dim:
+        if a.dim == b.dim or (isinstance(a.dim, int) and isinstance(b.dim, int)):  # two numbers: the check fails
             return
         kept, other = (b, a) if isinstance(b.dim, int) else (a, b)
         for dim, value in self.same.items():

@@ -408,11 +408,13 @@ def _is_half_a_register(lanes: int, dtype: DType | Pointer) -> bool:
 def _with_idle_lanes(p: ExpressionPrinter, mask: Value) -> Value:
     """The mask of 8 lanes with 8 more that are off. LLVM would make it by an instruction (KMOVB) that it takes for a
     copy elsewhere: where the mask is kept on the stack meanwhile, the lanes that should be off are what was there
-    before. So the bits go through a number that it knows nothing of."""
-    bits = p.pure(f"bitcast {mask.typed()} to i8", I64, 1, mask)
-    wide = p.pure(f"zext i8 {bits.text} to i16", I64, 1, bits)
-    unknown = p.pure(f'call i16 asm "", "=r,0"(i16 {wide.text})', I64, 1, wide)
-    return p.pure(f"bitcast i16 {unknown.text} to <16 x i1>", BOOL, 16, unknown)
+    before. Nor is the mask right as a number: if its lanes were shuffled, LLVM reads their signs by an instruction
+    (VMOVMSKPS) that cannot name all registers, and names another one. So the lanes go as bytes through something that
+    it knows nothing of."""
+    narrow = p.pure(f"zext {mask.typed()} to <8 x i8>", I8, 8, mask)
+    wide = _shuffle(p, narrow, Value("zeroinitializer", I8, 8), range(16))
+    unknown = p.pure(f'call <16 x i8> asm "", "=x,0"({wide.typed()})', I8, 16, wide)
+    return p.pure(f"icmp ne {unknown.typed()}, zeroinitializer", BOOL, 16, unknown)
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------
