@@ -515,6 +515,40 @@ def loop_of_one_trip_behind_a_loop_that_raises(a, b, k):
     return y
 
 
+@case((A(3, 3), 0), (A(3, 3), 2), (A(3, 3), 3))
+def column_that_was_read_before(a, k):
+    v = a[:, 0] * 2
+    if k > 2:
+        a[:, 1] = a[:, 0]
+    if k > 1:
+        raise ValueError("too many")
+    return a[0], v
+
+
+@case((A(4), 0), (A(4), 2), (A(4), 3))
+def part_that_was_read_before(a, k):
+    head = a[:2]
+    total = head.sum()
+    for i in range(k):
+        if i == 1:
+            a[2:] = head
+            a[:2] += 1
+        assert i < 2
+    return total
+
+
+@case((A(3), np.zeros(3), 0.0), (A(3), np.zeros(3), 100.0))
+def the_same_content_in_every_trip(a, b, limit):
+    for _ in range(3):
+        b[:] = a * 2 + 1
+        if (b > limit).any():
+            break
+    else:
+        raise ValueError("no end")
+    if limit < 1:
+        raise ValueError("found at once")
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

@@ -12,13 +12,14 @@ read. They are computed outside only for others that move, such as the sum over 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import Contraction, Pointwise, Reduction
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import new_versions
 
 #: Each application is storage, or a place to differentiate at, of its own.
 _PINNED = frozenset(("fresh", "copy", "undef", "leaf"))
@@ -26,34 +27,38 @@ _PINNED = frozenset(("fresh", "copy", "undef", "leaf"))
 
 @transform("licm")
 def licm(graph: Graph) -> Graph:
-    """Hoist loop-invariant pure ops, innermost loops first."""
-    return replace(graph, body=_hoisted(graph.body)) if any(op.name == "loop" for op in walk(graph.body)) else graph
+    """Hoist loop-invariant pure ops, innermost loops first. New versions of written parameters stay where they are: to
+    make one is to write."""
+    if not any(op.name == "loop" for op in walk(graph.body)):
+        return graph
+    return replace(graph, body=_hoisted(graph.body, new_versions(graph)))
 
 
-def _hoisted(block: Block) -> Block:
+def _hoisted(block: Block, written: Container[Value]) -> Block:
     """The block with what may leave a loop put before it."""
     ops: list[Op] = []
     for op in block.ops:
         if op.blocks:
-            op = replace(op, blocks=tuple(_hoisted(b) for b in op.blocks))
+            op = replace(op, blocks=tuple(_hoisted(b, written) for b in op.blocks))
         if op.name == "loop":
-            outside, body = split(op.block("body"))
+            outside, body = split(op.block("body"), written)
             ops.extend(outside)
             op = replace(op, blocks=(body,))
         ops.append(op)
     return replace(block, ops=tuple(ops))
 
 
-def split(body: Block) -> tuple[list[Op], Block]:
-    """What may leave a loop, and the body without it."""
-    return _Loop(body).split()
+def split(body: Block, written: Container[Value] = ()) -> tuple[list[Op], Block]:
+    """What may leave a loop, but for values that are `written`, and the body without it."""
+    return _Loop(body, written).split()
 
 
 class _Loop:
     """One loop's body while it is split."""
 
-    def __init__(self, body: Block) -> None:
+    def __init__(self, body: Block, written: Container[Value]) -> None:
         self.body = body
+        self.written = written
         self.varying = set(body.params)
         self.movable: list[Op] = []
         self.collect(body, scalars_only=False)
@@ -62,7 +67,8 @@ class _Loop:
     def collect(self, block: Block, scalars_only: bool) -> None:
         """Note the ops that could leave, in order."""
         for op in block.ops:
-            if _may_leave(op, self.varying, scalars_only):
+            is_written = any(r in self.written for r in op.results)
+            if not is_written and _may_leave(op, self.varying, scalars_only):
                 self.movable.append(op)
                 continue
             self.varying.update(op.results)

@@ -281,35 +281,48 @@ def _roots_of(block: Block) -> Roots:
     return roots
 
 
-def _with_late_views_copied(block: Block, roots: Roots, replaced: dict[Value, Value]) -> Block:
-    """The block, and those in it, with a copy of every view that is used by or after an op that takes its base over."""
-    late = _late_views(block, roots)
+def _with_late_views_copied(
+    block: Block, roots: Roots, replaced: dict[Value, Value], around: frozenset[Value] = frozenset()
+) -> Block:
+    """The block, and those in it, with a copy of every view that is used by or after an op that takes its base over;
+    of a view `around` the block at its start."""
+    views = around.union(op.results[0] for op in block.ops if shared(op) is not None)
+    late = _late_views(block, roots, views)
     ops: list[Op] = []
+    outside = [(view, replaced.get(view, view)) for view in late if view in around]
+    for view, known in outside:
+        ops.append(copy_of(known, "view", next((op.span for op in block.ops if op.span is not None), None)))
+        replaced[view] = ops[-1].results[0]
     for op in block.ops:
-        if op.blocks:
+        if op.blocks and op.name != "fused":
+            op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced, views) for b in op.blocks])
+        elif op.blocks:
             op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced) for b in op.blocks])
         ops.append(_with(op, operands=[replaced.get(v, v) for v in op.operands]))
         if op.results and op.results[0] in late:
             ops.append(copy_of(op.results[0], "view", op.span))
             replaced[op.results[0]] = ops[-1].results[0]
-    return with_ops(block, ops, (replaced.get(v, v) for v in block.results))
+    block = with_ops(block, ops, (replaced.get(v, v) for v in block.results))
+    replaced.update(outside)
+    return block
 
 
-def _late_views(block: Block, roots: Roots) -> set[Value]:
-    views = {op.results[0] for op in block.ops if shared(op) is not None}
-    if not views:
-        return set()
+def _late_views(block: Block, roots: Roots, views: Iterable[Value]) -> dict[Value, None]:
+    """Those of some views that are used by or after an op of the block that takes their bases over."""
     taken: dict[Value, list[tuple[int, Value]]] = {}
     for at, op in enumerate(block.ops):
         for i in consumed(op):
             for root in roots.of(op.operands[i]):
                 taken.setdefault(root, []).append((at, op.operands[i]))
     last, lists = _last_uses_of_values(block), _Lists(roots)
-    return {
+    own = {op.results[0] for op in block.ops if op.results}
+    late = (
         view
         for view in views
-        if view in last and (_is_late(view, last[view], taken, roots) or lists.outlived_by(view, block))
-    }
+        if view in last
+        and (_is_late(view, last[view], taken, roots) or (view in own and lists.outlived_by(view, block)))
+    )
+    return dict.fromkeys(sorted(late, key=lambda view: (last[view], view.name)))
 
 
 def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]], roots: Roots) -> bool:
