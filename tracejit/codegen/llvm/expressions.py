@@ -16,6 +16,7 @@ from tracejit.codegen.llvm import casts as llvm_casts
 from tracejit.codegen.llvm import memory as llvm_memory
 from tracejit.codegen.llvm import ramps as llvm_ramps
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.ramps import Stretches
 from tracejit.codegen.llvm.values import Emitter, Ramp, Value, lane_indices, literal_text, suffix_text, type_text
 from tracejit.codegen.loop_ir import (
     Bitcast,
@@ -62,6 +63,7 @@ class ExpressionPrinter(Emitter):
         self.known_steps: dict[str, Value] = {}  #: in a version of a loop: what steps (by register) are there
         self.likely_steps: dict[str, int] = {}  #: what steps only the running program knows will probably be
         self.columns: set[str] = set()  #: those of them between which elements side by side are read or written
+        self.stretches = Stretches()  #: of the vector loop that is printed
         self.stretched: dict[str, tuple[Value, bool]] = {}  #: steps of 0 or 1: 1 where the condition has that truth
         self.read_in_lanes: frozenset[Var] = frozenset()  #: what the body of the `lanes` loop being printed reads
         self.waited_for: frozenset[int] = frozenset()  #: operations of loops around that the C library gives sooner

@@ -97,7 +97,8 @@ def load(p: ExpressionPrinter, e: Load) -> Value:
     if not readonly:
         p.volatile_loads += 1
     if isinstance(index, Ramp):
-        loaded = _load_ramp(p, buffer, index, e.type, readonly)
+        begin = p.stretches.begin(e.buffer, index)
+        loaded = _load_ramp(p, buffer, index, e.type, readonly, begin)
     elif index.lanes > 1:
         loaded = _gather(p, buffer, index, e.type)
     else:
@@ -110,7 +111,9 @@ def _load_one(p: ExpressionPrinter, address: Value, dtype: DType, readonly: bool
     return p.read(text, dtype, 1, readonly, address)
 
 
-def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+def _load_ramp(
+    p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool, begin: int | None = None
+) -> Value:
     assert p.vector is not None
     step = p.known_step(ramp.step)
     if p.vector.lanes == 1 or step.text == "0":
@@ -121,6 +124,8 @@ def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, re
         case "-1":
             return _load_backwards(p, buffer, ramp, dtype, readonly)
         case text if step.is_literal and 1 < int(text) <= SPACED:
+            if begin is not None:
+                return _load_column(p, buffer, ramp, dtype, readonly, begin)
             return _load_spaced(p, buffer, ramp, dtype, readonly)
         case text if text in p.stretched and 0 < p.options.masked_bits <= dtype.bits:
             return _load_stretched(p, buffer, ramp, dtype, readonly)
@@ -197,9 +202,36 @@ def _load_spaced(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, 
         _load_vector(p, _address(p, buffer, ramp, dtype, begin), dtype, readonly, part)
         for begin, part in zip(starts, masks, strict=True)
     ]
-    kept, have = parts[0], [*range(0, lanes, step)]  # where the first lanes' elements are
+    return _every(p, parts, starts, step)
+
+
+def _load_column(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool, begin: int) -> Value:
+    """As `_load_spaced`, where all elements from `begin` on are read: all columns are parts of one stretch."""
+    assert p.vector is not None
+    lanes, mask, step = p.vector.lanes, p.vector.mask, int(p.known_step(ramp.step).text)
+    stretch, starts = Ramp(ramp.offset, begin, ramp.step), [*range(0, step * lanes, lanes)]
+    masks: list[Value | None] = [None] * step
+    if mask is not None:
+        masks = [_shuffle(p, mask, mask, [(start + i) // step for i in range(lanes)]) for start in starts]
+    parts = [
+        _load_vector(p, _address(p, buffer, stretch, dtype, start), dtype, readonly, part)
+        for start, part in zip(starts, masks, strict=True)
+    ]
+    column = ramp.constant - begin
+    if step & (step - 1):
+        return _every(p, parts, starts, step, column)
+    while len(parts) > 1:  # every second element of all, once for each doubling: the last digit of a column comes first
+        picked, column = range(column % 2, 2 * lanes, 2), column // 2
+        parts = [_shuffle(p, a, b, picked) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _every(p: ExpressionPrinter, parts: Sequence[Value], starts: Sequence[int], step: int, first: int = 0) -> Value:
+    """Every `step`-th element from `first` on of vectors that begin at `starts`, as one vector."""
+    lanes = parts[0].lanes
+    kept, have = parts[0], [*range(first, lanes, step)]  # where the first lanes' elements are
     for begin, part in zip(starts[1:], parts[1:], strict=True):
-        more = range(len(have) * step, min(begin + lanes, lanes * step), step)
+        more = range(first + len(have) * step, min(begin + lanes, first + lanes * step), step)
         picked = [*have, *(lanes + place - begin for place in more)]
         kept = _shuffle(p, kept, part, [*picked, *[0] * (lanes - len(picked))])
         have = [*range(len(picked))]

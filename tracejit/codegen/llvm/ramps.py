@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm.values import ZERO, Ramp, Value, type_text
+from tracejit.codegen.loop_ir import Var
+from tracejit.codegen.lowering.schedule import SPACED
 from tracejit.ir.types import BOOL, F64, I8, I16, I64, DType
 
 if TYPE_CHECKING:
@@ -18,6 +20,32 @@ MANY = 32
 #: Comparisons of a ramp: whether its value may be equal, and whether the truth is that of the others.
 _ORDERS = {"icmp slt": (False, False), "icmp sle": (True, False), "icmp sgt": (True, True), "icmp sge": (False, True)}
 _MIRRORED = {"icmp slt": "icmp sgt", "icmp sle": "icmp sge", "icmp sgt": "icmp slt", "icmp sge": "icmp sle"}
+
+
+class Stretches:
+    """Elements side by side that a vector loop reads in every trip, as many as its index steps on: such stretches are
+    read as whole vectors, though one column of them after the other is asked for."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[Var, str, str], tuple[int, set[int]]] = {}
+
+    def note(self, buffer: Var, ramp: Ramp, step: int) -> None:
+        """A read in every trip, by a step that is or probably is that number."""
+        if 1 < step <= SPACED:
+            self._read.setdefault((buffer, ramp.step.text, ramp.offset.text), (step, set()))[1].add(ramp.constant)
+
+    def begin(self, buffer: Var, ramp: Ramp) -> int | None:
+        """The constant of the first index of the stretch that a read belongs to; None where there is none."""
+        step, constants = self._read.get((buffer, ramp.step.text, ramp.offset.text), (0, set[int]()))
+        begin = next(iter(sorted(constants)), None)
+        while begin is not None and begin <= ramp.constant:
+            if constants.issuperset(range(begin, begin + step)):
+                if ramp.constant < begin + step:
+                    return begin
+                begin += step
+            else:
+                begin += 1
+        return None
 
 
 def as_ramp(x: Value | Ramp) -> Ramp | None:

@@ -20,6 +20,7 @@ from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.llvm import streams as llvm_streams
 from tracejit.codegen.llvm.expressions import VectorContext
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.ramps import Stretches
 from tracejit.codegen.llvm.values import ONE, ZERO, Ramp, Value
 from tracejit.codegen.loop_ir import (
     Bitcast,
@@ -340,11 +341,13 @@ def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
     p.env[loop.var] = Ramp(ZERO, 0, ONE)
     found: dict[str, Value] = {}
     columns: dict[tuple[str, str], set[int]] = {}
-    for index in Indices(p).of(loop.body, [c.element for c in loop.carried if c.element is not None]):
+    indices = Indices(p)
+    for index in indices.of(loop.body, [c.element for c in loop.carried if c.element is not None]):
         ramp = p.expr(index)
         if isinstance(ramp, Ramp) and not ramp.step.is_literal:
             found[ramp.step.text] = ramp.step
             columns.setdefault((ramp.step.text, ramp.offset.text), set()).add(ramp.constant)
+    reads = [(buffer, p.expr(index)) for buffer, index in indices.reads]
     p.vector = None
     p.pop()
     for (step, _), constants in columns.items():
@@ -352,6 +355,10 @@ def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
         if 1 < count <= SPACED and step not in p.likely_steps:
             p.likely_steps[step] = count
             p.columns.add(step)
+    p.stretches = Stretches()
+    for buffer, ramp in reads:
+        if isinstance(ramp, Ramp):
+            p.stretches.note(buffer, ramp, int(ramp.step.text if ramp.step.is_literal else likely(p, ramp.step).text))
     return list(found.values())
 
 
@@ -361,6 +368,7 @@ class Indices:
     def __init__(self, p: FunctionPrinter) -> None:
         self.p = p
         self.found: list[Expr] = []
+        self.reads: list[tuple[Var, Expr]] = []  #: those of loads, with what they read
         self.seen: set[int] = set()
 
     def of(self, body: Sequence[Stmt], values: Sequence[Expr]) -> list[Expr]:
@@ -386,8 +394,9 @@ class Indices:
         if id(e) in self.seen:
             return
         self.seen.add(id(e))
-        if isinstance(e, Load):
-            self._note(e.index)
+        if isinstance(e, Load) and self._is_plain(e.index):
+            self.found.append(e.index)
+            self.reads.append((e.buffer, e.index))
         for x in children(e):
             self._walk(x)
 
