@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.control.unreachable import Unreachable
-from tracejit.frontend.sizes import MAX_SHOWN, check_equal, key, shown_shape
+from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape
 from tracejit.frontend.values import ArrayView, FrontValue
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
@@ -36,7 +36,7 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
         raise Unreachable
     for n, m in zip(have, want, strict=True):
         if key(n) != key(m):
-            check_equal(ctx, n, m, kind, message, *payload)
+            ctx.check(ctx.b.emit("eq", (ctx.size_value(n), ctx.size_value(m)))[0], kind, message, *payload)
     content = ctx.load(given)
     if given.dtype != like.dtype:
         content = ctx.b.emit("cast", (content,), {"dtype": like.dtype})[0]
