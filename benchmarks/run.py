@@ -14,7 +14,7 @@ from pathlib import Path
 
 FAMILIES = (
     *("calls", "pointwise", "reductions", "products", "network"),
-    *("loops", "scalar_loops", "recurrent", "models"),
+    *("loops", "scalar_loops", "columns", "recurrent", "models"),
 )
 _THREAD_VARIABLES = ("TRACEJIT_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

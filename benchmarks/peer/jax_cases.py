@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from benchmarks import inputs, names
+from benchmarks.column_programs import PROGRAMS
 
 Maker = Callable[[], Callable[[], Any]]
 Found = Iterator[tuple[str, str, Maker]]
@@ -153,8 +155,15 @@ def power(a: Any, x: Any, tolerance: Any) -> Any:
     return lax.while_loop(lambda s: s[2] > tolerance, step, (x, jnp.float32(0), jnp.float32(1)))[1]
 
 
+def in_jax(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function over NumPy with JAX's functions in their place."""
+    return FunctionType(fn.__code__, {"np": jnp})
+
+
 def cases(threads: int) -> Found:
     """(variant, case, maker) of everything that JAX measures."""
+    for name, (fn, data) in PROGRAMS.items():
+        yield "jax", name, lambda fn=fn, data=data: ready(in_jax(fn), data())
     for size in inputs.POINTWISE:
         yield "jax", names.chain(size), lambda size=size: ready(chain, inputs.pointwise(size))
         yield (
