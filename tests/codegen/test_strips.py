@@ -113,19 +113,9 @@ def copied(x: Any) -> Any:
 def test_copies_across_lines(dtype: str) -> None:
     """Squares of a few columns turn in registers; the last ones overlap those before."""
     rng = np.random.default_rng(0)
-    for shape in [
-        (0, 5),
-        (1, 1),
-        (7, 15),
-        (8, 16),
-        (9, 63),
-        (8, 64),
-        (17, 65),
-        (100, 100),
-        (3, 200),
-        (200, 3),
-        (71, 143),
-    ]:
+    shapes = [(0, 5), (1, 1), (7, 15), (8, 16), (9, 63), (8, 64), (17, 65), (100, 100), (71, 143), (15, 300), (300, 15)]
+    shapes += [shape for few in (2, 3, 4, 5) for n in (1, 3, 33, 200) for shape in ((few, n), (n, few))]
+    for shape in shapes:
         x = rng.integers(0, 2 if dtype == "bool" else 100, shape).astype(dtype)
         for view in (x, x[::-1], x[:, ::-1], x[::2], np.asfortranarray(x)):
             with each_number_of_threads(1, 3) as counts:
@@ -142,3 +132,28 @@ def test_an_array_of_one_number_turns_without_a_copy() -> None:
     x = np.arange(5.0)
     np.testing.assert_array_equal(turned_fill(x), np.full((3, 5), 2.0) + x)
     assert "transpose" not in turned_fill.ir("after:canonicalize")
+
+
+@tj.script
+def permuted(x: Any) -> Any:
+    return (
+        x.transpose(2, 0, 1).copy(),
+        x.transpose(1, 2, 0).copy(),
+        x.transpose(0, 2, 1).copy(),
+        x.transpose(2, 1, 0).copy(),
+        x.transpose(1, 0, 2).copy(),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "complex64"])
+@pytest.mark.parametrize(
+    "shape", [(0, 2, 3), (5, 7, 3), (3, 5, 7), (16, 20, 3), (3, 20, 16), (2, 3, 4), (1, 9, 17), (17, 9, 1), (9, 1, 8)]
+)
+def test_copies_in_another_order_of_axes(shape: tuple[int, ...], dtype: str) -> None:
+    """Axes that stay together are one: images that are turned are matrices of a few rows or columns."""
+    x = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
+    for view in (x, x[:, ::-1], x[::2], np.asfortranarray(x)):
+        with each_number_of_threads(1, 2) as counts:
+            for _ in counts:
+                for found, expected in zip(permuted(view), permuted.__wrapped__(view), strict=True):
+                    np.testing.assert_array_equal(found, expected, strict=True)

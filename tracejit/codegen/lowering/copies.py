@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tracejit.codegen.loop_ir import Call, Expr
+from tracejit.codegen.loop_ir import Call, Expr, Var
 from tracejit.codegen.lowering import schedule
 from tracejit.codegen.lowering.code import Code
-from tracejit.codegen.lowering.elements import ONE, Array, load, stores
+from tracejit.codegen.lowering.elements import ONE, ZERO, Array, load, stores
+from tracejit.codegen.lowering.forms import factors
 from tracejit.codegen.lowering.kernels import Target
 from tracejit.ir.core import Value
-from tracejit.ir.types import I64
+from tracejit.ir.types import BOOL, I64
 
 if TYPE_CHECKING:
     from tracejit.codegen.lowering.entry import Lowering
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
 #: Columns that are turned at once, of TALL rows, whose lines of memory stay in the cache for the columns that follow,
 #: or of LOW ones where there are fewer.
 TURNED, TALL, LOW = 8, 64, 16
+
+#: So many elements of a row are written before the next row.
+PIECE = 128
+
+#: Numbers of rows or columns (points, colours) that have ways of their own.
+FEW = (2, 3, 4)
 
 
 def copy_into(lowering: Lowering, target: Array, source: Array) -> None:
@@ -28,10 +38,40 @@ def copy_into(lowering: Lowering, target: Array, source: Array) -> None:
         count = k.product(source.shape)
         width = 2 if source.type.dtype.is_complex else 1
         lowering.emit(Call("copy", (lowering.start_of(target), lowering.start_of(source), k.mul(count, width))))
-    elif lowering.target == "cpu" and len(source.shape) == 2 and source.steps(k)[0] == ONE != source.shape[1]:
-        _turn_into(lowering, target, source)
+        return
+    matrices = _as_matrices(lowering, target, source) if lowering.target == "cpu" else None
+    if matrices is not None and matrices[1].steps(k)[0] == ONE != matrices[1].shape[1]:
+        _turn_into(lowering, *matrices)
     else:
         _copy_together(lowering, [(target, source)])
+
+
+def _as_matrices(lowering: Lowering, target: Array, source: Array) -> tuple[Array, Array] | None:
+    """The arrays with axes that are one in both of them as one; None where that leaves no two."""
+    k, arrays = lowering.k, (target, source)
+    shape, steps = list(source.shape), [list(array.steps(k)) for array in arrays]
+    for axis in reversed(range(len(shape) - 1)):
+        whole = [k.mul(own[axis + 1], shape[axis + 1]) for own in steps]
+        if all(_factors(lowering, own[axis]) == _factors(lowering, e) for own, e in zip(steps, whole, strict=True)):
+            shape[axis : axis + 2] = [k.mul(shape[axis], shape[axis + 1])]
+            for own in steps:
+                del own[axis]
+    if len(shape) != 2:
+        return None
+    made, given = (
+        replace(array, shape=tuple(lowering.let(n, "size") for n in shape), strides=tuple(own))
+        for array, own in zip(arrays, steps, strict=True)
+    )
+    return made, given
+
+
+def _factors(lowering: Lowering, step: Expr) -> Counter[Expr]:
+    """The factors of a step, of which some have a name."""
+    found: Counter[Expr] = Counter()
+    for factor in factors(step):
+        meaning = lowering.steps.get(factor) if isinstance(factor, Var) else None
+        found += Counter([factor]) if meaning is None else _factors(lowering, meaning)
+    return found
 
 
 def copy_parts(lowering: Lowering, parts: Sequence[tuple[Array, Array]]) -> None:
@@ -52,38 +92,85 @@ def _copy_together(lowering: Lowering, pairs: Sequence[tuple[Array, Array]]) -> 
 
 
 def _turn_into(lowering: Lowering, target: Array, source: Array) -> None:
-    """Copy a matrix whose columns lie in one piece: some of them side by side, which become pieces of rows. A column at
-    a time where there are only a few, or they are short."""
-    code = Code()
-    k, (rows, columns) = code.k, source.shape
+    """Copy a matrix whose columns lie in one piece: by the first way that fits its sizes."""
+    turn = _Turn(target, source)
+    k, (rows, columns) = turn.k, source.shape
+    is_high, is_wide = k.ge(rows, LOW), k.ge(columns, TURNED)
+    ways: list[tuple[Expr, Callable[[], None]]] = [
+        (k.logical_and(is_wide, k.ge(rows, TALL)), lambda: turn.squares(TALL)),
+        (k.logical_and(is_wide, is_high), lambda: turn.squares(LOW)),
+    ]
+    for few in FEW:
+        is_dense = k.logical_and(k.eq(rows, few), k.eq(source.steps(k)[1], few))
+        ways.append((is_dense, partial(turn.few_rows, few)))
+        is_dense = k.logical_and(k.eq(columns, few), k.eq(target.steps(k)[0], few))
+        ways.append((is_dense, partial(turn.few_columns, few)))
+    true = k.const(True, BOOL)
+    ways += [(is_high, turn.column_by_column), (true, turn.row_by_row)]
+    left: Expr = true
+    for fits, emit in ways:
+        with turn.code.when(turn.code.bind(k.logical_and(left, fits), "fits")):
+            emit()
+        left = turn.code.bind(k.logical_and(left, k.logical_not(fits)), "left")
+    lowering.launch("turn", turn.code.scopes[0].stmts)
 
-    def move(i: Expr, j: Expr, count: int) -> None:
-        """Elements of a row from column j on: all are read before the first is stored, and lie a number apart."""
-        begins = source.address(k, (i, j)), target.address(k, (i, j))
-        reads, writes = (
-            [k.add(begin, k.mul(array.steps(k)[1], at)) for at in range(count)]
-            for array, begin in zip((source, target), begins, strict=True)
-        )
-        values = [k.let(load(source.buffer, at, source.type.dtype, k), "x") for at in reads]
+
+class _Turn:
+    """Ways to copy a matrix whose columns lie in one piece into one whose rows do."""
+
+    def __init__(self, target: Array, source: Array) -> None:
+        self.target, self.source = target, source
+        self.code = Code()
+        self.k = self.code.k
+        self.rows, self.columns = source.shape
+
+    def move(self, reads: Sequence[Expr], writes: Sequence[Expr]) -> None:
+        """Copy elements from addresses to others: all are read before the first is stored."""
+        k, dtype = self.k, self.source.type.dtype
+        values = [k.let(load(self.source.buffer, at, dtype, k), "x") for at in reads]
         for at, value in zip(writes, values, strict=True):
-            code.emit(*stores(target.buffer, at, value, k))
+            self.code.emit(*stores(self.target.buffer, at, value, k))
 
-    def squares(tall: int) -> None:
+    def beside(self, array: Array, i: Expr, j: Expr, axis: int, count: int) -> list[Expr]:
+        """The addresses of so many elements along an axis from one on."""
+        k = self.k
+        begin, step = array.address(k, (i, j)), array.steps(k)[axis]
+        return [k.add(begin, k.mul(step, at)) for at in range(count)]
+
+    def squares(self, tall: int) -> None:
         """Blocks of `tall` rows, each TURNED columns at a time; the last ones reach back into those before."""
-        with code.loop(schedule.blocks(code, rows, tall), "parallel", "block") as block:
-            first = code.bind(k.minimum(k.mul(block, tall), k.sub(rows, tall)), "first")
-            with code.loop(schedule.blocks(code, columns, TURNED), "serial", "square") as square:
-                start = code.bind(k.minimum(k.mul(square, TURNED), k.sub(columns, TURNED)), "start")
+        code, k = self.code, self.k
+        with code.loop(schedule.blocks(code, self.rows, tall), "parallel", "block") as block:
+            first = code.bind(k.minimum(k.mul(block, tall), k.sub(self.rows, tall)), "first")
+            with code.loop(schedule.blocks(code, self.columns, TURNED), "serial", "square") as square:
+                start = code.bind(k.minimum(k.mul(square, TURNED), k.sub(self.columns, TURNED)), "start")
                 with code.loop(k.const(tall, I64), "vector", "i") as i:
-                    move(k.add(first, i), start, TURNED)
+                    row = k.add(first, i)
+                    self.move(*(self.beside(array, row, start, 1, TURNED) for array in (self.source, self.target)))
 
-    is_wide = k.ge(columns, TURNED)
-    has_tall = code.bind(k.logical_and(is_wide, k.ge(rows, TALL)), "has_tall")
-    has_low = code.bind(k.logical_and(is_wide, k.ge(rows, LOW)), "has_low")
-    with code.when(has_tall):
-        squares(TALL)
-    with code.when(k.logical_and(has_low, k.logical_not(has_tall))):
-        squares(LOW)
-    with code.when(k.logical_not(has_low)), code.loop(columns, "serial", "j") as j, code.loop(rows, "vector", "i") as i:
-        move(i, j, 1)
-    lowering.launch("turn", code.scopes[0].stmts)
+    def few_rows(self, count: int) -> None:
+        """Rows that are so few, side by side in each column: all of a column at once."""
+        k = self.k
+        with self.code.loop(self.columns, "vector", "j") as j:
+            begin = k.add(self.source.offset, k.mul(j, count))
+            self.move([k.add(begin, at) for at in range(count)], self.beside(self.target, ZERO, j, 0, count))
+
+    def few_columns(self, count: int) -> None:
+        """Columns that are so few: all of a row at once."""
+        k = self.k
+        with self.code.loop(self.rows, "vector", "i") as i:
+            begin = k.add(self.target.offset, k.mul(i, count))
+            self.move(self.beside(self.source, i, ZERO, 1, count), [k.add(begin, at) for at in range(count)])
+
+    def column_by_column(self) -> None:
+        """Columns in one piece each."""
+        with self.code.loop(self.columns, "serial", "j") as j, self.code.loop(self.rows, "vector", "i") as i:
+            self.move(*(self.beside(array, i, j, 0, 1) for array in (self.source, self.target)))
+
+    def row_by_row(self) -> None:
+        """Pieces of rows, whose lines of memory stay in the cache for the rows that follow."""
+        code, k = self.code, self.k
+        with code.loop(schedule.blocks(code, self.columns, PIECE), "serial", "piece") as piece:
+            first, size = schedule.block_range(code, self.columns, piece, PIECE)
+            with code.loop(self.rows, "serial", "i") as i, code.loop(size, "vector", "j") as j:
+                self.move(*(self.beside(array, i, k.add(first, j), 0, 1) for array in (self.source, self.target)))

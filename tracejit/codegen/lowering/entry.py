@@ -119,6 +119,7 @@ class Lowering:
         self.temporaries: list[Array] = []
         self.kept: set[Value] = set()  #: roots that are not freed: on the stack, or in memory of another value
         self.written: dict[Value, Op | None] = {}  #: results that their kernel wrote where this op wants them
+        self.steps: dict[Var, Expr] = {}  #: what names of steps of views mean
         self.ahead: dict[Value, Array] = {}  #: results of `cat` whose parts are written before it
         self.here = _Position(graph.body)
         self.span: Span | None = None

@@ -25,9 +25,9 @@ def by_steps(form: Form | None, axes: Sequence[int]) -> tuple[int, ...]:
 
 def _length(step: Expr) -> tuple[int, int]:
     """How a step compares with others: by the number of run-time factors, and what is known of their product."""
-    factors = list(_factors(step))
-    known = [int(f.value.real) for f in factors if isinstance(f, Const)]
-    return len(factors) - len(known), math.prod(known)
+    found = list(factors(step))
+    known = [int(f.value.real) for f in found if isinstance(f, Const)]
+    return len(found) - len(known), math.prod(known)
 
 
 def is_loaded_in_vectors(step: Expr) -> bool:
@@ -38,12 +38,13 @@ def is_loaded_in_vectors(step: Expr) -> bool:
 
 def factored(form: Form | None) -> dict[int | None, Counter[Expr]] | None:
     """A form with every step as its factors: products of sizes are multiplied in the order in which axes were met."""
-    return None if form is None else {axis: Counter(_factors(step)) for axis, step in form.items()}
+    return None if form is None else {axis: Counter(factors(step)) for axis, step in form.items()}
 
 
-def _factors(e: Expr) -> Iterator[Expr]:
+def factors(e: Expr) -> Iterator[Expr]:
+    """What a product is made of; anything else is one factor."""
     if isinstance(e, Scalar) and e.op == "mul":
         for part in parts(e):
-            yield from _factors(part)
+            yield from factors(part)
     else:
         yield e

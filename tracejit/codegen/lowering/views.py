@@ -84,7 +84,10 @@ def _strided(lowering: Lowering, op: Op, source: Array) -> Array | None:
     form: Affine | None = affine(k, probe.address, set(index))
     if form is None:
         return None
-    steps = tuple(lowering.let(form.coefficients.get(i, ZERO), "step") for i in index)
+    meanings = [form.coefficients.get(i, ZERO) for i in index]
+    steps = tuple(lowering.let(e, "step") for e in meanings)
+    named = ((step, e) for step, e in zip(steps, meanings, strict=True) if isinstance(step, Var) and step is not e)
+    lowering.steps.update(named)
     return Array(
         source.buffer, op.results[0].type, lowering.shape(op.results[0].type), steps, lowering.let(form.rest, "offset")
     )
