@@ -157,3 +157,26 @@ def test_copies_in_another_order_of_axes(shape: tuple[int, ...], dtype: str) -> 
             for _ in counts:
                 for found, expected in zip(permuted(view), permuted.__wrapped__(view), strict=True):
                     np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@tj.script
+def into_every_other_column(out: Any, x: Any) -> None:
+    out.T[::2] = x.T
+
+
+@tj.script
+def into_every_third_column(out: Any, x: Any) -> None:
+    out.T[::3] = x.T
+
+
+@pytest.mark.parametrize("function", [into_every_other_column, into_every_third_column])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 20, 100])
+def test_rows_whose_elements_lie_apart(function: Any, rows: int, columns: int) -> None:
+    """The step from one row of the window to the next is its number of columns, but these are no neighbours."""
+    x = np.arange(float(rows * columns)).reshape(rows, columns)
+    step = 2 if function is into_every_other_column else 3
+    out, expected = (np.zeros((rows, step * columns)) for _ in range(2))
+    function(out, x)
+    function.__wrapped__(expected, x)
+    np.testing.assert_array_equal(out, expected)

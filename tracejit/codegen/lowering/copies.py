@@ -104,6 +104,7 @@ def _turn_into(lowering: Lowering, target: Array, source: Array) -> None:
         is_dense = k.logical_and(k.eq(rows, few), k.eq(source.steps(k)[1], few))
         ways.append((is_dense, partial(turn.few_rows, few)))
         is_dense = k.logical_and(k.eq(columns, few), k.eq(target.steps(k)[0], few))
+        is_dense = k.logical_and(is_dense, k.eq(target.steps(k)[1], 1))
         ways.append((is_dense, partial(turn.few_columns, few)))
     true = k.const(True, BOOL)
     ways += [(is_high, turn.column_by_column), (true, turn.row_by_row)]
