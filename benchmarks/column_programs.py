@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.inputs import normal
+from benchmarks.scalar_programs import Programs, registering
 
-Program = Callable[..., Any]
-
-PROGRAMS: dict[str, tuple[Program, Callable[[], tuple[Any, ...]]]] = {}
-
-
-def program(name: str, data: Callable[[], tuple[Any, ...]]) -> Callable[[Program], Program]:
-    """Register a program with its arguments."""
-
-    def note(fn: Program) -> Program:
-        PROGRAMS[name] = fn, data
-        return fn
-
-    return note
+PROGRAMS: Programs = {}
+program = registering(PROGRAMS)
 
 
 @program("cross products of 10,000 vectors", lambda: (normal(10_000, 3, seed=0), normal(10_000, 3, seed=1)))

@@ -12,17 +12,25 @@ from typing import Any
 import numpy as np
 
 Data = Callable[[], tuple[Any, ...]]
-PROGRAMS: dict[str, tuple[Callable[..., Any], Data]] = {}
+Programs = dict[str, tuple[Callable[..., Any], Data]]
+Register = Callable[[str, Data], Callable[[Callable[..., Any]], Callable[..., Any]]]
 
 
-def program(name: str, data: Data) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a program under the name of its benchmark case; `data` makes its arguments."""
+def registering(programs: Programs) -> Register:
+    """A decorator that adds a program under the name of its benchmark case, with what makes its arguments."""
 
-    def register(fn: Callable[..., Any]) -> Callable[..., Any]:
-        PROGRAMS[name] = fn, data
-        return fn
+    def program(name: str, data: Data) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+            programs[name] = fn, data
+            return fn
 
-    return register
+        return register
+
+    return program
+
+
+PROGRAMS: Programs = {}
+program = registering(PROGRAMS)
 
 
 def _rng() -> np.random.Generator:

@@ -17,7 +17,7 @@ So every copy the program makes is a visible op.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from tracejit.errors import Span
@@ -287,17 +287,16 @@ def _with_late_views_copied(
     """The block, and those in it, with a copy of every view that is used by or after an op that takes its base over;
     of a view `around` the block at its start."""
     views = around.union(op.results[0] for op in block.ops if shared(op) is not None)
-    late = _late_views(block, roots, views)
+    late = _late_views(block, roots, views, around)
     ops: list[Op] = []
     outside = [(view, replaced.get(view, view)) for view in late if view in around]
     for view, known in outside:
         ops.append(copy_of(known, "view", next((op.span for op in block.ops if op.span is not None), None)))
         replaced[view] = ops[-1].results[0]
     for op in block.ops:
-        if op.blocks and op.name != "fused":
-            op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced, views) for b in op.blocks])
-        elif op.blocks:
-            op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced) for b in op.blocks])
+        if op.blocks:
+            seen = views if op.name != "fused" else frozenset[Value]()  # kernels take nothing over
+            op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced, seen) for b in op.blocks])
         ops.append(_with(op, operands=[replaced.get(v, v) for v in op.operands]))
         if op.results and op.results[0] in late:
             ops.append(copy_of(op.results[0], "view", op.span))
@@ -307,21 +306,23 @@ def _with_late_views_copied(
     return block
 
 
-def _late_views(block: Block, roots: Roots, views: Iterable[Value]) -> dict[Value, None]:
-    """Those of some views that are used by or after an op of the block that takes their bases over."""
+def _late_views(block: Block, roots: Roots, views: frozenset[Value], around: Container[Value]) -> dict[Value, None]:
+    """Those of some views, in the order of their last uses, that are used by or after an op of the block that takes
+    their bases over; an item of a list is asked for where it is taken out, not `around` the block."""
+    if not views:
+        return {}
     taken: dict[Value, list[tuple[int, Value]]] = {}
     for at, op in enumerate(block.ops):
         for i in consumed(op):
             for root in roots.of(op.operands[i]):
                 taken.setdefault(root, []).append((at, op.operands[i]))
     last, lists = _last_uses_of_values(block), _Lists(roots)
-    own = {op.results[0] for op in block.ops if op.results}
-    late = (
+    late = [
         view
         for view in views
         if view in last
-        and (_is_late(view, last[view], taken, roots) or (view in own and lists.outlived_by(view, block)))
-    )
+        and (_is_late(view, last[view], taken, roots) or (view not in around and lists.outlived_by(view, block)))
+    ]
     return dict.fromkeys(sorted(late, key=lambda view: (last[view], view.name)))
 
 

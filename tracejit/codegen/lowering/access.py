@@ -163,7 +163,7 @@ class Elements:
 
     def _is_reshaped(self, op: Op) -> bool:
         """Whether an op gives other axes to an array that lies in C order: an element's C-order index is its place."""
-        if not is_flat(op) or units_apart(op.operands[0]) == units_apart(op.results[0]):
+        if not is_flat(op) or _units_apart(op.operands[0]) == _units_apart(op.results[0]):
             return False
         return self._in_order(self._source(op.operands[0])) is not None
 
@@ -263,7 +263,7 @@ class Elements:
         return named
 
 
-def units_apart(value: Value) -> list[Dim | None]:
+def _units_apart(value: Value) -> list[Dim | None]:
     """The sizes of a tensor's axes but those of size 1."""
     return [d for d in value.type.shape if d != 1] if isinstance(value.type, TensorType) else []
 

@@ -58,10 +58,8 @@ def _as_matrices(lowering: Lowering, target: Array, source: Array) -> tuple[Arra
                 del own[axis]
     if len(shape) != 2:
         return None
-    made, given = (
-        replace(array, shape=tuple(lowering.let(n, "size") for n in shape), strides=tuple(own))
-        for array, own in zip(arrays, steps, strict=True)
-    )
+    sizes = tuple(lowering.let(n, "size") for n in shape)
+    made, given = (replace(array, shape=sizes, strides=tuple(own)) for array, own in zip(arrays, steps, strict=True))
     return made, given
 
 
@@ -101,11 +99,10 @@ def _turn_into(lowering: Lowering, target: Array, source: Array) -> None:
         (k.logical_and(is_wide, is_high), lambda: turn.squares(LOW)),
     ]
     for few in FEW:
-        is_dense = k.logical_and(k.eq(rows, few), k.eq(source.steps(k)[1], few))
-        ways.append((is_dense, partial(turn.few_rows, few)))
-        is_dense = k.logical_and(k.eq(columns, few), k.eq(target.steps(k)[0], few))
-        is_dense = k.logical_and(is_dense, k.eq(target.steps(k)[1], 1))
-        ways.append((is_dense, partial(turn.few_columns, few)))
+        (_, from_step), (to_step, within) = source.steps(k), target.steps(k)
+        fill_columns = k.logical_and(k.eq(rows, few), k.eq(from_step, few))
+        fill_rows = k.logical_and(k.eq(columns, few), k.logical_and(k.eq(to_step, few), k.eq(within, 1)))
+        ways += [(fill_columns, partial(turn.few_rows, few)), (fill_rows, partial(turn.few_columns, few))]
     true = k.const(True, BOOL)
     ways += [(is_high, turn.column_by_column), (true, turn.row_by_row)]
     left: Expr = true

@@ -426,9 +426,8 @@ class KernelLowering:
         whole = any(t.shape == self.space_shape for t in self.pending)
         limit = schedule.KEPT if whole else schedule.WINDOW
         sizes = [self.space.sizes[a] for a in folded]
-        has_elements = ZERO not in sizes
         few = schedule.is_small([self.space.sizes[a] for a in inner], schedule.SPACED)
-        return few and has_elements and schedule.is_small(sizes, limit)
+        return few and ZERO not in sizes and schedule.is_small(sizes, limit)
 
     def may_go_across(self) -> bool:
         """Whether totals may go down columns: products keep the order of rows, because a 0 among their factors and an

@@ -59,9 +59,8 @@ def window(lowering: Lowering, op: Op, result: Value) -> Array | None:
 def _windows_before(op: Op, writer: Op, between: Sequence[Op]) -> tuple[list[Op], Value]:
     """The writes of other results of an op just before that of one of them, into windows apart from each other, and
     what the first of them writes into."""
-    made = {
-        r: each for each in between if each.name == "vwrite" and each.operands[1] in op.results for r in each.results
-    }
+    writes = [each for each in between if each.name == "vwrite" and each.operands[1] in op.results]
+    made = {each.results[0]: each for each in writes}
     own: list[Op] = []
     last = writer
     while "apart" in last.attrs and last.operands[0] in made:
@@ -119,11 +118,15 @@ def _only_reader(lowering: Lowering, value: Value) -> Op | None:
 def _has_known_sizes(lowering: Lowering, value: Value) -> bool:
     """Whether the sizes of a tensor are computed already, or a scalar is."""
     if not isinstance(value.type, TensorType):
-        return value in lowering.env or value.known is not None
+        return _is_computed(lowering, value)
     return all(
-        d in lowering.env or d.known is not None if isinstance(d, Value) else isinstance(d, int) or d in lowering.sizes
+        _is_computed(lowering, d) if isinstance(d, Value) else isinstance(d, int) or d in lowering.sizes
         for d in value.type.shape
     )
+
+
+def _is_computed(lowering: Lowering, number: Value) -> bool:
+    return number in lowering.env or number.known is not None
 
 
 def _between(lowering: Lowering, writer: Op) -> list[Op] | None:
@@ -139,7 +142,7 @@ def _between(lowering: Lowering, writer: Op) -> list[Op] | None:
 
 def _is_known(lowering: Lowering, base: Value, writer: Op) -> bool:
     """Whether all that says where `writer` writes is computed already."""
-    known = all(v in lowering.env or v.known is not None for v in writer.operands[2:])
+    known = all(_is_computed(lowering, v) for v in writer.operands[2:])
     return known and base in lowering.env and lowering.array(base).contiguous
 
 
