@@ -29,7 +29,7 @@ from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.syntax.desugar import RETURN_VALUE
 from tracejit.frontend.syntax.source import FunctionSource, note_read
 from tracejit.frontend.tensors.elements import Elements
-from tracejit.frontend.tensors.storage import Makers, Storage, is_just_made, is_update
+from tracejit.frontend.tensors.storage import Makers, Storage, is_update
 from tracejit.frontend.tensors.write_checks import MaybeView, Part, require_writeable
 from tracejit.frontend.values import (
     ArrayView,
@@ -45,6 +45,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
+from tracejit.ir.aliasing import is_just_made
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import OpDef
@@ -557,10 +558,14 @@ class Context:
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
         if not classes & self.arguments or is_update(value, base, self.b.ops):
             return False
-        if storage in self.settled:
+        if storage in self.settled or self._is_in_other_argument(value, classes):
             return True
         has_raised = self.makers.may_have_raised_since(base, [*self.outer_builders, self.b])
         return has_raised or not is_just_made(value, self.b.ops)
+
+    def _is_in_other_argument(self, value: Value, classes: set[int]) -> bool:
+        """Whether a value is the present content of an argument that none of the classes is."""
+        return any(self.storage.bases[c] is value for c in self.arguments - classes)
 
     def _write_part(self, storage: int) -> None:
         """A part of an array has been written: the array changes with it."""

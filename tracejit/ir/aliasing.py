@@ -8,9 +8,9 @@ by copies; `codegen/lowering/memory.py` then knows where storage dies.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from tracejit.ir.core import Block, Graph, Op, Value, captures
+from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect
 from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import ScalarType
 
@@ -71,6 +71,19 @@ def is_flat(op: Op) -> bool:
         have, want = op.operands[0].type.shape, op.results[0].type.shape  # type: ignore[union-attr]
         return len(have) == len(want) and all(h != 1 or w == 1 for h, w in zip(have, want, strict=True))
     return isinstance(op.defn.lower, Pointwise) and op.defn.lower.view == "flat"
+
+
+def is_just_made(value: Value, ops: Sequence[Op]) -> bool:
+    """Whether a value is no other array's content and nothing can have raised since it was made; one that only states
+    the sizes of another was made with that."""
+    for op in reversed(ops):
+        if any(r is value for r in op.results):
+            if not is_flat(op):
+                return not op.blocks and not updates(op)
+            value = op.operands[0]
+        elif has_effect(op):
+            return False
+    return False
 
 
 def is_joint(op: Op) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tracejit.errors import Span
+from tracejit.ir.aliasing import is_just_made
 from tracejit.ir.builder import Handle, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.interpreter import conform, evaluate
@@ -133,9 +134,16 @@ class _Simplifier(Rebuilder):
                 start = len(self.ops)
                 results = self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
                 results = self.narrow(op, operands) if results is None else results
+                if results and len(self.ops) == start and self.is_place(op, results[0]):
+                    return None
                 if op.name == "check":
                     self.conditions[operands[0]] = True
                 return self.named(results, op) if results and len(self.ops) > start else results
+
+    def is_place(self, op: Op, simpler: Value) -> bool:
+        """Whether an op makes a new version of a written parameter where an error could show that what it equals was
+        there before."""
+        return op.results[0] in self.facts.new_versions and not is_just_made(simpler, self.ops)
 
     def named(self, results: Sequence[Value], op: Op) -> Sequence[Value]:
         """The results, with the name of what they stand for if the last op was emitted for it."""

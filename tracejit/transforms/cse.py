@@ -2,7 +2,8 @@
 
 Two ops are the same when definition, operands (in any order if it is commutative) and attributes are. A check
 that has passed need not be made again, and what is done where its condition does not hold goes. Not merged: ops with
-blocks, lists, other effects, and what stands for storage of its own. A tensor made of numbers alone (a constant,
+blocks, lists, other effects, what stands for storage of its own, and new versions of written parameters, which lie
+where they are made. A tensor made of numbers alone (a constant,
 repeated) is made again in a nested block: there it is part of a kernel, while outside it would be an array; what is
 computed with either is the same.
 """
@@ -10,7 +11,7 @@ computed with either is the same.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from tracejit.errors import Span
@@ -19,6 +20,7 @@ from tracejit.ir.core import Graph, Op, Value
 from tracejit.ir.opdef import REGISTRY, Pointwise
 from tracejit.ir.types import ListType, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import new_versions
 
 #: Each application has a meaning of its own: storage, or a place to differentiate at.
 _DISTINCT = frozenset(("fresh", "copy", "undef", "leaf"))
@@ -31,7 +33,7 @@ Seen: TypeAlias = "ChainMap[object, Sequence[Value]]"
 @transform("cse")
 def cse(graph: Graph) -> Graph:
     """Replace an op by the results of the same op before it, in its block or an enclosing one."""
-    return _Merger({}, ChainMap(), {}).graph(graph)
+    return _Merger({}, ChainMap(), {}, new_versions(graph)).graph(graph)
 
 
 class _Merger(Rebuilder):
@@ -40,15 +42,21 @@ class _Merger(Rebuilder):
     keeps = True
 
     def __init__(
-        self, mapping: dict[Value, Value], seen: Seen, same: dict[Value, Value], span: Span | None = None
+        self,
+        mapping: dict[Value, Value],
+        seen: Seen,
+        same: dict[Value, Value],
+        written: Container[Value],
+        span: Span | None = None,
     ) -> None:
         super().__init__(None, mapping, span)
         self.visit = lambda b, op, operands: self.merged(op, operands)
         self.seen = seen
         self.same = same
+        self.written = written
 
     def nested(self) -> _Merger:
-        return _Merger(self.mapping, self.seen.new_child(), self.same, self.span)
+        return _Merger(self.mapping, self.seen.new_child(), self.same, self.written, self.span)
 
     def merged(self, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
         is_asking = op.name == "if" and not op.results
@@ -62,7 +70,8 @@ class _Merger(Rebuilder):
         if key is None:
             return self.copy(op, operands)
         found = self.found(key)
-        if found is None or (_is_fill(op) and key not in self.seen.maps[0]):
+        is_own = _is_fill(op) and key not in self.seen.maps[0]
+        if found is None or is_own or any(r in self.written for r in op.results):
             results = self.seen[key] = self.copy(op, operands)
             self.same.update(zip(results, found or (), strict=False))
             return results

@@ -35,18 +35,32 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.scalars import SCALARS, Expansion, KernelBuilder, expansion
 from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
+from tracejit.records import record
 
 _DIVISIONS = ("sdiv", "udiv", "srem", "urem")
 _FUSED = ("fadd", "fsub", "fmul")
 
 
+@record
+class PastCaches:
+    """Which stores of a vector loop, told by `id`, write whole lines past the caches: under the loop's own mask (None:
+    all lanes), where a condition holds (None: always)."""
+
+    stores: frozenset[int]
+    condition: Value | None
+    mask: Value | None = None
+
+
 @dataclass(slots=True)
 class VectorContext:
-    """The vector loop being printed: its width, the register of its first lane's index, and the active lanes."""
+    """The vector loop being printed: its width, the register of its first lane's index, the active lanes, and what is
+    done about its memory."""
 
     lanes: int
     index: Value
     mask: Value | None = None
+    asked: set[tuple[str, str]] | None = None  #: streams whose next lines were asked for; None: nothing is asked for
+    past_caches: PastCaches | None = None
 
 
 class ExpressionPrinter(Emitter):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import takewhile
 
 from tracejit.codegen.llvm import calls as llvm_calls
 from tracejit.codegen.llvm import memory as llvm_memory
@@ -90,7 +92,6 @@ class FunctionPrinter(ExpressionPrinter):
         self.record: llvm_parallel.Record | None = None  #: in an outlined body: what comes from its caller
         self.streams: Value | None = None  #: whether results are written past the caches
         self.streamed: frozenset[Var] = frozenset()  #: the buffers of such results
-        self.streaming = False  #: the loop being printed does so
 
     def lookup(self, var: Var) -> Value | Ramp:
         """What a var is bound to; an outlined body finds outer vars in its record."""
@@ -153,18 +154,18 @@ class FunctionPrinter(ExpressionPrinter):
         """Print statements in order."""
         at = 0
         while at < len(stmts) and not self.terminated:
-            together = self._store_together(stmts[at : at + SPACED])
-            if not together:
+            done = self._store_together(stmts[at : at + SPACED]) or self._store_past_caches(stmts[at:])
+            if not done:
                 self.stmt(stmts[at])
-            at += together or 1
+            at += done or 1
 
     def stmt(self, stmt: Stmt) -> None:
         """Print one statement."""
         match stmt:
             case Let(var, expr):
                 self.env[var] = self.expr(expr)
-            case Store(buffer, index, value):
-                self._store(buffer, index, value)
+            case Store():
+                llvm_memory.store(self, *self._stored(stmt))
             case For():
                 self.loop(stmt)
             case If():
@@ -186,13 +187,40 @@ class FunctionPrinter(ExpressionPrinter):
             case Output():
                 self.output(stmt)
 
-    def _store(self, buffer: Var, index: Expr, value: Expr) -> None:
+    def _stored(self, store: Store) -> tuple[Value, Value | Ramp, Value, DType]:
+        """Where a store writes, at which place, what, and the dtype of elements."""
+        buffer = store.buffer
         assert isinstance(buffer.type, Pointer)
         pointer = self.lookup(buffer)
         assert isinstance(pointer, Value)
-        place, stored = self.expr(index), self.value(value)
-        past_caches = self.streaming and buffer in self.streamed
-        llvm_memory.store(self, pointer, place, stored, buffer.type.element, past_caches=past_caches)
+        return pointer, self.expr(store.index), self.value(store.value), buffer.type.element
+
+    def _store_past_caches(self, stmts: Sequence[Stmt]) -> int:
+        """Print the first statements if they are stores that may go past the caches; gives how many."""
+        context = self.vector
+        way = context and context.past_caches
+        if context is None or way is None or way.mask is not context.mask:
+            return 0
+        stores = [s for s in takewhile(lambda s: id(s) in way.stores, stmts) if isinstance(s, Store)]
+        prepared = [partial(llvm_memory.store, self, *self._stored(s)) for s in stores]
+
+        def past_caches() -> list[Value]:
+            context.mask = None
+            for store in prepared:
+                store(past_caches=True)
+            context.mask = way.mask
+            return []
+
+        def through() -> list[Value]:
+            for store in prepared:
+                store()
+            return []
+
+        if way.condition is None:
+            past_caches()
+        elif stores:
+            self.branch(way.condition, past_caches, through)
+        return len(stores)
 
     def _store_together(self, stmts: Sequence[Stmt]) -> int:
         """Print stores of elements side by side at once; gives how many, 0 where there are none to begin with."""

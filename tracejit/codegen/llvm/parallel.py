@@ -60,7 +60,7 @@ def parallel_loop(p: FunctionPrinter, loop: For) -> bool:
     extent = p.uniform(loop.extent)
     inits = [p.value(c.init) for c in loop.carried]
     each, enough = _work(p, loop, extent)
-    large = _are_results_large(p, loop, extent) if enough == MEMORY_BOUND_WORK else None
+    large = _are_results_large(p, loop, extent)
     partials = [p.alloca(f"[{MAX_CHUNKS} x {memory_type_text(i.dtype)}]") for i in inits]
     function, record = _outline(p, loop, inits, partials, large)
     p.declare("declare i64 @tj_share(ptr, ptr, i64, i64, i64, i1)")
@@ -87,7 +87,7 @@ def _work(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, int]:
 def _are_results_large(p: FunctionPrinter, loop: For, extent: Value) -> Value | None:
     """Whether the results of a loop are to be written past the caches; None where that is never so."""
     buffers = llvm_streams.candidates(loop.body)
-    if loop.carried or not buffers or p.options.vector_bits < 512:
+    if not buffers or p.options.vector_bits < 512:
         return None
     k = KernelBuilder()
     count = Var("count", I64)

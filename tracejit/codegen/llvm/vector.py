@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.llvm import streams as llvm_streams
-from tracejit.codegen.llvm.expressions import VectorContext
+from tracejit.codegen.llvm.expressions import PastCaches, VectorContext
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.ramps import Stretches
 from tracejit.codegen.llvm.values import ONE, ZERO, Ramp, Value
@@ -73,6 +73,7 @@ class Plan:
     twice: bool = True
     piece: int = 1  #: lanes of the masked vectors that do the rest of a `split` loop, and of the version for any steps
     masks_are_free: bool = False
+    is_light: bool = False  #: it waits for memory
 
     @property
     def unlikely(self) -> Plan:
@@ -269,7 +270,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if once and leaves_rest and masks_are_free:
         is_long = survey.weight >= LONG
         return Plan(piece if survey.is_memory_bound else lanes, "masked", is_long, piece, masks_are_free)
-    return Plan(lanes, "split", not heavy, piece, masks_are_free)
+    return Plan(lanes, "split", not heavy, piece, masks_are_free, survey.is_memory_bound)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
@@ -304,11 +305,18 @@ def _vectors(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: li
 def _masked_loop(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
     """One loop whose mask is carried: it changes before the last vector only."""
     every = p.splat(Value("true", BOOL), made.lanes)
+    asks_ahead = not any(isinstance(stmt, For) for stmt in loop.body)
+    large = llvm_streams.whole_lines(p, loop, made.lanes)
 
     def emit(index: Value, state: list[Value]) -> tuple[list[Value], None]:
         mask, *accumulators = state
-        following = _pass(p, loop, VectorContext(made.lanes, index, mask), accumulators)
-        left = p.binary("sub", extent, p.binary("add", index, Value(str(made.lanes), I64)))
+        context = VectorContext(made.lanes, index, mask, set() if asks_ahead else None)
+        end = p.binary("add", index, Value(str(made.lanes), I64))
+        if large is not None and large.condition is not None:
+            is_whole = p.binary("and", large.condition, p.binary("icmp sle", end, extent, BOOL), BOOL)
+            context.past_caches = replace(large, condition=is_whole, mask=mask)
+        following = _pass(p, loop, context, accumulators)
+        left = p.binary("sub", extent, end)
         full = p.binary("icmp sge", left, Value(str(made.lanes), I64), BOOL)
         return [*p.branch(full, lambda: [every], lambda: [_first_lanes(p, left, made.lanes)]), *following], None
 
@@ -438,13 +446,19 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
         if not extent.is_literal
         else _round_down(extent, made.lanes)
     )
-    vectors = _past_caches(
-        p,
-        llvm_streams.whole_lines(p, loop, made.lanes) if made.shape == "split" else None,
-        lambda: p.counted(
-            ZERO, full, made.lanes, inits, lambda i, s: (_pass(p, loop, VectorContext(made.lanes, i), s), None)
-        ),
-    )
+    large = llvm_streams.whole_lines(p, loop, made.lanes) if made.shape == "split" else None
+
+    def whole_vectors(way: PastCaches | None) -> list[Value]:
+        def emit(index: Value, state: list[Value]) -> tuple[list[Value], None]:
+            return _pass(p, loop, VectorContext(made.lanes, index, past_caches=way), state), None
+
+        return p.counted(ZERO, full, made.lanes, inits, emit)
+
+    if large is None or large.condition is None or not made.is_light:
+        vectors = whole_vectors(large)
+    else:  # a version of its own
+        always = replace(large, condition=None)
+        vectors = p.branch(large.condition, lambda: whole_vectors(always), lambda: whole_vectors(None))
     if extent.is_literal and full.text == extent.text:
         return _reduced(p, loop, vectors)
     if made.shape == "scalar":
@@ -453,20 +467,6 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
     if left <= made.piece:
         return _reduced(p, loop, _rest(p, loop, made.piece, extent, full, vectors))
     return p.counted(full, extent, made.piece, vectors, lambda i, s: (_masked(p, loop, made.piece, extent, i, s), None))
-
-
-def _past_caches(p: FunctionPrinter, good: Value | None, emit: Callable[[], list[Value]]) -> list[Value]:
-    """A loop over full vectors, also in a version that writes past the caches where that can pay."""
-    if good is None:
-        return emit()
-
-    def streaming() -> list[Value]:
-        p.streaming = True
-        results = emit()
-        p.streaming = False
-        return results
-
-    return p.branch(good, streaming, emit)
 
 
 def _round_down(extent: Value, lanes: int) -> Value:

@@ -190,16 +190,6 @@ def is_update(value: Value, content: Value, ops: Sequence[Op]) -> bool:
     return changed and value is content
 
 
-def is_just_made(value: Value, ops: Sequence[Op]) -> bool:
-    """Whether a value is no other array's content and nothing can have raised since it was made."""
-    for op in reversed(ops):
-        if any(r is value for r in op.results):
-            return not op.blocks and not updates(op)
-        if has_effect(op):
-            return False
-    return False
-
-
 def _older(op: Op, i: int) -> list[Value]:
     """The contents from outside the op that its result i updates or passes on."""
     if op.name == "loop":
