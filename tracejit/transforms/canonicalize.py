@@ -134,16 +134,19 @@ class _Simplifier(Rebuilder):
                 start = len(self.ops)
                 results = self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
                 results = self.narrow(op, operands) if results is None else results
-                if results and len(self.ops) == start and self.is_place(op, results[0]):
+                if results and len(self.ops) == start and not self.may_stand_for(op, results[0]):
                     return None
                 if op.name == "check":
                     self.conditions[operands[0]] = True
                 return self.named(results, op) if results and len(self.ops) > start else results
 
-    def is_place(self, op: Op, simpler: Value) -> bool:
-        """Whether an op makes a new version of a written parameter where an error could show that what it equals was
-        there before."""
-        return op.results[0] in self.facts.new_versions and not is_just_made(simpler, self.ops)
+    def may_stand_for(self, op: Op, simpler: Value) -> bool:
+        """Whether an op may be dropped for a value that it equals. For a new version of a written parameter that must
+        be none itself, and made where an error could not show it too early."""
+        versions = self.facts.new_versions
+        if op.results[0] not in versions:
+            return True
+        return is_just_made(simpler, self.ops) and all(simpler is not self.value(v) for v in versions)
 
     def named(self, results: Sequence[Value], op: Op) -> Sequence[Value]:
         """The results, with the name of what they stand for if the last op was emitted for it."""
