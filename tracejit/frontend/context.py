@@ -463,9 +463,8 @@ class Context:
 
     def asked(self, value: Value) -> Value:
         """The value, as a copy that the program asks for where it is the content of an array and copies count."""
-        if not self.marks_copies or all(value is not base for base in self.storage.bases.values()):
-            return value
-        return self.b.emit("fresh", (value,), names=(value.name,))[0]
+        is_copied = self.marks_copies and self.storage.is_content(value, self.storage.bases)
+        return self.b.emit("fresh", (value,), names=(value.name,))[0] if is_copied else value
 
     def recorded(self, value: Value, old: Value | None = None) -> Value:
         """The value, constant for derivatives under `no_grad`. Where it is written over `old` content, that is what
@@ -558,14 +557,10 @@ class Context:
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
         if not classes & self.arguments or is_update(value, base, self.b.ops):
             return False
-        if storage in self.settled or self._is_in_other_argument(value, classes):
+        if storage in self.settled or self.storage.is_content(value, self.arguments - classes):
             return True
-        has_raised = self.makers.may_have_raised_since(base, [*self.outer_builders, self.b])
+        has_raised = self.makers.may_have_raised_since(base, (*self.outer_builders, self.b))
         return has_raised or not is_just_made(value, self.b.ops)
-
-    def _is_in_other_argument(self, value: Value, classes: set[int]) -> bool:
-        """Whether a value is the present content of an argument that none of the classes is."""
-        return any(self.storage.bases[c] is value for c in self.arguments - classes)
 
     def _write_part(self, storage: int) -> None:
         """A part of an array has been written: the array changes with it."""

@@ -245,8 +245,9 @@ def _undef_infer(sizes: Sequence[Value], *, type: Type) -> tuple[Type, ...]:
 
 
 def _undef_eager(xp: Any, sizes: Sequence[Any], *, type: Type) -> Any:
-    if isinstance(type, TensorType):
-        return xp.zeros(tuple(int(n) for n in sizes), dtype_name(type.dtype))
+    if isinstance(type, TensorType):  # a number that shows where it is read all the same
+        unset = float("nan") if type.dtype.is_inexact else 85 if type.dtype.is_integer else True
+        return xp.full(tuple(int(n) for n in sizes), unset, dtype_name(type.dtype))
     if isinstance(type, ScalarType):
         return xp.zeros((), dtype_name(type.dtype))[()]
     return []

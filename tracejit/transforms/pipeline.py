@@ -33,6 +33,7 @@ LEVEL2 = (
     "outer-products",
     "unstack",
     "ranges",
+    "leave-unset",
     "hoist-elements",
     "wrap-aside",
     "last-trips",

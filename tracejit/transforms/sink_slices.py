@@ -7,8 +7,7 @@ few cheap operations on slices of what there is take less, and belong to the ker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tracejit.ir.aliasing import Roots, consumed_roots
 from tracejit.ir.builder import Rebuilder, rebuild
@@ -17,6 +16,7 @@ from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.fusion.spaces import shape_of
+from tracejit.transforms.numbers.starts import told
 from tracejit.transforms.pipeline import transform
 
 #: Additions per element, and arrays, that are cheaper to compute again for a slice than to read back.
@@ -45,16 +45,6 @@ class _Slice:
     def of(op: Op) -> _Slice:
         """What an op reads of its base."""
         return _Slice(*op.defn.group(op.operands)[1:])
-
-
-class _Asked:
-    """Stands in for `Rules`: one rule gives its operands, the others nothing."""
-
-    def __init__(self, rule: str) -> None:
-        self._rule = rule
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *operands, **_: operands if name == self._rule else None
 
 
 class _Sinking:
@@ -166,11 +156,7 @@ class _Sinking:
 
     def told(self, value: Value, rule: str) -> tuple[Value, ...]:
         """The operands of the op that makes a whole number, where it computes what that rule of `ranges` says."""
-        op = self.makers.get(value)
-        if op is None or op.defn.ranges is None:
-            return ()
-        found = op.defn.ranges(_Asked(rule), *op.defn.group(op.operands), **op.attrs)
-        return found if isinstance(found, tuple) else ()
+        return told(self.makers.get(value), rule)
 
     # -- sinking ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ changes the values of the other only, not what derivatives go by there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tracejit.ir.aliasing import is_flat, updated, updates
@@ -86,6 +86,10 @@ class Storage:
             self.aliases[pair] = alias
             if apart is not False:
                 self.histories[pair] = apart
+
+    def is_content(self, value: Value, classes: Iterable[int]) -> bool:
+        """Whether a value is the present content of one of some classes, as far as they are there."""
+        return any(self.bases.get(c) is value for c in classes)
 
     def partners(self, a: int) -> list[tuple[int, Alias]]:
         """Other classes that may be the same memory as `a`."""
