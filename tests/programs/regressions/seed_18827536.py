@@ -3,6 +3,7 @@
 import math
 import numpy as np
 
+
 def program(a, b, m, q, x, y, k):
     n, p = m.shape
     for i1 in range(n, 1, 1):

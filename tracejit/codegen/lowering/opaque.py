@@ -13,7 +13,7 @@ from math import copysign
 from typing import TYPE_CHECKING, Any
 
 from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, Var
-from tracejit.codegen.lowering import checks
+from tracejit.codegen.lowering import checks, schedule
 from tracejit.codegen.lowering import reports as lower_reports
 from tracejit.codegen.lowering.code import Code, Fold, FoldBody
 from tracejit.codegen.lowering.complex import Complex
@@ -207,12 +207,14 @@ class Emitter:
         with ExitStack() as stack:
             index: list[Expr] = []
             for at, size in enumerate(sizes):
-                axis: Axis = "serial"
-                if vector and at == len(sizes) - 1:
-                    axis = "vector"
-                elif parallel and at == 0 and self.lowering.parallel:
-                    axis = "parallel"
-                index.append(stack.enter_context(self.inner.loop(self.k.let(size, "size"), axis, "ijklmn"[at % 6])))
+                axis: Axis = "vector" if vector and at == len(sizes) - 1 else "serial"
+                name, extent = schedule.loop_name((at,)), self.k.let(size, "size")
+                is_shared = parallel and at == 0 and self.lowering.parallel
+                if is_shared and axis == "vector":
+                    loop = schedule.blocked_loop(self.inner, extent, axis, name, schedule.COLUMNS)
+                else:
+                    loop = self.inner.loop(extent, "parallel" if is_shared else axis, name)
+                index.append(stack.enter_context(loop))
             yield tuple(index)
 
     @contextmanager
