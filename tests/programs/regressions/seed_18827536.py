@@ -1,7 +1,4 @@
-"""Found by fuzzing: crash KeyError: _ in storage.py:<genexpr>."""
-
-import math
-import numpy as np
+"""A whole write to an argument while another has no content of its own: they changed places in a loop."""
 
 
 def program(a, b, m, q, x, y, k):
