@@ -36,7 +36,7 @@ from tracejit.frontend.tensors.memory_order import (
     ordered,
 )
 from tracejit.frontend.tensors.memory_size import require_bytes
-from tracejit.frontend.tensors.reshaping import reshaped
+from tracejit.frontend.tensors.reshaping import in_a_line, reshaped
 from tracejit.frontend.tensors.slices import permuted, require_view
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue, describe, type_name
 from tracejit.frontend.written import method_replacement, number_method
@@ -211,7 +211,7 @@ def _view(c: Calls, a: Arguments) -> FrontValue:
 @define("ravel", "x order='C'")
 def _ravel(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    return reshaped(c, permuted(x, axes_to_read(a, x)), [-1], a.node)
+    return in_a_line(c, permuted(x, axes_to_read(a, x)), a.node)
 
 
 @define("permute permute_dims", "x *order axes=None axis=None")

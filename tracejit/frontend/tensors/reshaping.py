@@ -76,6 +76,25 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     return made
 
 
+def in_a_line(calls: Calls, view: ArrayView, node: ast.AST) -> ArrayView:
+    """The elements of a view side by side: as `reshaped`, but a copy also where they lie a step apart. A step means
+    nothing between fewer than two."""
+    ctx, made = calls.ctx, reshaped(calls, view, [-1], node)
+    is_apart = made.storage in ctx.strided and len(ctx.whole_view(made.storage).lengths) == 1
+    if made.storage != view.storage or (made.strides[0] == 1 and not is_apart):
+        return made
+    copied = ctx.fresh(ctx.b.emit("fresh", (ctx.load(made),))[0])
+    if is_apart and made.strides[0] != 1:  # the array may lie backwards
+        ctx.hold(copied, view)
+        return copied
+    shared = ctx.b.emit("le", (ctx.size_value(made.lengths[0]), ctx.size_value(1)))[0]
+    if not is_apart and isinstance(made.strides[0], Value):
+        is_one = ctx.b.emit("eq", (made.strides[0], ctx.size_value(1)))[0]
+        shared = ctx.b.emit("logical_or", (shared, is_one))[0]
+    ctx.maybe_views[copied.storage] = MaybeView(view.storage, shared)
+    return copied
+
+
 def _misfit(total: Size, lengths: Sequence[Size]) -> tuple[str, list[Value]]:
     """NumPy's message where a shape does not fit, and the run-time sizes that it shows."""
     numbers: list[Value] = []
