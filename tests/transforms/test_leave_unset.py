@@ -30,6 +30,7 @@ WHOLE = [
     "for i in range(n):\n    c[i, 0] = i\n    c[i, 2] = x[i, 0]\n    c[i, 1] = 5",
     "c[:, 0] = 1\nc[:, 1:] = x[:, :1] * 2",
     "w[:, 0] = 2\nfor j in range(1, m):\n    w[:, j] = j",
+    "s = v.sum()\nfor i in range(n):\n    v[i] = s",
     "for i in range(n):\n    w[i, 0] = 7\n    for j in range(1, m):\n        w[i, j] = j",
 ]
 #: Statements of which something of `out` is left, or seen before it is written.
@@ -48,7 +49,6 @@ LEFT = [
     "k = int(abs(x).sum()) % 3\nfor _ in range(k):\n    for i in range(n):\n        v[i] = 2",
     "for i in range(n):\n    k = i * 7 % m\n    for j in range(m - k):\n        w[i, j + k] = 1",
     "c[:, 0] = 1\nc[:, 2] = 1",
-    "s = v.sum()\nfor i in range(n):\n    v[i] = s",
     "i = 0\nwhile i < n and i < 3:\n    v[i] = 1\n    i += 1",
     "for i in range(n):\n    v[int(abs(x[i, 0]) * 10) % n] = 1",
     "w[1:] = x[1:]",
@@ -114,6 +114,25 @@ def test_a_frame_and_what_is_inside() -> None:
         rubbish(n, m)
         np.testing.assert_array_equal(compiled(x), framed(x))
     assert "undef" in compiled.ir("after:leave-unset")
+
+
+def test_arrays_that_begin_alike() -> None:
+    def pair(x: Any) -> Any:
+        a, b, left = np.zeros(len(x)), np.zeros(len(x)), np.zeros(len(x))
+        for i in range(len(x)):
+            a[i] = x[i] * 2
+            b[len(x) - 1 - i] = x[i]
+        for i in range(1, len(x)):
+            left[i] = x[i]
+        return a, b, left
+
+    compiled = tj.script(pair)
+    for n in (0, 1, 2, 40):
+        x = np.random.default_rng(n).standard_normal(n)
+        rubbish(n, 3)
+        for found, expected in zip(compiled(x), pair(x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert compiled.ir("after:leave-unset").count("undef") == 2
 
 
 def test_gradients_through_what_is_not_filled() -> None:

@@ -17,6 +17,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, Dim, ScalarType, TensorType, unsized
 from tracejit.transforms.numbers.linear import Linear, number
 from tracejit.transforms.numbers.starts import meaning, told
+from tracejit.transforms.ownership import with_own_fills
 from tracejit.transforms.pipeline import transform
 
 #: Along each axis, the first element and the one behind the last.
@@ -31,12 +32,12 @@ _MOST = 24
 @transform("leave-unset")
 def leave_unset(graph: Graph) -> Graph:
     """Allocate arrays without filling them where all of them is written first."""
-    fills = [op for op in walk(graph.body) if _is_fill(op)]
-    if not fills:
+    if not any(map(_is_fill, walk(graph.body))):
         return graph
-    writes = _Writes(graph)
-    unset = {op for op in fills if writes.cover(op)}
-    return replace(graph, body=_without(graph.body, unset)) if unset else graph
+    body = with_own_fills(graph.body, {})
+    writes = _Writes(body)
+    unset = {op for op in walk(body) if _is_fill(op) and writes.cover(op)}
+    return replace(graph, body=_without(body, unset)) if unset else graph
 
 
 def _is_fill(op: Op) -> bool:
@@ -62,11 +63,11 @@ def _without(block: Block, unset: set[Op]) -> Block:
 class _Writes:
     """Which elements of arrays are written before anything reads them."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.numbers = _Numbers(graph)
+    def __init__(self, body: Block) -> None:
+        self.numbers = _Numbers(body)
         self.uses: dict[Value, list[_Use]] = {}
         self.inside: dict[Op | Block, Op | Block] = {}  #: what an op or a block is a part of
-        self._note(graph.body)
+        self._note(body)
 
     def _note(self, block: Block) -> None:
         for i, value in enumerate(block.results):
@@ -199,8 +200,8 @@ class _Writes:
 class _Numbers:
     """Sizes, indices and numbers of trips as linear expressions."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.makers = {r: op for op in walk(graph.body) for r in op.results}
+    def __init__(self, body: Block) -> None:
+        self.makers = {r: op for op in walk(body) for r in op.results}
         self._sizes: dict[str, Value] = {}
 
     def is_true(self, x: Value) -> bool:

@@ -46,7 +46,7 @@ from tracejit.transforms.pipeline import transform
 @transform("ownership")
 def ownership(graph: Graph) -> Graph:
     """Make every update in place and every copy a visible op."""
-    body = _ordered(_with_own_fills(graph.body, {}))
+    body = _ordered(with_own_fills(graph.body, {}))
     body = with_old_versions_copied(replace(graph, body=body))
     body = _Lender().block(body, set(range(len(body.results))))
     known, roots = body, _roots_of(body)
@@ -76,7 +76,7 @@ def _with(
 # -- 0: filled arrays ----------------------------------------------------------------------------------------------
 
 
-def _with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
+def with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
     """The block with a fill of its own, instead of a copy of one, for what takes over a filled array that something
     else uses too: two `np.zeros(n)` were one value until here."""
     counts = uses(block)
@@ -96,7 +96,7 @@ def _with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
             known[op.results[0]] = op
         taken = consumed(op)
         operands = [own(v) if i in taken else v for i, v in enumerate(op.operands)]
-        blocks = [_with_own_fills(b, known) for b in op.blocks] if op.name != "fused" else op.blocks
+        blocks = [with_own_fills(b, known) for b in op.blocks] if op.name != "fused" else op.blocks
         ops.append(_with(op, operands=operands, blocks=blocks))
     results = [own(v) if has_storage(v) else v for v in block.results]
     read = uses(Block(block.params, tuple(ops), tuple(results)))
