@@ -13,8 +13,9 @@ from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, plain_text
 #: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings. Of
 #: a matrix and a vector fewer take as long, because each reads an element.
 SHARED_WORK, SHARED_READS = 1 << 23, 1 << 20
-#: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks.
-BLOCK, BLOCKS = 32, 16
+#: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks, and
+#: of a matrix with a vector, where pieces of rows are to be long.
+BLOCK, BLOCKS, LONG_BLOCKS = 32, 16, 8
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 _LETTERS = {"f32": "s", "f64": "d"}
@@ -191,9 +192,10 @@ _MATMAT = Fields.of("i32 %ta, i32 %tb, i64 %m, i64 %n, i64 %k, ptr %a, i64 %lda,
 _MATVEC = Fields.of("i32 %layout, i64 %rows, i64 %k, ptr %x, i64 %lead, ptr %v, i64 %vs, ptr %y, i64 %ys")
 
 
-def _shared(name: str, arguments: Fields, count: str, part: str, define: str = "") -> str:
-    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over blocks of the register `count`,
-    which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's `%size`."""
+def _shared(name: str, arguments: Fields, count: str, part: str, blocks: int, define: str = "") -> str:
+    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over at most so many blocks of the register
+    `count`, which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's `%size`.
+    """
     return f"""
 define internal void @{name}_part(ptr %record, i64 %begin, i64 %end) nounwind {{
 {arguments.loads()}
@@ -211,8 +213,8 @@ several:
   %record = alloca {arguments.type}
 {arguments.saves()}
 {define}
-  %padded = add i64 {count}, {BLOCKS - 1}
-  %least = sdiv i64 %padded, {BLOCKS}
+  %padded = add i64 {count}, {blocks - 1}
+  %least = sdiv i64 %padded, {blocks}
   %up = add i64 %least, {BLOCK - 1}
   %tiles = sdiv i64 %up, {BLOCK}
   %block = mul i64 %tiles, {BLOCK}
@@ -260,7 +262,7 @@ columns:
   %c.columns = getelementptr {type}, ptr %c, i64 %begin
   call void @tj_matmat_{name}_one({_MATMAT.typed(n="size", b="b.part", c="c.columns")})
   ret void"""
-    return one + _shared(f"tj_matmat_{name}", _MATMAT, "%count", part, define)
+    return one + _shared(f"tj_matmat_{name}", _MATMAT, "%count", part, BLOCKS, define)
 
 
 def _matrix_vector(name: str, type: str, function: str, integer: str) -> str:
@@ -290,7 +292,7 @@ define internal void @tj_matvec_{name}_one({_MATVEC.typed()}) nounwind {{
   %y.part = getelementptr {type}, ptr %y, i64 %skip_y
   call void @tj_matvec_{name}_one({_MATVEC.typed(rows="size", x="x.part", y="y.part")})
   ret void"""
-    return one + _shared(f"tj_matvec_{name}", _MATVEC, "%rows", part)
+    return one + _shared(f"tj_matvec_{name}", _MATVEC, "%rows", part, LONG_BLOCKS)
 
 
 def _operands(type: str, integer: str) -> str:
