@@ -13,8 +13,8 @@ from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, plain_text
 #: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings. Of
 #: a matrix and a vector fewer take as long, because each reads an element.
 SHARED_WORK, SHARED_READS = 1 << 23, 1 << 20
-#: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks, and
-#: of a matrix with a vector, where pieces of rows are to be long.
+#: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks,
+#: and of a matrix with a vector, where pieces of rows are to be long.
 BLOCK, BLOCKS, LONG_BLOCKS = 32, 16, 8
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
@@ -193,9 +193,9 @@ _MATVEC = Fields.of("i32 %layout, i64 %rows, i64 %k, ptr %x, i64 %lead, ptr %v, 
 
 
 def _shared(name: str, arguments: Fields, count: str, part: str, blocks: int, define: str = "") -> str:
-    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over at most so many blocks of the register
-    `count`, which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's `%size`.
-    """
+    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over at most so many blocks of the
+    register `count`, which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's
+    `%size`."""
     return f"""
 define internal void @{name}_part(ptr %record, i64 %begin, i64 %end) nounwind {{
 {arguments.loads()}
