@@ -44,11 +44,12 @@ format: $(VENV)/.dev ## format the code
 golden: $(VENV)/.test ## rewrite the expected parts of golden tests (review the difference)
 	$(PY) -m pytest -q tests --update-golden
 
-fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine code), random loops and writes in place, and derivatives of random graphs, models and all test programs
+fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine code), random loops, writes in place and writes before errors, and derivatives of random graphs, models and all test programs
 	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.programs.random_loops --count $$(($(PROGRAMS) / 10))
 	$(PY) -m tests.transforms.random_in_place --count $$(($(PROGRAMS) / 10))
+	$(PY) -m tests.programs.random_writes --count $$(($(PROGRAMS) / 10))
 	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))
 	$(PY) -m tests.gradients.random_polynomials --count $$(($(PROGRAMS) / 20))
 	$(PY) -m tests.gradients.random_arrays --count $$(($(PROGRAMS) / 100))

@@ -64,7 +64,8 @@ class Writer:
         if chance < 0.18:
             yield f"{indent}{target} {choose(('+=', '*=', '-='))} {self.value()}"
         elif chance < 0.42:
-            yield f"{indent}{target}[:] = {self.value()}"
+            value = self.value() if self.random.random() < 0.8 else choose(("y", "2.0", "a.sum()"))
+            yield f"{indent}{target}[:] = {value}"
         elif chance < 0.5:
             yield f"{indent}{target}[1:] = {choose(ARGUMENTS)}[:-1] + {choose(('1', 'y'))}"
         elif chance < 0.56:
@@ -119,13 +120,21 @@ def outcome(fn: Callable[..., Any], size: int, number: float) -> tuple[str, list
         return type(error).__name__, made
 
 
+@tj.script
+def rubbish(size: int) -> Any:
+    """Arrays whose memory is then used again: what is not written there shows."""
+    return np.full(size, np.nan), np.full(size, np.nan)
+
+
 def check(seed: int) -> None:
     """Raises where the function of a seed differs."""
     fn = defined(Writer(seed).source(), f"<random writes {seed}>", np=np)["f"]
     compiled = tj.script(fn)
     for size in SIZES:
         for number in NUMBERS:
-            (error, expected), (raised, found) = outcome(fn, size, number), outcome(compiled, size, number)
+            error, expected = outcome(fn, size, number)
+            rubbish(size)
+            raised, found = outcome(compiled, size, number)
             assert raised == error, (size, number)
             for x, y in zip(found, expected, strict=True):
                 np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9, err_msg=f"{size}, {number}, {error}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.programs import random_writes
 from tests.programs.cases import A, Cases, T, run
 
 case = Cases()
@@ -552,6 +553,12 @@ def the_same_content_in_every_trip(a, b, limit):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)
+
+
+@pytest.mark.parametrize("first", range(0, 40, 10))
+def test_random_writes(first):
+    for seed in range(first, first + 10):
+        random_writes.check(seed)
 
 
 def test_the_error_is_in_the_function_of_the_user():

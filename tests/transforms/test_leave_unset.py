@@ -49,6 +49,8 @@ LEFT = [
     "k = int(abs(x).sum()) % 3\nfor _ in range(k):\n    for i in range(n):\n        v[i] = 2",
     "for i in range(n):\n    k = i * 7 % m\n    for j in range(m - k):\n        w[i, j + k] = 1",
     "c[:, 0] = 1\nc[:, 2] = 1",
+    "e[5:2] = 3\ne[1:] = 2",
+    "e[:, 0:0] = 3\ne[1:, 0] = 2",
     "i = 0\nwhile i < n and i < 3:\n    v[i] = 1\n    i += 1",
     "for i in range(n):\n    v[int(abs(x[i, 0]) * 10) % n] = 1",
     "w[1:] = x[1:]",
@@ -58,8 +60,8 @@ LEFT = [
 
 def function(statements: str, maker: str) -> Callable[[Any], Any]:
     """A function of a matrix that writes arrays of its sizes, made with a function of NumPy."""
-    (name,) = {"v", "w", "c"} & {c for c in "vwc" if f"{c}[" in statements}
-    shape = {"v": "n", "w": "(n, m)", "c": "(n, 3)"}[name]
+    (name,) = {c for c in "vwce" if f"{c}[" in statements}
+    shape = {"v": "n", "w": "(n, m)", "c": "(n, 3)", "e": "(n, 1)"}[name]
     body = "".join(f"    {line}\n" for line in statements.split("\n"))
     source = f"def f(x):\n    n, m = x.shape\n    {name} = np.{maker}({shape})\n{body}    return {name}\n"
     return defined(source, f"<unset {hash(source)}>", np=np)["f"]
@@ -96,6 +98,108 @@ def test_what_may_be_seen_is_filled(statements: str) -> None:
     for maker in ("zeros", "ones"):
         text = compare(function(statements, maker)).ir("after:leave-unset")
         assert "undef" not in text, text
+
+
+def few_rows(x: Any, k: int) -> Any:
+    w = np.ones((1, 1))
+    w[:k, :] = 5.0
+    return w
+
+
+def few_planes(x: Any, k: int) -> Any:
+    w = np.zeros((1, 4))
+    w.reshape(1, 1, 4)[:k] = 5.0
+    return w
+
+
+def few_of_a_column(x: Any, k: int) -> Any:
+    n = x.shape[0]
+    w = np.zeros((n, 1))
+    for i in range(n):
+        w[i : i + k, :] = 7.0
+    return w
+
+
+def few_of_planes(x: Any, k: int) -> Any:
+    n, m = x.shape
+    w = np.zeros((n, m))
+    v = w.reshape(n, 1, m)
+    for i in range(n):
+        v[i : i + k] = 5.0
+    return w
+
+
+def all_but_the_last(x: Any, k: int) -> Any:
+    o = np.zeros((1, x.shape[1]))
+    o[:-1] = 3
+    return o
+
+
+def places_that_wrap(x: Any, k: int) -> Any:
+    v = np.zeros(300)
+    for i in range(300):
+        v[np.int64(i).astype(np.uint8)] = 1.0
+    return v
+
+
+@pytest.mark.parametrize(
+    "fn", [few_rows, few_planes, few_of_a_column, few_of_planes, all_but_the_last, places_that_wrap]
+)
+def test_windows_that_may_have_no_elements_and_places_that_wrap(fn: Any) -> None:
+    compiled = tj.script(fn)
+    for shape in ((1, 1), (2, 1), (5, 4)):
+        for k in (0, 1, 2):
+            x = np.ones(shape)
+            for size in (shape, (1, 4), (300, 1), (1, shape[1])):
+                rubbish(*size)
+            np.testing.assert_array_equal(compiled(x, k), fn(x, k), err_msg=f"{shape}, {k}")
+
+
+def number_then_number(a: Any, c: Any, y: float) -> None:
+    a[:] = 1.0
+    assert y < 0
+    a[:] = 2.0
+
+
+def number_then_array(a: Any, c: Any, y: float) -> None:
+    a[...] = 0
+    a[:] = c[:-1]
+
+
+def number_before_branches(a: Any, c: Any, y: float) -> None:
+    c[:] = 0.5
+    assert y < 2
+    if y > 2:
+        a[:] = c
+    else:
+        c += a
+
+
+def number_in_trips(a: Any, c: Any, y: float) -> None:
+    c += a
+    for _ in range(3):
+        c[:] = y
+        if y > 0:
+            assert y < 0
+        if y > 2:
+            c[:] = 2.0
+
+
+@pytest.mark.parametrize("fn", [number_then_number, number_then_array, number_before_branches, number_in_trips])
+def test_what_an_error_shows_is_filled(fn: Any) -> None:
+    for y in (-1.0, 0.5, 4.0):
+        for n in (2, 40):
+            states: list[Any] = []
+            for call in (fn, tj.script(fn)):
+                a, c = np.arange(float(n)), np.arange(float(n)) * 3
+                rubbish(n, n)
+                try:
+                    call(a, c, y)
+                    raised = ""
+                except (AssertionError, ValueError) as error:
+                    raised = type(error).__name__
+                states.append([raised, a.tolist(), c.tolist()])
+            assert states[1] == states[0], (y, n)
 
 
 def test_a_frame_and_what_is_inside() -> None:

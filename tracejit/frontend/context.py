@@ -551,8 +551,8 @@ class Context:
         self._write_part(view.storage)
 
     def is_bound_to_place(self, storage: int, value: Value) -> bool:
-        """Whether an error could show the caller that a whole new content is not stored where the program says: because
-        one may have shown the present content already, or may come between the making of the new one and its write."""
+        """Whether an error could show that a whole new content is not stored where the program says: another argument
+        has it, an error may have shown the present content, or may come between making the new one and its write."""
         base = self.storage.bases[storage]
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
         if not classes & self.arguments or is_update(value, base, self.b.ops):

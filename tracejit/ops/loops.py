@@ -155,7 +155,7 @@ def _narrow(e: Emitter, x: Expr, dtype: DType) -> Expr:
 # -- scans ----------------------------------------------------------------------------------------------------
 
 
-def across(e: Emitter, x: Array, axis: int) -> bool:
+def runs_in_lanes(e: Emitter, x: Array, axis: int) -> bool:
     """Whether loops along an axis do lines beside each other in the lanes of vectors."""
     last = len(x.shape) - 1
     return axis < last and e.in_order and e.is_line(x, last)
@@ -167,7 +167,7 @@ def scan(combine: str, start: int) -> Callable[..., Any]:
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out = e.new(results[0])
         dtype = x.type.dtype
-        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=across(e, x, axis)) as outer:
+        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=runs_in_lanes(e, x, axis)) as outer:
             zero = wide(e, e.k.const(start, dtype))
             with e.fold(x.shape[axis], zero) as fold:
                 at = insert_axis(outer, axis, fold.index)
@@ -185,7 +185,7 @@ def place_so_far(better: str, identity: Callable[[DType], Any]) -> Callable[...,
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out = e.new(results[0])
-        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=across(e, x, axis)) as outer:
+        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=runs_in_lanes(e, x, axis)) as outer:
             start = wide(e, e.k.const(identity(x.type.dtype), x.type.dtype))
             with e.fold(x.shape[axis], start, e.k.const(0, I64)) as fold:
                 k, at = e.k, insert_axis(outer, axis, fold.index)
@@ -207,7 +207,7 @@ def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis:
     out = e.new(results[0])
     dtype, count = c.type.dtype, c.shape[axis]
     start = wide(e, e.k.const(0, dtype))
-    lines = e.loops(without_axis(c.shape, axis), parallel=True, vector=across(e, c, axis))
+    lines = e.loops(without_axis(c.shape, axis), parallel=True, vector=runs_in_lanes(e, c, axis))
     with e.kernel(), lines as outer, e.fold(count, start) as fold:
         i = e.k.sub(e.k.sub(count, 1), fold.index) if reverse else fold.index
         at = insert_axis(outer, axis, i)

@@ -1,4 +1,4 @@
-"""`leave-unset`: an array whose elements are all written before anything reads it is not filled.
+"""`leave-unset`: an array whose elements are all written before anything reads it, or an error shows it, is not filled.
 
 `out = np.zeros(n)` and then `for i in range(n): out[i] = ...` writes twice what is written once here: what makes the
 array only allocates it. The elements that a write reaches are a box, an interval along each axis with ends that are
@@ -16,9 +16,10 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, Dim, ScalarType, TensorType, unsized
 from tracejit.transforms.numbers.linear import Linear, number
-from tracejit.transforms.numbers.starts import meaning, told
-from tracejit.transforms.ownership import with_own_fills
+from tracejit.transforms.numbers.meanings import meaning, told
+from tracejit.transforms.own_fills import with_own_fills
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import new_versions
 
 #: Along each axis, the first element and the one behind the last.
 _Box: TypeAlias = "tuple[tuple[Linear, Linear], ...]"
@@ -34,9 +35,10 @@ def leave_unset(graph: Graph) -> Graph:
     """Allocate arrays without filling them where all of them is written first."""
     if not any(map(_is_fill, walk(graph.body))):
         return graph
-    body = with_own_fills(graph.body, {})
+    written = new_versions(graph)  # which an error shows to the caller
+    body = with_own_fills(graph.body, written)
     writes = _Writes(body)
-    unset = {op for op in walk(body) if _is_fill(op) and writes.cover(op)}
+    unset = {op for op in walk(body) if _is_fill(op) and op.results[0] not in written and writes.cover(op)}
     return replace(graph, body=_without(body, unset)) if unset else graph
 
 
@@ -186,12 +188,15 @@ class _Writes:
         row, column = self.numbers.parted(op.operands[2], base.shape[1])
         if not column.terms and column.constant < 0:  # counted from the end of the row before
             row, column = row.shifted(-1), column.plus(sizes[1])
-        high = wide = number(1)
+        one = number(1)
+        high = wide = one
         for stride, width in zip(strides, widths, strict=True):
-            if stride == sizes[1] and stride != number(1):
-                high = width
-            elif stride == number(1):
+            if width == one:
+                continue
+            if stride == one and wide == one:
                 wide = width
+            elif stride == sizes[1] and stride != one and high == one:
+                high = width
             else:
                 return None
         return (row, row.plus(high)), (column, column.plus(wide))
@@ -222,7 +227,7 @@ class _Numbers:
         """A number; what it is made of by other ops than sums stands for itself."""
         if x.known is not None:
             return self.of_dim(x.known)
-        form = meaning(self.makers.get(x))
+        form = meaning(self.makers.get(x)) if x.type == ScalarType(I64) else None  # smaller integers wrap
         if not isinstance(form, Linear):
             return Linear({x: 1})
         total = number(form.constant)

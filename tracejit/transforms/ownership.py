@@ -2,7 +2,7 @@
 
 By the rules of `ir/aliasing.py`, step by step:
 
-0. what takes over a filled array (`np.zeros`) that something else uses too gets a fill of its own;
+0. what takes over a filled array (`np.zeros`) that something else uses too gets a fill of its own (`own_fills`);
 1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it; versions of
    written parameters that are read later all the same are copied before (`old_versions`);
 2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
@@ -36,17 +36,18 @@ from tracejit.ir.aliasing import (
     stored_uses,
 )
 from tracejit.ir.aliasing import borrowed as borrowed_results
-from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, uses, walk, with_ops
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, walk, with_ops
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType
 from tracejit.transforms.old_versions import with_old_versions_copied
+from tracejit.transforms.own_fills import with_own_fills
 from tracejit.transforms.pipeline import transform
 
 
 @transform("ownership")
 def ownership(graph: Graph) -> Graph:
     """Make every update in place and every copy a visible op."""
-    body = _ordered(with_own_fills(graph.body, {}))
+    body = _ordered(with_own_fills(graph.body))
     body = with_old_versions_copied(replace(graph, body=body))
     body = _Lender().block(body, set(range(len(body.results))))
     known, roots = body, _roots_of(body)
@@ -71,37 +72,6 @@ def _with(
     if operands == op.operands and blocks == op.blocks and not attrs:
         return op
     return Op(op.defn, operands, {**op.attrs, **attrs} if attrs else op.attrs, op.results, blocks, op.span)
-
-
-# -- 0: filled arrays ----------------------------------------------------------------------------------------------
-
-
-def with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
-    """The block with a fill of its own, instead of a copy of one, for what takes over a filled array that something
-    else uses too: two `np.zeros(n)` were one value until here."""
-    counts = uses(block)
-    known = dict(fills)
-    ops: list[Op] = []
-
-    def own(value: Value) -> Value:
-        fill = known.get(value)
-        if fill is None or (counts.get(value, 0) < 2 and value not in fills):
-            return value
-        made = Value(value.type, value.name)
-        ops.append(Op(fill.defn, fill.operands, fill.attrs, (made,), (), fill.span))
-        return made
-
-    for op in block.ops:
-        if op.name == "broadcast" and has_storage(op.results[0]) and not has_storage(op.operands[0]):
-            known[op.results[0]] = op
-        taken = consumed(op)
-        operands = [own(v) if i in taken else v for i, v in enumerate(op.operands)]
-        blocks = [with_own_fills(b, known) for b in op.blocks] if op.name != "fused" else op.blocks
-        ops.append(_with(op, operands=operands, blocks=blocks))
-    results = [own(v) if has_storage(v) else v for v in block.results]
-    read = uses(Block(block.params, tuple(ops), tuple(results)))
-    kept = (op for op in ops if not op.results or op.results[0] not in known or op.results[0] in read)
-    return with_ops(block, kept, results)
 
 
 # -- 1: borrows before updates ------------------------------------------------------------------------------------

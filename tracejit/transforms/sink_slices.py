@@ -16,7 +16,7 @@ from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.fusion.spaces import shape_of
-from tracejit.transforms.numbers.starts import told
+from tracejit.transforms.numbers.meanings import told
 from tracejit.transforms.pipeline import transform
 
 #: Additions per element, and arrays, that are cheaper to compute again for a slice than to read back.

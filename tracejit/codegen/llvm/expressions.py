@@ -43,8 +43,8 @@ _FUSED = ("fadd", "fsub", "fmul")
 
 @record
 class PastCaches:
-    """Which stores of a vector loop, told by `id`, write whole lines past the caches: under the loop's own mask (None:
-    all lanes), where a condition holds (None: always)."""
+    """Which stores of a vector loop, told by `id` while its body is there, write whole lines past the caches: under the
+    loop's own mask (None: all lanes), where a condition holds (None: always)."""
 
     stores: frozenset[int]
     condition: Value | None

@@ -198,17 +198,19 @@ class FunctionPrinter(ExpressionPrinter):
     def _store_past_caches(self, stmts: Sequence[Stmt]) -> int:
         """Print the first statements if they are stores that may go past the caches; gives how many."""
         context = self.vector
-        way = context and context.past_caches
-        if context is None or way is None or way.mask is not context.mask:
+        past = context and context.past_caches
+        if context is None or past is None or past.mask is not context.mask:
             return 0
-        stores = [s for s in takewhile(lambda s: id(s) in way.stores, stmts) if isinstance(s, Store)]
+        stores = [s for s in takewhile(lambda s: id(s) in past.stores, stmts) if isinstance(s, Store)]
+        if not stores:
+            return 0
         prepared = [partial(llvm_memory.store, self, *self._stored(s)) for s in stores]
 
         def past_caches() -> list[Value]:
             context.mask = None
             for store in prepared:
                 store(past_caches=True)
-            context.mask = way.mask
+            context.mask = past.mask
             return []
 
         def through() -> list[Value]:
@@ -216,10 +218,10 @@ class FunctionPrinter(ExpressionPrinter):
                 store()
             return []
 
-        if way.condition is None:
+        if past.condition is None:
             past_caches()
-        elif stores:
-            self.branch(way.condition, past_caches, through)
+        else:
+            self.branch(past.condition, past_caches, through)
         return len(stores)
 
     def _store_together(self, stmts: Sequence[Stmt]) -> int:

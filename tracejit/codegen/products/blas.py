@@ -11,7 +11,7 @@ from __future__ import annotations
 from tracejit.codegen.products.pieces import PARAMS, TYPES, Fields, plain_text
 
 #: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings. Of
-#: a matrix and a vector fewer take as long, because each reads an element.
+#: a matrix and a vector fewer take as long: each multiplication reads an element of the matrix.
 SHARED_WORK, SHARED_READS = 1 << 23, 1 << 20
 #: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks,
 #: and of a matrix with a vector, where pieces of rows are to be long.
@@ -303,7 +303,6 @@ def _blas(name: str, type: str, letter: str, integer: str, shared: bool) -> str:
     """The products of one dtype; `shared` says whether large ones are shared by our pool."""
     rest_b = "ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
     first_a = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac"
-    enough = f"select i1 %vector, i64 {SHARED_READS}, i64 {SHARED_WORK}"
     large = "icmp sge i64 %work, %enough" if shared else "icmp slt i64 %work, 0"
     return f"""
 {plain_text(name)}
@@ -369,7 +368,7 @@ define void @tj_packed_{name}({PARAMS}, i1 %share) nounwind {{
   %row = icmp eq i64 %m, 1
   %column = icmp eq i64 %n, 1
   %vector = or i1 %row, %column
-  %enough = {enough}
+  %enough = select i1 %vector, i64 {SHARED_READS}, i64 {SHARED_WORK}
   %large = {large}
   %several = and i1 %share, %large
   call void @tj_blas_enter()

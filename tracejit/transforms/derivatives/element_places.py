@@ -19,8 +19,8 @@ from math import prod
 from tracejit.ir.core import Op, Value
 from tracejit.ir.types import Dim, TensorType
 from tracejit.transforms.numbers.apart import Access, Path, Program, Terms, is_at_most, is_not_negative
+from tracejit.transforms.numbers.meanings import meaning
 from tracejit.transforms.numbers.rules import Condition
-from tracejit.transforms.numbers.starts import meaning
 
 #: Writes of one element: their operands are the array, the value and the indices.
 WRITES = ("index_update", "index_add")

@@ -16,8 +16,8 @@ from tracejit.ir.types import BOOL, I64, Dim, ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.numbers.elimination import contradict
 from tracejit.transforms.numbers.linear import Linear, number
+from tracejit.transforms.numbers.meanings import meaning
 from tracejit.transforms.numbers.rules import UNKNOWN, Between, Condition, Extreme, Outcome, Rules, facts_of, limits
-from tracejit.transforms.numbers.starts import meaning
 
 SIZE = ScalarType(I64)
 

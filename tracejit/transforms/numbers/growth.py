@@ -9,7 +9,7 @@ from math import inf
 
 from tracejit.ir.core import Op, Value
 from tracejit.transforms.numbers.linear import Linear
-from tracejit.transforms.numbers.starts import meaning
+from tracejit.transforms.numbers.meanings import meaning
 
 
 class Growth:

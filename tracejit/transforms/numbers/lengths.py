@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from tracejit.ir.core import Block, Op, Value
 from tracejit.transforms.numbers.linear import Linear, number
+from tracejit.transforms.numbers.meanings import meaning
 from tracejit.transforms.numbers.rules import Condition, Masked, Quotient, Rules
-from tracejit.transforms.numbers.starts import meaning
 
 #: No loop makes more trips than this: it would take years.
 TRIPS = 1 << 56

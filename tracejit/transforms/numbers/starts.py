@@ -7,13 +7,13 @@ the loop. An innermost loop is made twice, for either sign of its start: where t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, captures, walk
 from tracejit.ir.types import I64, ScalarType
 from tracejit.transforms.numbers.linear import Linear
-from tracejit.transforms.numbers.rules import Condition, Outcome, Rules
+from tracejit.transforms.numbers.meanings import meaning
+from tracejit.transforms.numbers.rules import Condition
 
 SIZE = ScalarType(I64)
 
@@ -52,30 +52,6 @@ def _asks_sign(op: Op, index: Linear, made: Mapping[Value, Op]) -> bool:
         return False
     (part,) = asked.then
     return part.y.known == 0 and part.slack == 1 and meaning(made.get(part.x)) == index
-
-
-def meaning(op: Op | None) -> Outcome:
-    """What an op gives, in exact arithmetic on its operands."""
-    rule = None if op is None else op.defn.ranges
-    return None if op is None or rule is None else rule(Rules(0), *op.defn.group(op.operands), **op.attrs)
-
-
-class _Asked:
-    """Stands in for `Rules`: one rule gives its operands, the others nothing."""
-
-    def __init__(self, rule: str) -> None:
-        self._rule = rule
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *operands, **_: operands if name == self._rule else None
-
-
-def told(op: Op | None, rule: str) -> tuple[Value, ...]:
-    """The operands of an op that computes what a rule of `ranges` says; none for others."""
-    if op is None or op.defn.ranges is None:
-        return ()
-    found = op.defn.ranges(_Asked(rule), *op.defn.group(op.operands), **op.attrs)
-    return found if isinstance(found, tuple) else ()
 
 
 class _Versions:
