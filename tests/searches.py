@@ -47,6 +47,12 @@ def search(
     return 1 if wrong else 0
 
 
+def search_texts(description: str | None, check: Callable[[int], None], source: Callable[[int], str]) -> int:
+    """The same for functions that need nothing but their seed; `source` is the text of a function."""
+    parser = argparse.ArgumentParser(description=description)
+    return search(parser, "random functions", lambda seed, _: check(seed), source, count=200)
+
+
 def search_functions(description: str | None, check: Callable[[int], None], function: Callable[[int], Any]) -> int:
     """The same for functions whose derivatives are checked, which may be refused; `function` gives the function of a
     seed and its text."""

@@ -6,7 +6,6 @@ was written before an error is there behind it, and nothing else.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.searches import search
+from tests.searches import search_texts
 from tests.sources import defined
 
 ARGUMENTS = ("a", "b", "c")
@@ -87,18 +86,20 @@ class Writer:
 
     def branches(self, indent: str, depth: int) -> Iterator[str]:
         yield f"{indent}if y > {self.random.choice((0, 1, 2, 3))}:"
-        yield f"{indent}    s += 1.0"
-        yield from self.block(indent + "    ", depth + 1)
+        yield from self.counted("s += 1.0", indent, depth)
         if self.random.random() < 0.4:
             yield f"{indent}else:"
-            yield f"{indent}    s -= 1.0"
-            yield from self.block(indent + "    ", depth + 1)
+            yield from self.counted("s -= 1.0", indent, depth)
+
+    def counted(self, count: str, indent: str, depth: int) -> Iterator[str]:
+        """A block that shows in the result that it ran."""
+        yield f"{indent}    {count}"
+        yield from self.block(indent + "    ", depth + 1)
 
     def loop(self, indent: str, depth: int) -> Iterator[str]:
         choose = self.random.choice
         yield f"{indent}for i{depth} in range({choose(('2', '3', 'k'))}):"
-        yield f"{indent}    s += 1.0"
-        yield from self.block(indent + "    ", depth + 1)
+        yield from self.counted("s += 1.0", indent, depth)
         if self.random.random() < 0.3:
             yield f"{indent}    if i{depth} + y > {choose((1, 2, 3))}:"
             yield f"{indent}        {choose(('break', 'assert False', 'continue'))}"
@@ -141,13 +142,7 @@ def check(seed: int) -> None:
 
 
 def main() -> int:
-    return search(
-        argparse.ArgumentParser(description=__doc__),
-        "random functions",
-        lambda seed, _: check(seed),
-        lambda seed: Writer(seed).source(),
-        count=200,
-    )
+    return search_texts(__doc__, check, lambda seed: Writer(seed).source())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ the bit, whether windows meet or not.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.searches import search
+from tests.searches import search_texts
 from tests.sources import defined
 from tests.threads import each_number_of_threads
 
@@ -144,13 +143,7 @@ def check(seed: int) -> None:
 
 
 def main() -> int:
-    return search(
-        argparse.ArgumentParser(description=__doc__),
-        "random functions",
-        lambda seed, _: check(seed),
-        lambda seed: Writer(seed).source(),
-        count=200,
-    )
+    return search_texts(__doc__, check, lambda seed: Writer(seed).source())
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 Two ops are the same when definition, operands (in any order if it is commutative) and attributes are. A check
 that has passed need not be made again, and what is done where its condition does not hold goes. Not merged: ops with
 blocks, lists, other effects, what stands for storage of its own, and new versions of written parameters, which lie
-where they are made. A tensor made of numbers alone (a constant,
-repeated) is made again in a nested block: there it is part of a kernel, while outside it would be an array; what is
-computed with either is the same.
+where they are made. A tensor made of numbers alone (a constant, repeated) is made again in a nested block: there it is
+part of a kernel, while outside it would be an array; what is computed with either is the same.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, Dim, ScalarType, TensorType, unsized
 from tracejit.transforms.numbers.linear import Linear, number
 from tracejit.transforms.numbers.meanings import meaning, told
-from tracejit.transforms.own_fills import with_own_fills
+from tracejit.transforms.own_fills import is_fill, with_own_fills
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.write_home import new_versions
 
@@ -33,18 +33,13 @@ _MOST = 24
 @transform("leave-unset")
 def leave_unset(graph: Graph) -> Graph:
     """Allocate arrays without filling them where all of them is written first."""
-    if not any(map(_is_fill, walk(graph.body))):
+    if not any(map(is_fill, walk(graph.body))):
         return graph
     written = new_versions(graph)  # which an error shows to the caller
     body = with_own_fills(graph.body, written)
     writes = _Writes(body)
-    unset = {op for op in walk(body) if _is_fill(op) and op.results[0] not in written and writes.cover(op)}
+    unset = {op for op in walk(body) if is_fill(op) and op.results[0] not in written and writes.cover(op)}
     return replace(graph, body=_without(body, unset)) if unset else graph
-
-
-def _is_fill(op: Op) -> bool:
-    """Whether the op makes an array of one number."""
-    return op.name == "broadcast" and op.operands[0].type.__class__ is ScalarType and len(op.operands) > 1
 
 
 def _without(block: Block, unset: set[Op]) -> Block:

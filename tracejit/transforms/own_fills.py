@@ -9,6 +9,11 @@ from tracejit.ir.aliasing import consumed, has_storage
 from tracejit.ir.core import Block, Op, Value, uses, with_ops
 
 
+def is_fill(op: Op) -> bool:
+    """Whether the op makes an array of one number."""
+    return op.name == "broadcast" and has_storage(op.results[0]) and not has_storage(op.operands[0])
+
+
 def with_own_fills(
     block: Block, kept: Container[Value] = frozenset[Value](), around: Mapping[Value, Op] | None = None
 ) -> Block:
@@ -28,8 +33,7 @@ def with_own_fills(
         return made
 
     for op in block.ops:
-        is_fill = op.name == "broadcast" and has_storage(op.results[0]) and not has_storage(op.operands[0])
-        if is_fill and op.results[0] not in kept:
+        if is_fill(op) and op.results[0] not in kept:
             known[op.results[0]] = op
         taken = consumed(op)
         operands = tuple(own(v) if i in taken else v for i, v in enumerate(op.operands))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from tracejit.codegen.llvm import calls as llvm_calls
 from tracejit.codegen.llvm import memory as llvm_memory
@@ -154,7 +154,7 @@ class FunctionPrinter(ExpressionPrinter):
         """Print statements in order."""
         at = 0
         while at < len(stmts) and not self.terminated:
-            done = self._store_together(stmts[at : at + SPACED]) or self._store_past_caches(stmts[at:])
+            done = self._store_together(stmts[at : at + SPACED]) or self._store_past_caches(stmts, at)
             if not done:
                 self.stmt(stmts[at])
             at += done or 1
@@ -195,13 +195,13 @@ class FunctionPrinter(ExpressionPrinter):
         assert isinstance(pointer, Value)
         return pointer, self.expr(store.index), self.value(store.value), buffer.type.element
 
-    def _store_past_caches(self, stmts: Sequence[Stmt]) -> int:
-        """Print the first statements if they are stores that may go past the caches; gives how many."""
+    def _store_past_caches(self, stmts: Sequence[Stmt], at: int) -> int:
+        """Print the statements from one on that are stores which may go past the caches; gives how many."""
         context = self.vector
         past = context and context.past_caches
         if context is None or past is None or past.mask is not context.mask:
             return 0
-        stores = [s for s in takewhile(lambda s: id(s) in past.stores, stmts) if isinstance(s, Store)]
+        stores = [s for s in takewhile(lambda s: id(s) in past.stores, islice(stmts, at, None)) if isinstance(s, Store)]
         if not stores:
             return 0
         prepared = [partial(llvm_memory.store, self, *self._stored(s)) for s in stores]

@@ -1,9 +1,9 @@
 """Results larger than the caches are written past them: a third less traffic where memory is what a loop waits for.
 
 A store to memory that is in no cache first reads the line it will overwrite. A nontemporal store does not; it wants
-whole aligned vectors, and pays only where nobody reads the result while a cache could still hold it. Where the
-target has such stores, sizes and addresses decide at run time: loops that compute little are printed in both ways, in
-others the stores are.
+whole aligned vectors, and pays only where nobody reads the result while a cache could still hold it. Where the target
+has such stores, sizes and addresses decide at run time: loops that compute little are printed in both ways, in others
+the stores are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.llvm import memory as llvm_memory
-from tracejit.codegen.llvm.expressions import PastCaches, VectorContext
+from tracejit.codegen.llvm.expressions import VectorContext
 from tracejit.codegen.llvm.values import ONE, ZERO, Ramp, Value
 from tracejit.codegen.loop_ir import For, Pointer, Stmt, Store, Var
 from tracejit.codegen.lowering.elements import variables
@@ -51,9 +51,9 @@ def fence(p: FunctionPrinter) -> list[Value]:
     return []
 
 
-def whole_lines(p: FunctionPrinter, loop: For, lanes: int) -> PastCaches | None:
-    """The stores of a loop whose vectors are whole lines, where they are and the results are large; None where none can
-    be."""
+def whole_lines(p: FunctionPrinter, loop: For, lanes: int) -> tuple[frozenset[int], Value] | None:
+    """The stores of a loop whose vectors may be whole lines, told by `id`, and whether they are and the results large;
+    None where none can be."""
     if p.streams is None:
         return None
     stores = [s for s in loop.body if isinstance(s, Store) and s.buffer in p.streamed]
@@ -68,7 +68,7 @@ def whole_lines(p: FunctionPrinter, loop: For, lanes: int) -> PastCaches | None:
         address = p.pure(f"ptrtoint ptr {place.text} to i64", I64, 1, place)
         low = p.binary("and", address, Value(str(llvm_memory.LINE - 1), I64))
         good = p.binary("and", good, p.binary("icmp eq", low, ZERO, BOOL), BOOL)
-    return PastCaches(frozenset(map(id, stores)), good)
+    return frozenset(map(id, stores)), good
 
 
 def _first(p: FunctionPrinter, loop: For, store: Store) -> Value | None:

@@ -312,9 +312,10 @@ def _masked_loop(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits
         mask, *accumulators = state
         context = VectorContext(made.lanes, index, mask, set() if asks_ahead else None)
         end = p.binary("add", index, Value(str(made.lanes), I64))
-        if large is not None and large.condition is not None:
-            is_whole = p.binary("and", large.condition, p.binary("icmp sle", end, extent, BOOL), BOOL)
-            context.past_caches = replace(large, condition=is_whole, mask=mask)
+        if large is not None:
+            stores, are_large = large
+            is_whole = p.binary("and", are_large, p.binary("icmp sle", end, extent, BOOL), BOOL)
+            context.past_caches = PastCaches(stores, is_whole, mask)
         following = _pass(p, loop, context, accumulators)
         left = p.binary("sub", extent, end)
         full = p.binary("icmp sge", left, Value(str(made.lanes), I64), BOOL)
@@ -448,17 +449,18 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
     )
     large = llvm_streams.whole_lines(p, loop, made.lanes) if made.shape == "split" else None
 
-    def whole_vectors(way: PastCaches | None) -> list[Value]:
+    def whole_vectors(past: PastCaches | None = None) -> list[Value]:
         def emit(index: Value, state: list[Value]) -> tuple[list[Value], None]:
-            return _pass(p, loop, VectorContext(made.lanes, index, past_caches=way), state), None
+            return _pass(p, loop, VectorContext(made.lanes, index, past_caches=past), state), None
 
         return p.counted(ZERO, full, made.lanes, inits, emit)
 
-    if large is None or large.condition is None or not made.is_light:
-        vectors = whole_vectors(large)
-    else:  # a version of its own
-        always = replace(large, condition=None)
-        vectors = p.branch(large.condition, lambda: whole_vectors(always), lambda: whole_vectors(None))
+    if large is None:
+        vectors = whole_vectors()
+    elif made.is_light:  # a version of its own
+        vectors = p.branch(large[1], lambda: whole_vectors(PastCaches(large[0], None)), whole_vectors)
+    else:
+        vectors = whole_vectors(PastCaches(*large))
     if extent.is_literal and full.text == extent.text:
         return _reduced(p, loop, vectors)
     if made.shape == "scalar":

@@ -207,13 +207,14 @@ class Emitter:
         with ExitStack() as stack:
             index: list[Expr] = []
             for at, size in enumerate(sizes):
-                axis: Axis = "vector" if vector and at == len(sizes) - 1 else "serial"
-                name, extent = schedule.loop_name((at,)), self.k.let(size, "size")
                 is_shared = parallel and at == 0 and self.lowering.parallel
-                if is_shared and axis == "vector":
-                    loop = schedule.blocked_loop(self.inner, extent, axis, name, schedule.COLUMNS)
+                in_lanes = vector and at == len(sizes) - 1
+                name, extent = schedule.loop_name((at,)), self.k.let(size, "size")
+                if is_shared and in_lanes and self.in_order:
+                    loop = schedule.blocked_loop(self.inner, extent, "vector", name, schedule.COLUMNS)
                 else:
-                    loop = self.inner.loop(extent, "parallel" if is_shared else axis, name)
+                    axis: Axis = "vector" if in_lanes else "parallel" if is_shared else "serial"
+                    loop = self.inner.loop(extent, axis, name)
                 index.append(stack.enter_context(loop))
             yield tuple(index)
 

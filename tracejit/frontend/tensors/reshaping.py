@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.sizes import MAX_SHOWN, shown_shape, shown_size
+from tracejit.frontend.tensors.memory_order import copied
 from tracejit.frontend.tensors.slices import may_be_view, restrided
 from tracejit.frontend.tensors.turned_operands import is_disordered
 from tracejit.frontend.tensors.write_checks import MaybeView
@@ -83,16 +84,16 @@ def in_a_line(calls: Calls, view: ArrayView, node: ast.AST) -> ArrayView:
     is_apart = made.storage in ctx.strided and len(ctx.whole_view(made.storage).lengths) == 1
     if made.storage != view.storage or (made.strides[0] == 1 and not is_apart):
         return made
-    copied = ctx.fresh(ctx.b.emit("fresh", (ctx.load(made),))[0])
+    copy = copied(calls, made, (0,))
     if is_apart and made.strides[0] != 1:  # the array may lie backwards
-        ctx.hold(copied, view)
-        return copied
+        ctx.hold(copy, view)
+        return copy
     shared = ctx.b.emit("le", (ctx.size_value(made.lengths[0]), ctx.size_value(1)))[0]
     if not is_apart and isinstance(made.strides[0], Value):
         is_one = ctx.b.emit("eq", (made.strides[0], ctx.size_value(1)))[0]
         shared = ctx.b.emit("logical_or", (shared, is_one))[0]
-    ctx.maybe_views[copied.storage] = MaybeView(view.storage, shared)
-    return copied
+    ctx.maybe_views[copy.storage] = MaybeView(view.storage, shared)
+    return copy
 
 
 def _misfit(total: Size, lengths: Sequence[Size]) -> tuple[str, list[Value]]:
