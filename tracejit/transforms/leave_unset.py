@@ -84,6 +84,8 @@ class _Writes:
         whole = tuple((number(0), self.numbers.of_dim(dim)) for dim in array.type.shape if dim is not None)
         home = self.inside[fill]
         assert isinstance(home, Block)
+        if not whole:  # one number, which is as soon filled as left
+            return False
         found: list[_Box] = []
         for boxes, _ in self._steps(array, home):
             found += boxes
