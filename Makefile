@@ -94,6 +94,7 @@ $(VENV)/.made:
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	$(PY) -m tracejit.runtime.shipping
 	@touch $@
 
 .venv-peers/.done:

@@ -15,9 +15,7 @@ from tracejit.codegen.products.pieces import PARAMS
 from tracejit.codegen.products.tall import TALL_PARTS, tall_choice_text, tall_text
 from tracejit.codegen.products.turn import turn_text
 from tracejit.codegen.support.native import tiles_module
-from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import engine
-from tracejit.runtime.machines import identity
 
 #: The names of dtypes in LLVM text.
 NAMES = {"float32": "f32", "float64": "f64"}
@@ -62,7 +60,7 @@ class PackedProduct:
             choice = choice.replace("ret i1 true", "ret i1 false")
         text = text.replace(f"declare i1 @tj_tall_pays_{name}(i64, i64, i64, i1)", choice)
         objects = [
-            engine().compiled(t, disk.digest(t, *identity()), optimised=False)
+            engine().compiled(t, optimised=False)
             for t in (
                 text,
                 once(tall or tall_text(name, options)),
@@ -117,7 +115,7 @@ class DirectProduct:
             once(tall or tall_text(name, options)),
             tiles_module(name, options),
         )
-        objects = [engine().compiled(t, disk.digest(t, *identity()), optimised=False) for t in texts]
+        objects = [engine().compiled(t, optimised=False) for t in texts]
         self.library = engine().link(objects, (f"tj_direct_{name}",), {})
         kinds = [kind for kind, param in zip(_KINDS, PARAMS.split(", "), strict=True) if param != "i64 %bc"]
         self.function = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_bool)(self.library[f"tj_direct_{name}"])

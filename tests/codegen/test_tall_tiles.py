@@ -164,12 +164,14 @@ def test_columns_of_rows_have_the_values_of_numpy() -> None:
 
 
 PAYING = """
+from pathlib import Path
 import numpy as np
 from tests.codegen.test_tall_tiles import product
 from tracejit.codegen.products import tall
+from tracejit.runtime import shipped
 from tracejit.runtime.engine import engine
 
-tall.WORTH = {worth}
+tall.WORTH, shipped.FOLDER = {worth}, Path("nowhere")
 rng = np.random.default_rng(0)
 x, y = rng.random((640, 64), np.float32), rng.random((64, 100), np.float32)
 first = product(x, y)

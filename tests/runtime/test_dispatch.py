@@ -133,10 +133,10 @@ def entries() -> dict[str, int]:
     return dict(zip(NAMES, link_support(ENTRIES, NAMES, {}), strict=True))
 
 
-@pytest.fixture(scope="module", params=["quickly", "thoroughly"], autouse=True)
+@pytest.fixture(scope="module", params=["call_path_at_once", "call_path"], autouse=True)
 def call_path(request: pytest.FixtureRequest) -> Iterator[None]:
     """The native path as it is made at first, and as it is made again where calls are many."""
-    call = dispatch._linked(getattr(engine(), request.param)(dispatch._NAME, dispatch._text))
+    call = dispatch._linked(getattr(engine(), request.param)())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "_native_call", lambda: call)
         yield

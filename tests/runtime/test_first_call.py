@@ -58,9 +58,13 @@ def test_second_call_is_native(tmp_path: Path, threads: str, fails: bool) -> Non
 
 _MANY = """
 import time
+from pathlib import Path
 import numpy as np
 import tracejit as tj
+from tracejit.runtime import shipped
 from tracejit.runtime.dispatch_tables import OFTEN
+
+shipped.FOLDER = Path("nowhere")
 
 f, g = tj.script(lambda x: x * 2), tj.script(lambda x: x + 1)
 x = np.ones(3)
@@ -80,7 +84,7 @@ print(f._vectorcall != first, f._vectorcall == g._vectorcall, f(x).tolist(), g(x
 
 
 def test_many_calls_take_a_better_path(tmp_path: Path) -> None:
-    """In the first process from some time on, in later ones from the start."""
+    """In the first process from some time on, in later ones from the start, as where it came with the package."""
     environment = {**os.environ, "TRACEJIT_CACHE_DIR": str(tmp_path)}
     for is_first in True, False:
         (tmp_path / "program.py").write_text(_MANY.format(is_first=is_first))

@@ -154,11 +154,14 @@ def test_too_few_mappings_are_a_memory_error(monkeypatch: pytest.MonkeyPatch) ->
 
 #: Scripts whose code uses most of the support, linked by LLVM.
 PROGRAM = """
+from pathlib import Path
+
 import numpy as np
 
-from tracejit.runtime import images
+from tracejit.runtime import images, shipped
 
 images.ARE_USED = False
+shipped.FOLDER = Path("nowhere")
 
 import tracejit as tj
 

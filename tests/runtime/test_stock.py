@@ -15,9 +15,10 @@ import pytest
 from tracejit import config
 from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import cache as disk
-from tracejit.runtime import emission
+from tracejit.runtime import emission, errands
 from tracejit.runtime.machines import host_options, target_machine
-from tracejit.runtime.stock import Code, Stock
+from tracejit.runtime.shipped import Shipped, write
+from tracejit.runtime.stock import Code, Compiler, Stock
 
 
 @pytest.fixture(autouse=True)
@@ -27,20 +28,26 @@ def own_folder(tmp_path: Path) -> Iterator[None]:
         disk.flush()
 
 
-def stock() -> Stock:
-    return Stock(partial(target_machine, host_options()))
+def stock(shipped: Shipped | None = None) -> Stock:
+    return Stock(Compiler(partial(target_machine, host_options())), shipped)
 
 
 class Counted:
-    """Code that counts how often it was made; at first it fails so many times."""
+    """Code that counts how often it was made; at first it fails so many times. Where it `waits`, it is begun and goes
+    on when that is set."""
 
-    def __init__(self, failures: int = 0, name: str = "counted") -> None:
+    def __init__(self, failures: int = 0, name: str = "counted", waits: threading.Event | None = None) -> None:
         self.made = 0
         self.failures = failures
-        self.code = Code(disk.digest(name), self.module)
+        self.code = Code(name, self.module)
+        self.waits = waits
+        self.begun = threading.Event()
 
     def module(self) -> Module:
         self.made += 1
+        self.begun.set()
+        if self.waits is not None:
+            self.waits.wait(60)
         if self.made <= self.failures:
             raise KeyError("printer")
         return Module("define i64 @f(i64 %x) {\n  ret i64 %x\n}\n")
@@ -84,29 +91,43 @@ def test_code_that_could_not_be_made_is_tried_again() -> None:
     assert here.get(counted.code) and counted.made == 3
 
 
-def test_what_is_claimed_is_left_to_the_one_who_claimed_it() -> None:
-    counted, here = Counted(), stock()
-    with here.claimed([counted.code.key, "other"]) as own, here.claimed([counted.code.key]) as rest:
-        here.ahead([counted.code], never)
-        here.put(counted.code.key, b"made elsewhere")
-    assert (own, rest, counted.made) == ([counted.code.key, "other"], [], 0)
-    assert here.get(counted.code) == b"made elsewhere"
+def test_what_another_thread_makes_is_left_to_it() -> None:
+    counted, here = Counted(waits=threading.Event()), stock()
+    making = threading.Thread(target=here.get, args=(counted.code,))
+    making.start()
+    assert counted.begun.wait(60)
+    here.ahead([counted.code], never)
+    assert counted.waits is not None
+    counted.waits.set()
+    assert here.get(counted.code) and counted.made == 1
+    making.join()
 
 
 def test_who_waits_makes_meanwhile_what_is_wanted_ahead() -> None:
     here, others = stock(), [Counted(failures=1, name="other"), Counted(name="more"), Counted(name="unwanted")]
-    asked = Counted()
-    with here.claimed([asked.code.key]):
-        waiting = threading.Thread(target=here.get, args=(asked.code,))
-        here._later.extend((other.code, never) for other in others[:2])
-        here._later.append((others[2].code, lambda: True))
-        waiting.start()
-        while here._later:
-            time.sleep(0.001)
-        here.put(asked.code.key, b"made elsewhere")
+    asked = Counted(waits=threading.Event())
+    making, waiting = (threading.Thread(target=here.get, args=(asked.code,)) for _ in range(2))
+    making.start()
+    assert asked.begun.wait(60) and asked.waits is not None
+    here._later.extend((other.code, never) for other in others[:2])
+    here._later.append((others[2].code, lambda: True))
+    waiting.start()
+    while here._later:
+        time.sleep(0.001)
+    asked.waits.set()
+    making.join()
     waiting.join()
-    assert [counted.made for counted in (*others, asked)] == [1, 1, 0, 0]
+    assert [counted.made for counted in (*others, asked)] == [1, 1, 0, 1]
     assert here.get(others[0].code) and others[0].made == 2
+
+
+def test_what_was_shipped_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "some.tjs"
+    write(path, {"counted": b"shipped"}, moves=False)
+    counted, other, here = Counted(), Counted(name="other"), stock(Shipped(path))
+    here.ahead([counted.code, other.code], never)
+    assert here.has(counted.code) and here.get(counted.code) == b"shipped"
+    assert (counted.made, other.made) == (0, 1)
 
 
 def test_loops_have_cheap_addresses_also_while_others_compile_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +144,7 @@ def test_loops_have_cheap_addresses_also_while_others_compile_kernels(monkeypatc
 
 def test_turns_are_as_long_as_before_once_all_have_compiled() -> None:
     before = sys.getswitchinterval()
-    first, second = emission.short_turns(), emission.short_turns()
+    first, second = errands.short_turns(), errands.short_turns()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)

@@ -47,6 +47,7 @@ def _findings() -> Iterator[Finding]:
         "compiler": _compiler,
         "fast calls": _fast_calls,
         "blas": _blas,
+        "shared code": _shared_code,
         "cache": _cache,
         "linker": _linker,
         "cuda": _cuda,
@@ -107,6 +108,15 @@ def _blas() -> Finding:
     if found is None:
         return Finding("blas", "missing", "none found in NumPy: matrix products use own kernels")
     return Finding("blas", "ok", found.path)
+
+
+def _shared_code() -> Finding:
+    from tracejit.runtime.engine import engine
+
+    count, path = engine().shipped()
+    if count:
+        return Finding("shared code", "ok", f"{count} objects came with the package: {path}")
+    return Finding("shared code", "missing", "did not come with the package: this machine compiles it once")
 
 
 def _cache() -> Finding:

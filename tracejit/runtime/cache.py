@@ -8,7 +8,6 @@ written costs nothing but the saving. When the folder outgrows its bound the ent
 from __future__ import annotations
 
 import hashlib
-import operator
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 
@@ -50,9 +50,18 @@ def digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
-def _sources() -> dict[str, str]:
-    """A digest for each folder at the top of this package: of the names, sizes and times of its source files."""
-    found: dict[str, list[str]] = {}
+class Sources(NamedTuple):
+    """The source files of a folder: a digest of their names, sizes and times, one of names and sizes only, and the time
+    of the newest, in ns."""
+
+    state: str
+    sizes: str
+    newest: int
+
+
+def _sources() -> dict[str, Sources]:
+    """What the folders at the top of this package hold."""
+    found: dict[str, list[tuple[str, list[tuple[str, int, int]]]]] = {}
     waiting = [("", str(Path(config.__file__).parent))]
     while waiting:
         inside, path = waiting.pop()
@@ -63,14 +72,19 @@ def _sources() -> dict[str, str]:
                     sources.append(entry)
                 elif entry.name != "__pycache__" and entry.is_dir():
                     waiting.append((f"{inside}{entry.name}/", entry.path))
-        sources.sort(key=_NAME)
-        states = [entry.stat() for entry in sources]
-        told = inside, [*map(_NAME, sources)], [(s.st_size, s.st_mtime_ns) for s in states]
-        found.setdefault(inside[: inside.find("/") + 1], []).append(repr(told))
-    return {folder: digest(*sorted(found[folder])) for folder in sorted(found)}
+        if sources:
+            states = [(entry.name, entry.stat()) for entry in sources]
+            files = sorted((name, s.st_size, s.st_mtime_ns) for name, s in states)
+            found.setdefault(inside[: inside.find("/") + 1], []).append((inside, files))
+    return {folder: _told(sorted(found[folder])) for folder in sorted(found)}
 
 
-_NAME = operator.attrgetter("name")
+def _told(folders: list[tuple[str, list[tuple[str, int, int]]]]) -> Sources:
+    sizes = [(inside, [(name, size) for name, size, _ in files]) for inside, files in folders]
+    newest = max(time for _, files in folders for _, _, time in files)
+    return Sources(digest(repr(folders)), digest(repr(sizes)), newest)
+
+
 #: As they were when the compiler was imported: that is what compiles, whatever is written to them later.
 _SOURCES = _sources()
 
@@ -78,7 +92,13 @@ _SOURCES = _sources()
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    return digest(sys.version, numpy.__version__, *(_SOURCES[folder] for folder in folders or _SOURCES))
+    return digest(sys.version, numpy.__version__, *(_SOURCES[folder].state for folder in folders or _SOURCES))
+
+
+def sources(*folders: str) -> Sources:
+    """What some folders of this package hold, together."""
+    found = [_SOURCES[folder] for folder in folders]
+    return Sources(digest(*(f.state for f in found)), digest(*(f.sizes for f in found)), max(f.newest for f in found))
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

@@ -267,7 +267,14 @@ class Begun:
 
     def kernel(self, kernel: Kernel) -> None:
         """One more kernel is made."""
-        for module in self.printer.kernel(kernel):
+        self._compile(self.printer.kernel(kernel))
+
+    def all_came(self) -> None:
+        """No more kernels are made: those that wait for others to be compiled with wait no longer."""
+        self._compile(self.printer.last_kernels())
+
+    def _compile(self, modules: Iterable[Module]) -> None:
+        for module in modules:
             self.work.ahead(module, self._machines)
 
 
@@ -317,10 +324,9 @@ def _compiled(code: Program, options: LlvmOptions, begun: Begun | None) -> list[
 
 def _objects(code: Program, options: LlvmOptions, modules: Iterable[Module], work: Work) -> list[bytes]:
     """The object code of a program's modules; `work` was begun with the first of them."""
-    products = products_of(code)
-    if not (code.kernels or products) and options == host_options():
+    if not (code.kernels or products_of(code)) and options == host_options():
         return [engine().alone(module) for module in modules]
-    return prepared(engine().objects(options, modules, products, loops=gains_by_passes(code), work=work))
+    return prepared(engine().objects(options, modules, loops=gains_by_passes(code), work=work))
 
 
 def compile_baseline(

@@ -126,10 +126,9 @@ def is_decided() -> bool:
 
 def make_ahead() -> None:
     """Let another thread compile the native path, where there may be one, while nobody waits for it."""
-    from tracejit.runtime.emission import short_turns
 
     def make() -> None:
-        with short_turns():
+        with errands.short_turns():
             is_available()
 
     if not _begun and not is_decided():
@@ -169,10 +168,10 @@ def _made_call() -> int | None:
     from tracejit.runtime.engine import engine
 
     here = engine()
-    if here.is_thorough(_NAME, _text):
+    if here.has_call_path():
         _errands.append(None)
-        return _linked(here.thoroughly(_NAME, _text))
-    return _linked(here.quickly(_NAME, _text))
+        return _linked(here.call_path())
+    return _linked(here.call_path_at_once())
 
 
 def _often() -> None:
@@ -188,7 +187,7 @@ def _optimise() -> None:
     from tracejit.runtime.engine import engine
 
     with suppress(Exception):  # calls stay as they are
-        call = _linked(engine().thoroughly(_NAME, _text))
+        call = _linked(engine().call_path())
         with _lock:
             _optimised.append(call)
             for callable_ in _serving:
@@ -203,15 +202,6 @@ def _linked(data: bytes) -> int:
 
     (call,) = link_object(data, ("tj_call",), python_symbols(data) | {"tj_runtime": addressof(_runtime_table())})
     return call
-
-
-_NAME = "call"
-
-
-def _text() -> str:
-    from tracejit.runtime import dispatch_ir
-
-    return dispatch_ir.module_text()
 
 
 @cache

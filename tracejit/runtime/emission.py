@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +22,7 @@ from llvmlite.binding import ffi
 from tracejit import config
 from tracejit.codegen.llvm.printer import Effort, Module
 from tracejit.locks import Gate, Lock, cached_property
-from tracejit.runtime.errands import Errand, begin
+from tracejit.runtime.errands import Errand, begin, short_turns
 from tracejit.runtime.room import has_room_beside, room_to_compile
 
 _FEATURES = ' "target-features"="[^"]*"'
@@ -126,25 +125,6 @@ class Emission:
         while len(self._machines) <= number:
             self._machines.append(Machines(self._make))
         return self._machines[number]
-
-
-@contextmanager
-def short_turns() -> Iterator[None]:
-    """Let threads take turns in the interpreter more often than every 5 ms: each call of LLVM gives it away, and would
-    wait for it longer than it took itself."""
-    with _turning:
-        _turns.append(sys.getswitchinterval())
-        sys.setswitchinterval(min(_TURN, _turns[-1]))
-    try:
-        yield
-    finally:
-        with _turning:
-            sys.setswitchinterval(_turns.pop())
-
-
-_TURN = 2e-4  #: seconds
-_turning = Lock()
-_turns: list[float] = []  #: what the setting was before
 
 
 @contextmanager

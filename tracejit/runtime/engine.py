@@ -21,34 +21,14 @@ import llvmlite.binding as llvm
 from tracejit import config
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.printer import Module
-from tracejit.codegen.llvm.text import joined
-from tracejit.codegen.products.blas import switch_text
 from tracejit.codegen.products.gemm import HOMES, NUMBERED, PARTS, SPARED
 from tracejit.codegen.products.tiles import Shape
 from tracejit.codegen.support.allocation import LARGE_BYTES
-from tracejit.codegen.support.lapack import lapack_module
-from tracejit.codegen.support.native import (
-    EXPORTS,
-    FINDERS,
-    LAPACK,
-    ONCE,
-    ORDERING,
-    PRODUCTS,
-    RARE,
-    Platform,
-    blas_module,
-    part_module,
-    part_once_module,
-    process_text,
-    products_module,
-    rare_text,
-    tiles_module,
-)
-from tracejit.codegen.support.ordering import ordering_module
+from tracejit.codegen.support.native import EXPORTS, FINDERS, LAPACK, ORDERING, PRODUCTS, RARE, Platform
 from tracejit.codegen.support.pool import NUMBER as POOL
 from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
-from tracejit.runtime import errands
+from tracejit.runtime import errands, shared_code
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import (
@@ -58,13 +38,13 @@ from tracejit.runtime.emission import (
     Work,
     full_passes,
     plain_addresses,
-    short_turns,
 )
-from tracejit.runtime.images import ARE_USED, Library, image_of, prepared
-from tracejit.runtime.interrupts import can_poll, poll_text, put_address, python_symbols, resolve_text
-from tracejit.runtime.machines import host_options, identity, is_wasm, target_machine
+from tracejit.runtime.images import ARE_USED, Library, image_of
+from tracejit.runtime.interrupts import can_poll, put_address, python_symbols
+from tracejit.runtime.machines import host_options, is_wasm, shared_options, target_machine
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
-from tracejit.runtime.stock import Code, Stock
+from tracejit.runtime.shipped import Shipped, file_of
+from tracejit.runtime.stock import Code, Compiler, Stock
 
 __all__ = [
     "LARGE_BYTES",
@@ -119,7 +99,10 @@ class Engine:
         self._ordering: dict[int, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
-        self._stock = Stock(partial(target_machine, self.options))
+        self._compiler = Compiler(partial(target_machine, self.options))
+        self._shared = shared_options()
+        self._shipped = Shipped(file_of(self._shared, self._platform))
+        self._stock = Stock(Compiler(partial(target_machine, self._shared)), self._shipped)
 
     @cached_property
     def jit(self) -> Any:
@@ -135,13 +118,8 @@ class Engine:
     @cached_property
     def support(self) -> Any:
         """What every program links against; products are compiled meanwhile."""
-        texts = [lambda: process_text(self._platform), resolve_text]
-        name, exports = f"support {self._platform}", EXPORTS
-        if can_poll():
-            texts.append(poll_text)
-            name += ", poll"
-            exports += ("tj_poll",)
-        data = self.quickly(name, lambda: joined(text() for text in texts))
+        data = self._stock.get(shared_code.support(self._platform))
+        exports = (*EXPORTS, "tj_poll") if can_poll() else EXPORTS
         symbols = python_symbols(data)
         symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
         return self._linked("support", [data], exports, symbols)
@@ -154,7 +132,7 @@ class Engine:
         """A module of the support that few programs need, linked when one first does."""
         with self.lock:
             if name not in self._rare:
-                data = self._stock.get(self._rare_code(name))
+                data = self._stock.get(shared_code.rare(name, self._platform))
                 self._rare[name] = self._linked(name, [data], exports, uses=[self.support])
             return self._rare[name]
 
@@ -164,7 +142,7 @@ class Engine:
         blas = find_blas()
         assert blas is not None
         has_switch = blas.switch is not None
-        data = self.quickly(f"switch {has_switch}", lambda: switch_text(has_switch))
+        data = self._stock.get(shared_code.switch(has_switch))
         symbols: dict[str, int] = {}
         if blas.switch is not None:
             symbols["tj_blas_get_threads"], symbols["tj_blas_set_threads"] = blas.switch
@@ -183,7 +161,7 @@ class Engine:
         blas = find_blas()
         routines = blas.lapack if blas else {}
         bits = blas.integer_bits if blas else 0
-        data = self.quickly(f"lapack {bits} {sorted(routines)}", lambda: lapack_module(bits, routines))
+        data = self._stock.get(shared_code.lapack(bits, routines))
         symbols = {f"tj_fortran_{name}": address for name, address in routines.items()}
         return self._linked("lapack", [data], LAPACK, symbols, uses=[self.support])
 
@@ -191,49 +169,35 @@ class Engine:
         """The library of what orders numbers of so many bits, linked when a program first needs it."""
         with self.lock:
             if bits not in self._ordering:
-                key = disk.digest("ordering", str(bits), disk.stamp("codegen/"), repr(self.options), *identity())
-                code = Code(key, lambda: Module(ordering_module(bits, self.options), "plain"))
-                self._ordering[bits] = self._linked(f"ordering.{bits}", [self._stock.get(code)], ORDERING[bits])
+                data = self._stock.get(shared_code.ordering(bits, self._shared))
+                self._ordering[bits] = self._linked(f"ordering.{bits}", [data], ORDERING[bits])
             return self._ordering[bits]
 
     def _link_products(self, name: str) -> Any:
-        objects = [self._stock.get(code) for code in (self._tiles_code(name), self._products_code(name))]
-        exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
+        objects = [self._stock.get(code) for code in self._of_products(name)]
+        exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self._shared).symbols(name))
         return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
     def ahead(self, name: str, parts: Sequence[str]) -> None:
         """Compile what products of a dtype may need, until a program has them; `parts`: the most likely first."""
-        first, *others = (self._part_codes(part, name) for part in parts)
-        likely = [self._tiles_code(name), *first, self._products_code(name)]
-        for codes in (likely, [*chain(*others), self._rare_code("pool")]):
+        tiles, rest = self._of_products(name)
+        first, *others = (shared_code.part(part, name, self._shared) for part in parts)
+        likely = [tiles, *first, rest]
+        for codes in (likely, [*chain(*others), shared_code.rare("pool", self._platform)]):
             self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
 
     def lists_ahead(self) -> None:
         """Compile what programs with lists call."""
-        self._stock.ahead([self._rare_code("lists")], lambda: "lists" in self._rare)
+        self._stock.ahead([shared_code.rare("lists", self._platform)], lambda: "lists" in self._rare)
 
-    # -- code that programs share ---------------------------------------------------------------------------------
-
-    def _rare_code(self, name: str) -> Code:
-        return _quick_code(f"{name} {self._platform}", lambda: rare_text(name, self._platform))
-
-    def _products_code(self, name: str) -> Code:
+    def _of_products(self, name: str) -> tuple[Code, Code]:
+        """What every program with products of a dtype needs."""
         has_blas = find_blas() is not None
-        text = partial(products_module, name, self.options, has_blas)
-        return _quick_code(f"products {name} {self.options} {has_blas}", text)
+        return shared_code.tiles(name, self._shared), shared_code.products(name, self._shared, has_blas)
 
-    def _tiles_code(self, name: str) -> Code:
-        """The part of the products of a dtype that every program with products needs."""
-        key = disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
-        return Code(key, lambda: Module(tiles_module(name, self.options), "plain"))
-
-    def _part_codes(self, part: str, name: str) -> list[Code]:
-        key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
-        codes = [Code(key, lambda: Module(part_module(part, name, self.options), "plain"))]
-        if part in ONCE:
-            named = f"{part} {name} {self.options}"
-            codes.append(_quick_code(named, lambda: part_once_module(part, name, self.options)))
-        return codes
+    def shipped(self) -> tuple[int, str]:
+        """How many objects of the code that programs share came with the package, and in which file they would be."""
+        return len(self._shipped), str(self._shipped.path)
 
     # -- what is found when native code asks for it ---------------------------------------------------------------
 
@@ -255,14 +219,14 @@ class Engine:
             return self._parts[home, name][f"tj_{part}_{name}"]
 
     def _own(self, part: str, name: str, symbols: Sequence[str]) -> Any:
-        objects = [self._stock.get(code) for code in self._part_codes(part, name)]
+        objects = [self._stock.get(code) for code in shared_code.part(part, name, self._shared)]
         return self._linked(f"{part}.{name}", objects, symbols, uses=[self.support, self._products[name]])
 
     def _by_blas(self, part: str, name: str, exports: Sequence[str]) -> Any:
         blas = find_blas()
         assert blas is not None
         integer, has_switch = blas.integer_bits, blas.switch is not None
-        data = self.quickly(f"blas {name} {integer} {has_switch}", lambda: blas_module(name, integer, has_switch))
+        data = self._stock.get(shared_code.blas(name, integer, has_switch))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()}
         return self._linked(f"{part}.{name}", [data], exports, symbols, uses=[self.support, self._switch])
 
@@ -274,26 +238,15 @@ class Engine:
             if (part, name) not in self._parts:
                 ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 
-    def objects(
-        self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str], *, loops: bool, work: Work
-    ) -> list[bytes]:
+    def objects(self, options: LlvmOptions, modules: Iterable[Module], *, loops: bool, work: Work) -> list[bytes]:
         """The object code of modules for a CPU, behind those of the `work` that was begun with; `loops`: one has loops
-        that gain by LLVM's passes. What the products that they call still need is compiled at the same time, where the
-        CPU is that of this process, for which products are."""
+        that gain by LLVM's passes."""
         with self.lock, plain_addresses(not loops):
-            own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
-            lacking = [name for name in products if name not in self._products] if own else []
-            tiles = {code.key: code.module for code in map(self._tiles_code, lacking)}
-            with self._stock.claimed([*tiles]) as keys:
-                begun = work.count
-                made = self._emission(options).objects(chain((tiles[key]() for key in keys), modules), work)
-                for key, data in zip(keys, made[begun:], strict=False):
-                    self._stock.put(key, *prepared([data]))
-            return made[:begun] + made[begun + len(keys) :]
+            return self._emission(options).objects(modules, work)
 
     def alone(self, module: Module) -> bytes:
         """The object code of a module for the CPU of this process, whatever other threads compile meanwhile."""
-        return self._stock.made_of(module)
+        return self._compiler.object(module)
 
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
         """The assembly of modules for a CPU."""
@@ -304,25 +257,22 @@ class Engine:
     def _emission(self, options: LlvmOptions) -> Emission:
         return self._emissions.setdefault(options, Emission(partial(target_machine, options)))
 
-    def compiled(self, text: str, key: str, *, optimised: bool) -> bytes:
+    def compiled(self, text: str, *, optimised: bool) -> bytes:
         """The object code of a module, from the disk where it is known."""
-        return self._stock.get(Code(key, lambda: Module(text, "full" if optimised else "careful")))
+        name = f"module {disk.digest(text)} {optimised} {self._shared}"
+        return self._stock.get(Code(name, lambda: Module(text, "full" if optimised else "careful")))
 
-    def quickly(self, name: str, text: Callable[[], str]) -> bytes:
-        """The object code of long scalar code, compiled with little effort, in a tenth of the time. `name` says all
-        that the text depends on beside the sources of this package, Python and NumPy.
+    def has_call_path(self) -> bool:
+        """Whether `call_path` only has to be read."""
+        return self._stock.has(shared_code.call_path(self._shared))
 
-        The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
-        """
-        return self._stock.get(_quick_code(name, text))
+    def call_path(self) -> bytes:
+        """The object code of the function that calls from Python go through."""
+        return self._stock.get(shared_code.call_path(self._shared))
 
-    def thoroughly(self, name: str, text: Callable[[], str]) -> bytes:
-        """The same, compiled with all effort."""
-        return self._stock.get(_thorough_code(name, text))
-
-    def is_thorough(self, name: str, text: Callable[[], str]) -> bool:
-        """Whether `thoroughly` only has to read it."""
-        return disk.has(_thorough_code(name, text).key)
+    def call_path_at_once(self) -> bytes:
+        """The same, compiled in a tenth of the time."""
+        return self._stock.get(shared_code.call_path_at_once())
 
     def _linked(
         self,
@@ -367,16 +317,6 @@ class Engine:
                 uses.append(self.lapack)
             uses += (self.ordering(b) for b in ORDERING if any(f.encode() in d for d in objects for f in ORDERING[b]))
             return self._linked("program", objects, exports, symbols, uses)
-
-
-def _quick_code(name: str, text: Callable[[], str]) -> Code:
-    key = disk.digest("quick", name, disk.stamp("codegen/", "runtime/"), *identity())
-    return Code(key, lambda: Module(text(), "tidied"))
-
-
-def _thorough_code(name: str, text: Callable[[], str]) -> Code:
-    key = disk.digest("thorough", name, disk.stamp("codegen/", "runtime/"), *identity())
-    return Code(key, lambda: Module(text(), "full"))
 
 
 def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: bool = False) -> Any:
@@ -465,7 +405,7 @@ def products_ahead(name: str, parts: tuple[str, ...]) -> Callable[[], None]:
 
 
 def _try(make: Callable[[], object]) -> None:
-    with suppress(Exception), short_turns():  # whoever needs what could not be made meets the same error
+    with suppress(Exception), errands.short_turns():  # whoever needs what could not be made meets the same error
         make()
 
 
@@ -506,7 +446,7 @@ _kept: list[Any] = []  # support code of other parts of the runtime, loaded for 
 
 def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
     """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
-    data = engine().compiled(text, disk.digest("module", text, *identity()), optimised=True)
+    data = engine().compiled(text, optimised=True)
     return link_object(data, names, symbols)
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from tracejit import config
+from tracejit.locks import Lock
 
 
 class Errand:
@@ -73,6 +75,25 @@ def meanwhile(work: Callable[[], object]) -> Errand | None:
             work()
 
     return begin(run) if config.get("num_threads") > 1 else None
+
+
+@contextmanager
+def short_turns() -> Iterator[None]:
+    """Let threads take turns in the interpreter more often than every 5 ms: one that was just begun would wait for that
+    long, and each call of LLVM gives the interpreter away and would wait for it longer than it took itself."""
+    with _turning:
+        _turns.append(sys.getswitchinterval())
+        sys.setswitchinterval(min(_TURN, _turns[-1]))
+    try:
+        yield
+    finally:
+        with _turning:
+            sys.setswitchinterval(_turns.pop())
+
+
+_TURN = 2e-4  #: seconds
+_turning = Lock()
+_turns: list[float] = []  #: what the setting was before
 
 
 def wait_for_all() -> None:

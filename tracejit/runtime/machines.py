@@ -30,10 +30,49 @@ def _host_options() -> LlvmOptions:
     return replace(made, polls=True)
 
 
+#: Levels of x86-64 processors as its psABI defines them, and what each has beyond the level before, as LLVM names it.
+LEVELS = {
+    "x86-64-v2": ("cx16", "popcnt", "sahf", "sse3", "ssse3", "sse4.1", "sse4.2"),
+    "x86-64-v3": ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"),
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
+
+
+def level_options(level: str) -> LlvmOptions:
+    """The least machine of one of the LEVELS."""
+    names = list(LEVELS)
+    features = {feature: True for name in names[: names.index(level) + 1] for feature in LEVELS[name]}
+    # LLVM shortens vectors for the first processors of the last level
+    return replace(LlvmOptions.for_cpu(level, features | {"prefer-256-bit": False}), polls=True)
+
+
+@cache
+def shared_options() -> LlvmOptions:
+    """What the code is made for that all programs share: the level of this process's machine, so that the same code
+    serves many machines. This machine itself where its vectors are others than those of its level."""
+    host = host_options()
+    has = {name[1:] for name in host.features.split(",") if name.startswith("+")}
+    level = ""
+    for name, features in LEVELS.items():
+        if not has.issuperset(features):
+            break
+        level = name
+    if level and machine_name() == "x86_64":
+        options = level_options(level)
+        if replace(options, cpu=host.cpu, features=host.features) == host:
+            return options
+    return host
+
+
+def llvm_version() -> str:
+    """The version of LLVM that compiles."""
+    return ".".join(str(v) for v in llvm.llvm_version_info)
+
+
 def identity() -> tuple[str, ...]:
     """What object code for this process depends on beside its text."""
     options = host_options()
-    return ".".join(str(v) for v in llvm.llvm_version_info), options.cpu, options.features
+    return llvm_version(), options.cpu, options.features
 
 
 def target_machine(options: LlvmOptions, triple: str | None = None, *, level: int = 2) -> Any:

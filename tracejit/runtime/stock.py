@@ -1,13 +1,13 @@
-"""Object code that all programs of a machine share: the support, products of matrices and their parts. Each is compiled
-once, by who needs it first or ahead of that, and kept on the disk.
+"""Object code that all programs share (`shared_code`): what did not come with the package is compiled once, by who
+needs it first or ahead of that, and kept on the disk.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tracejit.codegen.llvm.printer import Module
@@ -16,23 +16,49 @@ from tracejit.runtime import cache as disk
 from tracejit.runtime import errands
 from tracejit.runtime.emission import Machines, emitted, plain_addresses
 from tracejit.runtime.images import prepared
+from tracejit.runtime.machines import llvm_version
+from tracejit.runtime.shipped import Shipped
 
 
 @record
 class Code:
-    """Code to be made: what it depends on as a key of the disk, and its module."""
+    """Code to be made: its module, and a name that says all that this depends on beside the sources of this package."""
 
-    key: str
+    name: str
     module: Callable[[], Module]
 
+    @property
+    def key(self) -> str:
+        """That of the disk."""
+        return disk.digest("shared", self.name, disk.stamp("codegen/", "runtime/"), llvm_version())
 
-class Stock:
-    """What was made; `machine` makes target machines of a `level`. Any number of threads may ask: each code is made
-    by one."""
+
+class Compiler:
+    """Compiles modules for any number of threads; `machine` makes target machines of a `level`."""
 
     def __init__(self, machine: Callable[..., Any]) -> None:
         self._machine = machine
         self._free: list[Machines] = []
+
+    def object(self, module: Module) -> bytes:
+        """The object code."""
+        try:
+            machines = self._free.pop()
+        except IndexError:
+            machines = Machines(self._machine)
+        with plain_addresses(module.effort != "full"):
+            (data,) = prepared([emitted(module, machines, "object")])
+        self._free.append(machines)
+        return data
+
+
+class Stock:
+    """What was made by a compiler, and what `shipped` finds by name. Any number of threads may ask: each code is made
+    by one."""
+
+    def __init__(self, compiler: Compiler, shipped: Shipped | None = None) -> None:
+        self._compiler = compiler
+        self._shipped = Shipped() if shipped is None else shipped
         self._made: dict[str, bytes] = {}
         self.renew()
 
@@ -45,20 +71,24 @@ class Stock:
     def get(self, code: Code) -> bytes:
         """The object code. Where another thread is making it, that is waited for, and what is wanted ahead made
         meanwhile."""
-        while not self._is_mine(code.key):
+        found = self._shipped.find(code.name)
+        if found is not None:
+            return found
+        key = code.key
+        while not self._is_mine(key):
             with suppress(Exception):  # whoever needs that meets the same error
                 self._make_next()
-        found = self._made.get(code.key)
+        found = self._made.get(key)
         if found is not None:
             return found
         try:
-            found = disk.load(code.key)
+            found = disk.load(key)
             if found is None:
-                found = self._emitted(code.module())
-                self.put(code.key, found)
+                found = self._compiler.object(code.module())
+                self._keep(key, found)
             return found
         finally:
-            self._release((code.key,))
+            self._release(key)
 
     def ahead(self, codes: Sequence[Code], until: Callable[[], bool], *, likely: bool = True) -> None:
         """Make what is not there and nobody makes, until that holds or the process ends. Who waits for other code helps
@@ -72,20 +102,30 @@ class Stock:
 
     def _make(self, code: Code) -> None:
         """Make what is not there and nobody makes."""
-        with self.claimed((code.key,)) as keys:
-            for key in keys:
-                self.put(key, self._emitted(code.module()))
+        key = code.key
+        with self._changed:
+            if not self._is_lacking(code):
+                return
+            self._claimed.add(key)
+        try:
+            self._keep(key, self._compiler.object(code.module()))
+        finally:
+            self._release(key)
 
     def _make_next(self) -> None:
         """Make what is next of what is wanted ahead, if there is something."""
         while self._later:
             code, until = self._later.popleft()
-            if not until() and self._is_lacking(code.key):
+            if not until() and self._is_lacking(code):
                 self._make(code)
                 return
 
-    def _is_lacking(self, key: str) -> bool:
-        return not (key in self._claimed or key in self._made or disk.has(key))
+    def has(self, code: Code) -> bool:
+        """Whether it only has to be read."""
+        return self._shipped.has(code.name) or disk.has(code.key)
+
+    def _is_lacking(self, code: Code) -> bool:
+        return not (code.key in self._claimed or code.key in self._made or self.has(code))
 
     def _is_mine(self, key: str) -> bool:
         """Wait while another thread is making that, unless there is something to do; whether it is made, or now the
@@ -99,37 +139,11 @@ class Stock:
                 self._claimed.add(key)
             return True
 
-    @contextmanager
-    def claimed(self, keys: Sequence[str]) -> Iterator[list[str]]:
-        """Those of the keys that are not there and nobody makes: others wait until the caller `put` them, or failed."""
-        with self._changed:
-            own = [key for key in keys if self._is_lacking(key)]
-            self._claimed.update(own)
-        try:
-            yield own
-        finally:
-            self._release(own)
-
-    def put(self, key: str, data: bytes) -> None:
-        """Keep what was made."""
+    def _keep(self, key: str, data: bytes) -> None:
         self._made[key] = data
         disk.store(key, data)
 
-    def _release(self, keys: Iterable[str]) -> None:
+    def _release(self, key: str) -> None:
         with self._changed:
-            self._claimed.difference_update(keys)
+            self._claimed.discard(key)
             self._changed.notify_all()
-
-    def _emitted(self, module: Module) -> bytes:
-        return self.made_of(module)
-
-    def made_of(self, module: Module) -> bytes:
-        """The object code of any module; it is not kept."""
-        try:
-            machines = self._free.pop()
-        except IndexError:
-            machines = Machines(self._machine)
-        with plain_addresses(module.effort != "full"):
-            (data,) = prepared([emitted(module, machines, "object")])
-        self._free.append(machines)
-        return data

@@ -27,7 +27,7 @@ from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import Order, TensorType, rows_first
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
-from tracejit.runtime.errands import Errand, meanwhile
+from tracejit.runtime.errands import Errand, meanwhile, short_turns
 from tracejit.transforms import pipeline
 
 if TYPE_CHECKING:
@@ -291,21 +291,23 @@ def compile_graph(graph: Graph, layouts: Sequence[Order] | None = None, *, runs:
     with compiling(lambda: _place(graph)):
         simplified, final, stages = transformed(graph)
         prepare_lists(final)
-        begun = _begun(graph) if runs else None
-        try:
-            program = lower(final, graph.device, layouts, None if begun is None else begun.kernel)
-        except BaseException:
-            if begun is not None:
-                begun.work.stop()
-            raise
+        program, begun = _lowered(graph, final, layouts, runs=runs)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
     return Compiled(stages, simplified, final, program, layouts, begun)
 
 
-def _begun(graph: Graph) -> Begun | None:
-    """What compiles the kernels of a graph while it is lowered, where other threads may be used."""
-    if graph.device != "cpu" or config.get("num_threads") == 1:
-        return None
+def _lowered(graph: Graph, final: Graph, layouts: Sequence[Order], *, runs: bool) -> tuple[Program, Begun | None]:
+    """The program of a graph, and what compiles its kernels meanwhile where it runs and other threads may be used."""
+    if not runs or graph.device != "cpu" or config.get("num_threads") == 1:
+        return lower(final, graph.device, layouts), None
     from tracejit.runtime.cpu import Begun
 
-    return Begun(graph)
+    begun = Begun(graph)
+    try:
+        with short_turns():
+            program = lower(final, graph.device, layouts, begun.kernel)
+            begun.all_came()
+    except BaseException:
+        begun.work.stop()
+        raise
+    return program, begun

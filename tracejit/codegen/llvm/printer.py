@@ -99,6 +99,11 @@ class ModulePrinter:
             self._care = "plain"
             yield self._finished()
 
+    def last_kernels(self) -> Iterator[Module]:
+        """The module of the kernels that are in none yet; no more come."""
+        if self._texts.functions:
+            yield self._finished()
+
     def _finished(self) -> Module:
         texts, self._texts = self._texts, self._new_texts()
         self._launchers += texts.launchers
@@ -107,8 +112,7 @@ class ModulePrinter:
 
     def rest(self, program: Program) -> Iterator[Module]:
         """The modules that remain behind the last kernel, of the whole program, the entry last."""
-        if self._texts.functions:
-            yield self._finished()
+        yield from self.last_kernels()
         launchers, declared = self._launchers + self._texts.launchers, self._declared | self._texts.declarations
         if launchers:
             yield Module(_launching(launchers, declared), "quick")

@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 #: Bodies of at least HEAVY operations are printed for any steps of their accesses at once. From HEAVY on where they
 #: wait for memory, and from MASKED on elsewhere, they are masked (a mask costs some 3 operations), and from LONG on
-#: printed for the likely steps, too: beside those, a version of fewer lanes is little.
-HEAVY, MASKED = 24, 48
+#: printed for the likely steps, too.
+HEAVY, MASKED, LONG = 24, 48, 150
 
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators. Two
 #: are the best use of registers otherwise. One where masked vectors wait for memory: rows of images are short, and
-#: lanes without elements cost as much as others.
+#: lanes without elements cost as much as others. One, too, for LONG bodies: processors work on two trips at once, and
+#: the code is half as long.
 NARROW, WIDE = 2, 4
-LONG = 150
 
 #: With fewer operations per memory access, a loop waits for memory.
 LIGHT = 8
@@ -269,7 +269,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
     if once and leaves_rest and masks_are_free:
         is_long = survey.weight >= LONG
-        return Plan(piece if survey.is_memory_bound else lanes, "masked", is_long, piece, masks_are_free)
+        return Plan(piece if survey.is_memory_bound or is_long else lanes, "masked", is_long, piece, masks_are_free)
     return Plan(lanes, "split", not heavy, piece, masks_are_free, survey.is_memory_bound)
 
 

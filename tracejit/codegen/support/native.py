@@ -127,7 +127,7 @@ def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str
     texts = [gemm.gemm_text(name, options) for name in names]
     for name in names:
         texts.append(direct_text(name, options))
-        texts += [text for part, text in _parts(name, options).items() if part not in gemm.LARGE]
+        texts += [text(name, options) for part, text in _PARTS.items() if part not in gemm.LARGE]
         texts += [text(name, options) for text in ONCE.values()]
     return once("\n".join(texts)) + FOOTER
 
@@ -157,7 +157,7 @@ def tiles_module(name: str, options: LlvmOptions) -> str:
 
 def part_module(part: str, name: str, options: LlvmOptions) -> str:
     """The module of a part of the products of one dtype."""
-    return once(_parts(name, options)[part]) + FOOTER
+    return once(_PARTS[part](name, options)) + FOOTER
 
 
 def part_once_module(part: str, name: str, options: LlvmOptions) -> str:
@@ -169,15 +169,14 @@ def part_once_module(part: str, name: str, options: LlvmOptions) -> str:
 ONCE = {"panels": panels_once_text}
 
 
-def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
-    texts = {
-        "panels": panels_text,
-        "few": few_text,
-        "dots": dots_text,
-        "line": line_text,
-        "tiny": tiny_text,
-        "tall": tall_text,
-        "turn": turn_text,
-        "laid": laid_text,
-    }
-    return {part: text(name, options) for part, text in texts.items()}
+#: What prints each part of the products of a dtype.
+_PARTS = {
+    "panels": panels_text,
+    "few": few_text,
+    "dots": dots_text,
+    "line": line_text,
+    "tiny": tiny_text,
+    "tall": tall_text,
+    "turn": turn_text,
+    "laid": laid_text,
+}
