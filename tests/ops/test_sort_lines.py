@@ -187,7 +187,7 @@ def test_gradient_of_parts() -> None:
 def without_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     for bits, names in ORDERING.items():
         text = ordering_module(bits, replace(engine().options, vector_bits=128))
-        made = engine().quickly(f"no ordering of {bits} bits", lambda text=text: text)
+        made = engine().compiled(text, optimised=False)
         monkeypatch.setitem(engine()._ordering, bits, engine()._linked(f"none.{bits}", [made], names))
 
 

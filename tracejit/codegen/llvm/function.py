@@ -18,6 +18,7 @@ from tracejit.codegen.llvm import vector as llvm_vector
 from tracejit.codegen.llvm.expressions import ExpressionPrinter
 from tracejit.codegen.llvm.falling import with_falling_indices
 from tracejit.codegen.llvm.options import LlvmOptions
+from tracejit.codegen.llvm.survey import expansion_weight
 from tracejit.codegen.llvm.text import is_quick
 from tracejit.codegen.llvm.values import ZERO, Ramp, Scope, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import (
@@ -88,6 +89,7 @@ class FunctionPrinter(ExpressionPrinter):
         super().__init__(texts.declarations, texts.options, texts.fastmath)
         self.texts = texts
         self.copies: Counter[tuple[str, DType, int]] = Counter()  #: of expanded operations in this function
+        self.blocks: set[Var] = set()  #: the numbers of trips of blocks of long loops
         self.terminated = False  #: the current block has ended: what follows in this body is unreachable
         self.record: llvm_parallel.Record | None = None  #: in an outlined body: what comes from its caller
         self.streams: Value | None = None  #: whether results are written past the caches
@@ -122,7 +124,7 @@ class FunctionPrinter(ExpressionPrinter):
         """An operation that LLVM does not have, in place or by a call."""
         values = [self.spread(a) for a in args]
         lanes = max(v.lanes for v in values)
-        if self._in_template or llvm_vector.expansion_weight(op, dtype) < LARGE_EXPANSION:
+        if self._in_template or expansion_weight(op, dtype) < LARGE_EXPANSION:
             return super().elementary(op, dtype, args)
         self.copies[op, dtype, lanes] += 1
         if self.copies[op, dtype, lanes] <= COPIES:
@@ -164,6 +166,8 @@ class FunctionPrinter(ExpressionPrinter):
         match stmt:
             case Let(var, expr):
                 self.env[var] = self.expr(expr)
+                if llvm_vector.is_of_block(expr):
+                    self.blocks.add(var)
             case Store():
                 llvm_memory.store(self, *self._stored(stmt))
             case For():

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm import streams as llvm_streams
 from tracejit.codegen.llvm.memory import store, to_memory
+from tracejit.codegen.llvm.survey import Survey
 from tracejit.codegen.llvm.values import ZERO, Value, memory_type_text
-from tracejit.codegen.llvm.vector import Survey
 from tracejit.codegen.loop_ir import (
     Bitcast,
     Call,

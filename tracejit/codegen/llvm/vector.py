@@ -12,8 +12,8 @@ vector (a condition per lane on a loop, an allocation, ...) stays serial.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache, reduce
+from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Literal
 
 from tracejit.codegen import kernel_walk as facts
@@ -21,6 +21,7 @@ from tracejit.codegen.llvm import streams as llvm_streams
 from tracejit.codegen.llvm.expressions import PastCaches, VectorContext
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.llvm.ramps import Stretches
+from tracejit.codegen.llvm.survey import Survey
 from tracejit.codegen.llvm.values import ONE, ZERO, Ramp, Value
 from tracejit.codegen.loop_ir import (
     Bitcast,
@@ -31,7 +32,6 @@ from tracejit.codegen.loop_ir import (
     If,
     Let,
     Load,
-    Pointer,
     Rare,
     Scalar,
     Select,
@@ -40,7 +40,6 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.lowering.schedule import SPACED
-from tracejit.codegen.scalars import SCALARS, expansion
 from tracejit.ir.types import BOOL, I32, I64, DType
 from tracejit.records import record
 
@@ -49,19 +48,17 @@ if TYPE_CHECKING:
 
 #: Bodies of at least HEAVY operations are printed for any steps of their accesses at once. From HEAVY on where they
 #: wait for memory, and from MASKED on elsewhere, they are masked (a mask costs some 3 operations), and from LONG on
-#: printed for the likely steps, too.
+#: printed for the likely steps, too: beside those, a version of fewer lanes is little.
 HEAVY, MASKED, LONG = 24, 48, 150
 
-#: Registers per value. Four where work would wait for results: light reductions need independent accumulators. Two
-#: are the best use of registers otherwise. One where masked vectors wait for memory: rows of images are short, and
-#: lanes without elements cost as much as others. One, too, for LONG bodies: processors work on two trips at once, and
-#: the code is half as long.
+#: Registers per value. Four where work would wait for results: light reductions need independent accumulators, bodies
+#: of one elementary function are one chain (where there are registers for four, and no short rows). Two are the best
+#: use of registers otherwise. One where masked vectors wait for memory: rows of images are short, and lanes without
+#: elements cost as much as others.
 NARROW, WIDE = 2, 4
 
-#: With fewer operations per memory access, a loop waits for memory.
-LIGHT = 8
-
 _MAX_LANES = 128
+_LONG_BLOCK = 1024
 
 
 @record
@@ -81,168 +78,8 @@ class Plan:
         return replace(self, lanes=self.piece, shape="masked") if self.masks_are_free else self
 
 
-@dataclass(slots=True)
-class Survey:
-    """What a loop body contains. `varying` are the vars that differ between lanes."""
-
-    varying: set[Var]
-    ragged: bool = False  #: inner loops may make different numbers of trips in different lanes
-    widest: int = 0
-    narrowest: int = 64
-    weight: int = 0
-    accesses: int = 0
-    possible: bool = True
-    seen: set[int] = field(default_factory=set[int])
-    answers: dict[int, bool] = field(default_factory=dict[int, bool])
-
-    @property
-    def is_memory_bound(self) -> bool:
-        """Whether what was surveyed rather waits for memory than for arithmetic."""
-        return self.weight < LIGHT * self.accesses
-
-    def stmts(self, body: Sequence[Stmt]) -> None:
-        """Survey statements in order."""
-        for stmt in body:
-            match stmt:
-                case Let(var, expr):
-                    self.expr(expr)
-                    if self.varies(expr):
-                        self.varying.add(var)
-                case Store(buffer, index, value):
-                    assert isinstance(buffer.type, Pointer)
-                    self._element(buffer.type.element)
-                    self.expr(value)
-                    self._index(index)
-                case If():
-                    self._if(stmt)
-                case For():
-                    self._for(stmt)
-                case _:
-                    self.possible = False
-
-    def _if(self, stmt: If) -> None:
-        self.expr(stmt.cond)
-        self.stmts(stmt.then)
-        self.stmts(stmt.orelse)
-        for value in (*stmt.then_values, *stmt.else_values):
-            self.expr(value)
-        self.varying.update(stmt.results)
-
-    def _for(self, loop: For) -> None:
-        if not self.ragged and (loop.go is not None or loop.axis == "parallel" or self.varies(loop.extent)):
-            self.possible = False
-        for carried in loop.carried:
-            self.varying.update((carried.var, carried.result))
-            self.expr(carried.init)
-        self.stmts(loop.body)
-        for carried in loop.carried:
-            self.expr(carried.next)
-        if loop.go is not None:
-            self.expr(loop.go[2])
-
-    def _element(self, dtype: DType) -> None:
-        self.accesses += 1
-        self.widest = max(self.widest, dtype.bits)
-        self.narrowest = min(self.narrowest, dtype.bits)
-
-    def _index(self, e: Expr) -> None:
-        """An index: its loads and its own arithmetic count only where it is no ramp; loads are enough to see."""
-        match e:
-            case Load(_, index, _):
-                self.weight += 1
-                self._index(index)
-            case Scalar(_, args, _):
-                for arg in args:
-                    self._index(arg)
-            case Cast(x, _) | Bitcast(x, _):
-                self._index(x)
-            case Select(cond, a, b, _):
-                self._index(cond)
-                self._index(a)
-                self._index(b)
-            case _:
-                return
-
-    def expr(self, e: Expr) -> None:
-        """A value: its dtypes decide the width, its operations the weight."""
-        if id(e) in self.seen or isinstance(e, Const):
-            return
-        self.seen.add(id(e))
-        match e:
-            case Load(_, index, dtype):
-                self._element(dtype)
-                self._index(index)
-            case Scalar(op, args, dtype):
-                self.weight += _weight(op, args[0])
-                self._value(dtype)
-                for arg in args:
-                    self.expr(arg)
-            case Cast(x, dtype) | Bitcast(x, dtype):
-                self.weight += 1
-                self._value(dtype)
-                self.expr(x)
-            case Select(cond, a, b, dtype):
-                self.weight += 1
-                self._value(dtype)
-                for x in (cond, a, b):
-                    self.expr(x)
-            case Rare(cond, value, _, args, dtype):
-                self.weight += 4
-                self._value(dtype)
-                for x in (cond, value, *args):
-                    self.expr(x)
-            case _:
-                return
-
-    def _value(self, dtype: DType) -> None:
-        if dtype not in (BOOL, I64):
-            self.widest = max(self.widest, dtype.bits)
-
-    def varies(self, e: Expr) -> bool:
-        """Whether the expression differs between lanes."""
-        known = self.answers.get(id(e))
-        if known is None or not known:
-            known = self.answers[id(e)] = self._varies(e)
-        return known
-
-    def _varies(self, e: Expr) -> bool:
-        match e:
-            case Var():
-                return e in self.varying
-            case Load(_, index, _):
-                return self.varies(index)
-            case Scalar(_, args, _):
-                return any(self.varies(a) for a in args)
-            case Cast(x, _) | Bitcast(x, _):
-                return self.varies(x)
-            case Select(cond, a, b, _):
-                return self.varies(cond) or self.varies(a) or self.varies(b)
-            case Rare(cond, value, _, args, _):
-                return any(self.varies(x) for x in (cond, value, *args))
-            case _:
-                return False
-
-
-def _weight(op: str, operand: Expr) -> int:
-    dtype = operand.type
-    row = SCALARS[op]
-    if not isinstance(dtype, DType) or dtype.kind in row.llvm:
-        return 1
-    return expansion_weight(op, dtype)
-
-
-@cache
-def expansion_weight(op: str, dtype: DType) -> int:
-    """About how many instructions an expanded operation is."""
-    template = expansion(op, dtype)
-    survey = Survey(set(template.params))
-    survey.stmts(template.lets)
-    survey.expr(template.result)
-    return survey.weight
-
-
-def plan(loop: For, options: LlvmOptions) -> Plan | None:
-    """The shape of a vector loop, or None where it must be serial."""
+def plan(loop: For, options: LlvmOptions, *, is_block: bool = False) -> Plan | None:
+    """The shape of a vector loop, or None where it must be serial; `is_block`: it makes many trips, as a rule."""
     if loop.go is not None or any(c.combine is None or c.element is None for c in loop.carried):
         return None
     survey = Survey({loop.var}, loop.axis == "lanes")
@@ -254,7 +91,9 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if not survey.possible or not survey.widest:
         return None
     heavy = survey.weight >= HEAVY
-    registers = WIDE if loop.carried and survey.weight <= 8 else NARROW
+    is_chain = heavy and survey.weight < MASKED and not survey.is_memory_bound and options.vector_bits == 512
+    has_light_sums = bool(loop.carried) and survey.weight <= 8
+    registers = WIDE if has_light_sums or (is_block and is_chain and not loop.carried) else NARROW
     lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
     leaves_rest = True
     if isinstance(loop.extent, Const):
@@ -269,13 +108,22 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
     if once and leaves_rest and masks_are_free:
         is_long = survey.weight >= LONG
-        return Plan(piece if survey.is_memory_bound or is_long else lanes, "masked", is_long, piece, masks_are_free)
+        return Plan(piece if survey.is_memory_bound else lanes, "masked", is_long, piece, masks_are_free)
     return Plan(lanes, "split", not heavy, piece, masks_are_free, survey.is_memory_bound)
+
+
+def is_of_block(e: Expr) -> bool:
+    """Whether that is the number of trips that a block of a long loop makes."""
+    match e:
+        case Scalar("minimum", (_, Const(size)), _):
+            return size.real >= _LONG_BLOCK
+        case _:
+            return False
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     """Print a loop as vectors; False where it must be serial."""
-    made = plan(loop, p.options)
+    made = plan(loop, p.options, is_block=loop.extent in p.blocks)
     if made is None:
         return False
     extent, in_order = p.uniform(loop.extent), loop.axis == "lanes"
