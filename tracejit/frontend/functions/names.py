@@ -50,6 +50,12 @@ def elementwise_names() -> dict[str, str]:
     return found
 
 
+def _by_its_name(fn: Any) -> str | None:
+    """The name of a function of NumPy, where that is a usual one: most are found so, without a look at all of them."""
+    name = getattr(fn, "__name__", None)
+    return name if isinstance(name, str) and vars(np).get(name) is fn and _is_preferred(name) else None
+
+
 def _numpy_functions() -> dict[int, str]:
     """NumPy's functions by identity; NumPy loads some modules when they are first named."""
     return _functions_of(tuple(name for name in LIBRARIES if f"numpy.{name}" in sys.modules))
@@ -83,7 +89,7 @@ def resolve(fn: Any) -> str | None:
     name = _math_functions().get(id(fn))
     if name is not None:
         return f"math.{name}"
-    name = _numpy_functions().get(id(fn))
+    name = _by_its_name(fn) or _numpy_functions().get(id(fn))
     if name is not None:
         name = NUMPY_ALIASES.get(name, name)
         return f"numpy.{name}" if is_numpys_own(name) else name
