@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,14 @@ from tracejit import config
 from tracejit.codegen.llvm.printer import Effort, Module, print_modules
 from tracejit.codegen.lowering import boundary
 from tracejit.ir.parser import parse
-from tracejit.runtime.emission import Emission, Machines, Work
+from tracejit.runtime.emission import Emission, Pool, Work
 from tracejit.runtime.engine import engine
-from tracejit.runtime.machines import host_options, target_machine
+from tracejit.runtime.machines import host_machines, host_options
 from tracejit.scripted.compiler import compile_graph
 
 
 def emission() -> Emission:
-    return Emission(partial(target_machine, host_options()))
+    return Emission(host_machines())
 
 
 def module(number: int) -> Module:
@@ -52,7 +51,7 @@ def test_modules_that_were_begun_with_come_first(threads: int, count: int) -> No
     alone = [emission().objects([module(i)])[0] for i in range(6)]
     work = Work()
     for i in range(count):
-        work.ahead(module(i), Machines(partial(target_machine, host_options())))
+        work.ahead(module(i), host_machines())
         time.sleep(0.01 * (i % 2))  # some are compiled before the next comes
     with config.override(num_threads=threads):
         assert emission().objects(map(module, range(count, 6)), work) == alone
@@ -62,7 +61,7 @@ def test_a_module_that_was_begun_with_and_refused_is_an_error() -> None:
     before = threading.active_count()
     work = Work()
     for text in (module(1), Module("define nonsense"), module(2)):
-        work.ahead(text, Machines(partial(target_machine, host_options())))
+        work.ahead(text, host_machines())
     with config.override(num_threads=2), pytest.raises(RuntimeError, match="IR parsing error"):
         emission().objects([module(3)], work)
     assert threading.active_count() == before
@@ -72,7 +71,7 @@ def test_what_was_begun_with_ends_by_itself_where_nobody_asks_for_it() -> None:
     before = threading.active_count()
     work = Work()
     for i in range(4):
-        work.ahead(module(i), Machines(partial(target_machine, host_options())))
+        work.ahead(module(i), host_machines())
     work.stop()
     assert ended(work)
     assert threading.active_count() == before
@@ -94,9 +93,9 @@ def test_kernels_are_compiled_while_others_are_lowered_and_are_those_of_the_prog
     begun: list[Module] = []
     ahead = Work.ahead
 
-    def noted(work: Work, module: Module, machines: Machines) -> None:
+    def noted(work: Work, module: Module, pool: Pool) -> None:
         begun.append(module)
-        ahead(work, module, machines)
+        ahead(work, module, pool)
 
     monkeypatch.setattr(Work, "ahead", noted)
     graph = parse(KERNELS)

@@ -12,6 +12,7 @@ import pytest
 
 from tracejit.runtime import cache, errands
 from tracejit.runtime.emission import Work
+from tracejit.runtime.machines import host_machines
 
 
 def test_another_thread_does_it() -> None:
@@ -51,7 +52,7 @@ def test_entries_are_written_where_a_thread_never_begins(monkeypatch: pytest.Mon
 def test_a_thread_that_comes_late_finds_nothing_to_compile() -> None:
     work = Work()
     work.close()
-    work.run(None)  # type: ignore[arg-type]
+    work.run(host_machines())
     assert work.results() == []
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,13 @@ from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import images
 from tracejit.runtime.emission import Emission
 from tracejit.runtime.images import ARE_USED, Library, image_of, linked, prepared
-from tracejit.runtime.machines import host_options, target_machine
+from tracejit.runtime.machines import host_machines
 
 of_this_kind = pytest.mark.skipif(not ARE_USED, reason="code for x86-64 and Linux")
 
 
 def objects(*texts: str) -> list[bytes]:
-    return Emission(partial(target_machine, host_options())).objects(map(Module, texts))
+    return Emission(host_machines()).objects(map(Module, texts))
 
 
 def function(address: int) -> Callable[[int], int]:

@@ -16,9 +16,10 @@ from tracejit import config
 from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import cache as disk
 from tracejit.runtime import emission, errands
+from tracejit.runtime.emission import Pool
 from tracejit.runtime.machines import host_options, target_machine
 from tracejit.runtime.shipped import Shipped, write
-from tracejit.runtime.stock import Code, Compiler, Stock
+from tracejit.runtime.stock import Code, Stock
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def own_folder(tmp_path: Path) -> Iterator[None]:
 
 
 def stock(shipped: Shipped | None = None) -> Stock:
-    return Stock(Compiler(partial(target_machine, host_options())), shipped)
+    return Stock(Pool(partial(target_machine, host_options())), shipped)
 
 
 class Counted:

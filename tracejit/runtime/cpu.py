@@ -44,7 +44,7 @@ from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch_tables import NativeContext
-from tracejit.runtime.emission import Machines, Work
+from tracejit.runtime.emission import Work
 from tracejit.runtime.engine import (
     LARGE_BYTES,
     assemble,
@@ -58,7 +58,7 @@ from tracejit.runtime.engine import (
 from tracejit.runtime.failure import no_memory, payload_scalar, payload_values
 from tracejit.runtime.images import prepared
 from tracejit.runtime.interrupts import interruption, poll_hook
-from tracejit.runtime.machines import host_options, identity, target_machine
+from tracejit.runtime.machines import host_machines, host_options, identity, target_machine
 
 __all__ = [
     "LARGE_BYTES",
@@ -257,7 +257,6 @@ class Begun:
     def __init__(self, graph: Graph) -> None:
         self.printer = ModulePrinter(graph.name, bool(graph.policy.get("fastmath", False)), host_options())
         self.work = Work()
-        self._machines = Machines(partial(target_machine, host_options()))
         self._process = os.getpid()
 
     @property
@@ -275,7 +274,7 @@ class Begun:
 
     def _compile(self, modules: Iterable[Module]) -> None:
         for module in modules:
-            self.work.ahead(module, self._machines)
+            self.work.ahead(module, host_machines())
 
 
 def compile_program(

@@ -84,13 +84,34 @@ class Machines:
         return target.create_target_machine(features=features, opt=0, reloc="pic", codemodel="small")
 
 
-class Emission:
-    """Compiles modules for one CPU, of which `machine` makes target machines of a `level`. Not for several threads at
-    once: it starts some of its own."""
+class Pool:
+    """Target machines of one kind, lent to any number of threads; `machine` makes one of a `level`."""
 
     def __init__(self, machine: Callable[..., Any]) -> None:
         self._make = machine
-        self._machines: list[Machines] = []
+        self._free: list[Machines] = []
+
+    @contextmanager
+    def lent(self) -> Iterator[Machines]:
+        """Machines that nobody else uses meanwhile."""
+        try:
+            machines = self._free.pop()
+        except IndexError:
+            machines = Machines(self._make)
+        yield machines
+        self._free.append(machines)
+
+    def fill(self) -> None:
+        """Make what a first program needs, while nobody waits for it."""
+        with self.lent() as machines:
+            _ = machines.careful, machines.quick
+
+
+class Emission:
+    """Compiles modules by machines of a pool. It starts some threads of its own."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     def objects(self, modules: Iterable[Module], work: Work | None = None) -> list[bytes]:
         """The object code of each module, in order, behind those of the `work` that was begun with."""
@@ -102,13 +123,13 @@ class Emission:
                 for module in modules:
                     work.add(module)
                     if len(helpers) + work.is_begun < wanted:
-                        helper = begin(partial(work.run, self._of_thread(len(helpers) + 1)))
+                        helper = begin(partial(work.run, self._pool))
                         if helper is None:  # no more threads: those there are do it
                             wanted = len(helpers)
                         else:
                             helpers.append(helper)
                 work.close()
-                work.run(self._of_thread(0))
+                work.run(self._pool)
             except BaseException:
                 work.stop()
                 raise
@@ -119,12 +140,8 @@ class Emission:
 
     def assembly(self, modules: Iterable[Module]) -> str:
         """The assembly of the modules, one after another."""
-        return "\n".join(emitted(module, self._of_thread(0), "assembly").decode() for module in modules)
-
-    def _of_thread(self, number: int) -> Machines:
-        while len(self._machines) <= number:
-            self._machines.append(Machines(self._make))
-        return self._machines[number]
+        with self._pool.lent() as machines:
+            return "\n".join(emitted(module, machines, "assembly").decode() for module in modules)
 
 
 @contextmanager
@@ -191,13 +208,13 @@ class Work:
             self.count += 1
             self._changed.notify()
 
-    def ahead(self, module: Module, machines: Machines) -> None:
-        """One more module, compiled by another thread while others are still to be made: by `machines` that nobody else
-        uses. It waits for `objects` where there is no thread or too little room."""
+    def ahead(self, module: Module, pool: Pool) -> None:
+        """One more module, compiled by another thread while others are still to be made. It waits for `objects` where
+        there is no thread or too little room."""
         self.add(module)
         if not self.is_begun and has_room_beside(module.text):
             self.is_begun = True
-            errand = begin(partial(self._run_ahead, machines))
+            errand = begin(partial(self._run_ahead, pool))
             if errand is None:
                 self.is_begun = False
             else:
@@ -214,13 +231,14 @@ class Work:
         with self._changed:
             self._waiting.clear()
 
-    def run(self, machines: Machines) -> None:
+    def run(self, pool: Pool) -> None:
         """Compile modules until there will be no more."""
-        while (module := self._next(waits=True)) is not None:
-            self._make(*module, machines)
+        with pool.lent() as machines:
+            while (module := self._next(waits=True)) is not None:
+                self._make(*module, machines)
 
-    def _run_ahead(self, machines: Machines) -> None:
-        with short_turns(), plain_addresses(True):
+    def _run_ahead(self, pool: Pool) -> None:
+        with pool.lent() as machines, short_turns(), plain_addresses(True):
             while (module := self._next(waits=False)) is not None:
                 self._make(*module, machines)
 

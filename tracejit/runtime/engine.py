@@ -35,16 +35,17 @@ from tracejit.runtime.emission import (
     CALLING,
     WORKING,
     Emission,
+    Pool,
     Work,
     full_passes,
     plain_addresses,
 )
 from tracejit.runtime.images import ARE_USED, Library, image_of
 from tracejit.runtime.interrupts import can_poll, put_address, python_symbols
-from tracejit.runtime.machines import host_options, is_wasm, shared_options, target_machine
+from tracejit.runtime.machines import host_machines, host_options, is_wasm, shared_options, target_machine
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.shipped import Shipped, file_of
-from tracejit.runtime.stock import Code, Compiler, Stock
+from tracejit.runtime.stock import Code, Stock, compiled
 
 __all__ = [
     "LARGE_BYTES",
@@ -99,10 +100,9 @@ class Engine:
         self._ordering: dict[int, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
-        self._compiler = Compiler(partial(target_machine, self.options))
         self._shared = shared_options()
         self._shipped = Shipped(file_of(self._shared, self._platform))
-        self._stock = Stock(Compiler(partial(target_machine, self._shared)), self._shipped)
+        self._stock = Stock(Pool(partial(target_machine, self._shared)), self._shipped)
 
     @cached_property
     def jit(self) -> Any:
@@ -246,7 +246,7 @@ class Engine:
 
     def alone(self, module: Module) -> bytes:
         """The object code of a module for the CPU of this process, whatever other threads compile meanwhile."""
-        return self._compiler.object(module)
+        return compiled(module, host_machines())
 
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
         """The assembly of modules for a CPU."""
@@ -255,7 +255,10 @@ class Engine:
             return self._emission(options).assembly(modules)
 
     def _emission(self, options: LlvmOptions) -> Emission:
-        return self._emissions.setdefault(options, Emission(partial(target_machine, options)))
+        if options not in self._emissions:
+            pool = host_machines() if options == self.options else Pool(partial(target_machine, options))
+            self._emissions[options] = Emission(pool)
+        return self._emissions[options]
 
     def compiled(self, text: str, *, optimised: bool) -> bytes:
         """The object code of a module, from the disk where it is known."""
@@ -391,6 +394,7 @@ def prepare(make: Callable[[], object]) -> None:
 def support() -> None:
     """What `prepare` takes to have what every program needs made."""
     _ = engine().support
+    host_machines().fill()
 
 
 def lists() -> None:

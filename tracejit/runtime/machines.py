@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -12,7 +12,7 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.support import pool as support_pool
 from tracejit.codegen.support.native import Platform
 from tracejit.locks import Lock
-from tracejit.runtime.emission import begin_llvm
+from tracejit.runtime.emission import Pool, begin_llvm
 
 
 def host_options() -> LlvmOptions:
@@ -89,6 +89,12 @@ def target_machine(options: LlvmOptions, triple: str | None = None, *, level: in
     return target.create_target_machine(
         cpu=options.cpu, features=options.features, opt=level, reloc=reloc, codemodel="small"
     )
+
+
+@cache
+def host_machines() -> Pool:
+    """Machines like that of this process."""
+    return Pool(partial(target_machine, host_options()))
 
 
 def is_wasm(triple: str | None) -> bool:

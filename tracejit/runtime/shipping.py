@@ -18,10 +18,11 @@ from tracejit import config
 from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.support.native import Platform
 from tracejit.runtime import shared_code
+from tracejit.runtime.emission import Pool
 from tracejit.runtime.errands import short_turns
 from tracejit.runtime.machines import level_options, machine_name, target_machine
 from tracejit.runtime.shipped import FOLDER, Shipped, file_of, write
-from tracejit.runtime.stock import Compiler
+from tracejit.runtime.stock import compiled
 
 #: Those that most machines have.
 _SHIPPED = "x86-64-v3", "x86-64-v4"
@@ -43,10 +44,10 @@ def ship(folder: Path, levels: Iterable[str] = _SHIPPED, *, moves: bool) -> list
 
 
 def _made(options: LlvmOptions, platform: Platform) -> dict[str, bytes]:
-    compiler = Compiler(partial(target_machine, options))
+    pool = Pool(partial(target_machine, options))
     codes = {code.name: code for code in shared_code.everything(options, platform)}
     with short_turns(), ThreadPoolExecutor(config.get("num_threads")) as threads:
-        made = threads.map(lambda code: compiler.object(code.module()), codes.values())
+        made = threads.map(lambda code: compiled(code.module(), pool), codes.values())
         return dict(zip(codes, made, strict=True))
 
 

@@ -8,13 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from tracejit.codegen.llvm.printer import Module
 from tracejit.records import record
 from tracejit.runtime import cache as disk
 from tracejit.runtime import errands
-from tracejit.runtime.emission import Machines, emitted, plain_addresses
+from tracejit.runtime.emission import Pool, emitted, plain_addresses
 from tracejit.runtime.images import prepared
 from tracejit.runtime.machines import llvm_version
 from tracejit.runtime.shipped import Shipped
@@ -33,31 +32,19 @@ class Code:
         return disk.digest("shared", self.name, disk.stamp("codegen/", "runtime/"), llvm_version())
 
 
-class Compiler:
-    """Compiles modules for any number of threads; `machine` makes target machines of a `level`."""
-
-    def __init__(self, machine: Callable[..., Any]) -> None:
-        self._machine = machine
-        self._free: list[Machines] = []
-
-    def object(self, module: Module) -> bytes:
-        """The object code."""
-        try:
-            machines = self._free.pop()
-        except IndexError:
-            machines = Machines(self._machine)
-        with plain_addresses(module.effort != "full"):
-            (data,) = prepared([emitted(module, machines, "object")])
-        self._free.append(machines)
-        return data
+def compiled(module: Module, pool: Pool) -> bytes:
+    """The object code of a module, as it is kept on the disk and linked."""
+    with pool.lent() as machines, plain_addresses(module.effort != "full"):
+        (data,) = prepared([emitted(module, machines, "object")])
+    return data
 
 
 class Stock:
-    """What was made by a compiler, and what `shipped` finds by name. Any number of threads may ask: each code is made
-    by one."""
+    """What was made by machines of a pool, and what `shipped` finds by name. Any number of threads may ask: each code
+    is made by one."""
 
-    def __init__(self, compiler: Compiler, shipped: Shipped | None = None) -> None:
-        self._compiler = compiler
+    def __init__(self, pool: Pool, shipped: Shipped | None = None) -> None:
+        self._pool = pool
         self._shipped = Shipped() if shipped is None else shipped
         self._made: dict[str, bytes] = {}
         self.renew()
@@ -84,7 +71,7 @@ class Stock:
         try:
             found = disk.load(key)
             if found is None:
-                found = self._compiler.object(code.module())
+                found = compiled(code.module(), self._pool)
                 self._keep(key, found)
             return found
         finally:
@@ -108,7 +95,7 @@ class Stock:
                 return
             self._claimed.add(key)
         try:
-            self._keep(key, self._compiler.object(code.module()))
+            self._keep(key, compiled(code.module(), self._pool))
         finally:
             self._release(key)
 
