@@ -331,6 +331,32 @@ def test_stretched_elements_of_long_bodies_are_not_gathered(options: LlvmOptions
             np.testing.assert_allclose(compiled.call([x, stretched])[0], expected, rtol=1e-13)
 
 
+def test_long_bodies_are_printed_once_where_sizes_may_be_stretched() -> None:
+    """Beside a step that may be anything, there is a version for the likely one."""
+    source, target, n, i, one, step = (
+        *(Var(name, Pointer(F64)) for name in ("x", "out")),
+        *(Var("n", I64), Var("i", I64), Var("one", BOOL), Var("step", I64)),
+    )
+    options = LlvmOptions.for_cpu("x86-64-v4", {"avx512bw": True, "avx512vl": True})
+    for index, versions in ((Select(one, size(0), i, I64), 1), (k.mul(i, step), 2)):
+        value = k.tanh(k.exp(k.sin(k.exp(Load(source, index, F64)))))
+        kernel = Kernel(
+            "long",
+            (source, target, n, one, step),
+            frozenset([target]),
+            (For(i, n, (Store(target, i, value),), "vector"),),
+        )
+        made = Var("made", Pointer(F64))
+        launch = Launch("long", (data(0, F64), made, dim(0), Input("scalar", 1, BOOL), Input("scalar", 2, I64)))
+        program = entry_program(
+            (Alloc(made, dim(0)), launch, Output(0, made, (dim(0),))),
+            [vector_input(F64), scalar_input(BOOL), scalar_input(I64)],
+            [(F64, 1)],
+            [kernel],
+        )
+        assert str(print_program(program, options)).count("call void @llvm.masked.store") == versions
+
+
 @pytest.mark.parametrize("options", WIDTHS)
 def test_indices_are_divided_exactly(options: LlvmOptions) -> None:
     target, n, i, width = Var("out", Pointer(I64)), Var("n", I64), Var("i", I64), Var("w", I64)

@@ -170,7 +170,10 @@ def _load_stretched(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DTyp
         some = p.pure(f"call i1 {reduce}({mask.typed()})", BOOL, 1, mask)
         only_first = p.binary("and", only_first, p.splat(some, lanes), BOOL)
     sides = (every, only_first) if truth else (only_first, every)
-    loaded = _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, p.choose(cond, *sides))
+    address = _address(p, buffer, ramp, dtype)
+    if p.vector.asked is not None:
+        _ask_ahead(p, buffer, ramp, address, dtype)
+    loaded = _load_vector(p, address, dtype, readonly, p.choose(cond, *sides))
     first = _shuffle(p, loaded, loaded, [0] * lanes)
     return p.choose(cond, loaded, first) if truth else p.choose(cond, first, loaded)
 

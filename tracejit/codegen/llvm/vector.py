@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
 #: Bodies of at least HEAVY operations are printed for any steps of their accesses at once. From HEAVY on where they
 #: wait for memory, and from MASKED on elsewhere, they are masked (a mask costs some 3 operations), and from LONG on
-#: printed for the likely steps, too: beside those, a version of fewer lanes is little.
+#: printed for the likely steps, too: beside those, a version of fewer lanes is little. Sizes that may be stretched are
+#: no reason for that.
 HEAVY, MASKED, LONG = 24, 48, 150
 
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators, bodies
@@ -130,7 +131,7 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     p.read_in_lanes = frozenset(facts.read((loop,))) if in_order else frozenset()
     inits = [p.value(c.init) if in_order else p.splat(p.value(c.init), made.lanes) for c in loop.carried]
     steps = unknown_steps(p, loop, made.lanes)
-    if not steps or not (made.twice or any(is_spaced(p, step) for step in steps)):
+    if not steps or not (_is_twice(p, made, steps) or any(is_spaced(p, step) for step in steps)):
         results = _vectors(p, loop, made, extent, inits)
     else:
         dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, likely(p, s), BOOL) for s in steps])
@@ -142,6 +143,12 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
         )
     p.bind([c.result for c in loop.carried], results)
     return True
+
+
+def _is_twice(p: FunctionPrinter, made: Plan, steps: Sequence[Value]) -> bool:
+    """Whether the version for any steps is worth another beside it: masked loads of sizes that may be stretched take
+    next to nothing more."""
+    return made.twice and not (made.shape == "masked" and all(step.text in p.stretched for step in steps))
 
 
 def _vectors(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
