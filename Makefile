@@ -61,6 +61,7 @@ fuzz-gpu: $(VENV)/.test ## compare PROGRAMS random programs on a GPU with NumPy
 	$(PY) -m tests.programs.fuzz --device cuda --count $$(($(PROGRAMS) / 20)) $(ARGS)
 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
+	-$(PY) -m tracejit.runtime.shipping
 	$(PY) -m benchmarks.run $(ARGS)
 	$(PY) -m benchmarks.gradient_scaling
 	$(PY) -m benchmarks.size_scaling
@@ -69,6 +70,7 @@ bench-gpu: $(VENV)/.dev ## measure scripts on a GPU beside CuPy and PyTorch
 	$(PY) -m benchmarks.gpu $(ARGS)
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
+	-$(PY) -m tracejit.runtime.shipping
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python $(ARGS)
 
 grad-peers: .venv-peers/.done ## derivatives of functions and layers against PyTorch's and JAX's
@@ -84,7 +86,7 @@ size: ## lines per folder, and the longest files
 	@echo; find tracejit -name '*.py' | xargs wc -l | sort -rn | sed -n '2,11p'
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) .venv-peers .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) .venv-peers .pytest_cache .ruff_cache build dist *.egg-info tracejit/objects
 
 # An environment without ensurepip (some distributions split it off) gets its pip from the one outside.
 $(VENV)/.made:
@@ -94,7 +96,7 @@ $(VENV)/.made:
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[$*]"
-	$(PY) -m tracejit.runtime.shipping
+	-$(PY) -m tracejit.runtime.shipping
 	@touch $@
 
 .venv-peers/.done:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from setuptools import build_meta
@@ -34,7 +38,8 @@ __all__ = [
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
     """What the compiler needs, too."""
-    return [*build_meta.get_requires_for_build_wheel(config_settings), "numpy>=2.0", "llvmlite>=0.45"]
+    needed = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *needed]
 
 
 class BuildPy(build_py):
@@ -45,6 +50,10 @@ class BuildPy(build_py):
         super().run()
         if self.editable_mode:  # what is edited changes: `make setup` compiles it in place
             return
-        command = [sys.executable, "-B", "-m", "tracejit.runtime.shipping", "--moves"]
-        if subprocess.run(command, cwd=self.build_lib, check=False).returncode:
+        built = Path(self.build_lib).resolve()
+        folder = built / "tracejit" / "objects"
+        shutil.rmtree(folder, ignore_errors=True)  # of a build before
+        command = [sys.executable, "-B", "-m", "tracejit.runtime.shipping", "--moves", str(folder)]
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(built)}, cwd=built, check=False)
+        if done.returncode:
             self.warn("the object code that all programs share could not be compiled: each machine does that once")

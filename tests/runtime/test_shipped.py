@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import tracejit
 from tracejit.runtime import cache as disk
-from tracejit.runtime import machines, shipped
+from tracejit.runtime import machines, shared_code, shipped
 from tracejit.runtime.machines import host_options, level_options, shared_options
 from tracejit.runtime.shipped import Shipped, write
 from tracejit.runtime.shipping import ship
@@ -55,10 +56,19 @@ def test_a_file_that_was_cut_off_holds_nothing(path: Path, cut: int) -> None:
 
 def test_every_damage_is_seen(path: Path) -> None:
     data = path.read_bytes()
+    assert Shipped(path).is_whole
     for place in range(len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 0x40]) + data[place + 1 :])
         given = found(path)
         assert given.items() <= CODES.items() and len(given) < len(CODES), place
+        assert not Shipped(path).is_whole
+
+
+def test_a_file_that_is_longer_or_shorter_than_it_says_holds_nothing(path: Path) -> None:
+    data = path.read_bytes()
+    for other in (data[:-1], data + b"0"):
+        path.write_bytes(other)
+        assert found(path) == {}
 
 
 def test_a_header_of_any_length_is_no_code(path: Path) -> None:
@@ -75,13 +85,48 @@ def test_code_of_other_sources_is_not_used(path: Path, monkeypatch: pytest.Monke
     assert found(path) == {}
 
 
+def test_code_of_sources_in_place_is_of_the_compiler_that_is_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "llvm_version", lambda: "1.0")
+    assert found(path) == {}
+
+
+def test_all_who_may_read_the_sources_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write(tmp_path / "new" / "level.tjs", CODES, moves=False)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(place.stat().st_mode) for place in (tmp_path / "new", tmp_path / "new" / "level.tjs")]
+    assert modes == [0o755, 0o644]
+
+
+def test_what_lies_beside_the_sources_is_none_of_them() -> None:
+    assert "objects/" not in disk._SOURCES and "codegen/" in disk._SOURCES
+
+
+def test_the_path_of_calls_is_that_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects begin in another way where Python has no lock."""
+    names = []
+    for header in (16, 32):
+        monkeypatch.setattr(shared_code, "HEADER", header)
+        names += [shared_code.call_path(host_options()).name, shared_code.call_path_at_once().name]
+    assert len(set(names)) == 4
+
+
+def test_what_moves_is_compiled_beside_its_sources(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tracejit.runtime.shipping", "--moves", str(tmp_path / "tracejit" / "objects")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "is not beside the sources" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("change", "later", "is_used"),
     [
         ({}, 0, True),
-        ({"state": "unpacked elsewhere"}, 100, True),
+        ({"state": "unpacked elsewhere"}, 50, True),
         ({"state": "edited", "sizes": "grown"}, 0, False),
-        ({"state": "edited"}, 1000, False),
+        ({"state": "edited"}, 100, False),
     ],
 )
 def test_code_that_moves_along_is_of_the_sources_beside_it(
@@ -225,9 +270,12 @@ def test_builds_bring_it(tmp_path: Path) -> None:
     for name in names:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
+    (built / "tracejit" / "objects").mkdir(parents=True)
+    (built / "tracejit" / "objects" / "of-a-build-before.tjs").write_bytes(b"")
     build = "import sys; sys.path.insert(0, 'tools'); from setuptools import setup; setup()"
     command = [sys.executable, "-c", build, "build_py", "--build-lib", str(built)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONSAFEPATH": "1"}  # the folder that Python runs in is on no path
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(built.glob("tracejit/objects/*.tjs"))) == 2 and not list(built.rglob("__pycache__"))
     shutil.copytree(built, installed, copy_function=shutil.copyfile)  # as installers do, without the times

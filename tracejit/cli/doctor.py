@@ -113,10 +113,12 @@ def _blas() -> Finding:
 def _shared_code() -> Finding:
     from tracejit.runtime.engine import engine
 
-    count, path = engine().shipped()
+    count, path, is_whole = engine().shipped()
+    if count and not is_whole:
+        return Finding("shared code", "missing", f"this machine compiles a part once, which is damaged: {path}")
     if count:
         return Finding("shared code", "ok", f"{count} objects came with the package: {path}")
-    return Finding("shared code", "missing", "did not come with the package: this machine compiles it once")
+    return Finding("shared code", "missing", f"this machine compiles it once: the package has no {path}")
 
 
 def _cache() -> Finding:

@@ -59,6 +59,10 @@ class Sources(NamedTuple):
     newest: int
 
 
+#: Folders that are none of the sources.
+_WITHOUT_SOURCES = "__pycache__", "objects"
+
+
 def _sources() -> dict[str, Sources]:
     """What the folders at the top of this package hold."""
     found: dict[str, list[tuple[str, list[tuple[str, int, int]]]]] = {}
@@ -70,7 +74,7 @@ def _sources() -> dict[str, Sources]:
             for entry in entries:
                 if entry.name.endswith(".py"):
                     sources.append(entry)
-                elif entry.name != "__pycache__" and entry.is_dir():
+                elif entry.name not in _WITHOUT_SOURCES and entry.is_dir():
                     waiting.append((f"{inside}{entry.name}/", entry.path))
         if sources:
             states = [(entry.name, entry.stat()) for entry in sources]

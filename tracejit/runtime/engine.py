@@ -195,9 +195,10 @@ class Engine:
         has_blas = find_blas() is not None
         return shared_code.tiles(name, self._shared), shared_code.products(name, self._shared, has_blas)
 
-    def shipped(self) -> tuple[int, str]:
-        """How many objects of the code that programs share came with the package, and in which file they would be."""
-        return len(self._shipped), str(self._shipped.path)
+    def shipped(self) -> tuple[int, str, bool]:
+        """How many objects of the code that programs share came with the package, in which file they would be, and
+        whether none is damaged."""
+        return len(self._shipped), str(self._shipped.path), self._shipped.is_whole
 
     # -- what is found when native code asks for it ---------------------------------------------------------------
 

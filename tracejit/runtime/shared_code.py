@@ -30,6 +30,7 @@ from tracejit.codegen.support.native import (
     tiles_module,
 )
 from tracejit.codegen.support.ordering import ordering_module
+from tracejit.runtime.callable_type import HEADER
 from tracejit.runtime.interrupts import can_poll, poll_text, resolve_text
 from tracejit.runtime.stock import Code
 
@@ -103,13 +104,13 @@ def ordering(bits: int, options: LlvmOptions) -> Code:
 
 
 def call_path(options: LlvmOptions) -> Code:
-    """The function that calls from Python go through."""
-    return _thorough("call", _call_text, options)
+    """The function that calls from Python go through, of interpreters whose objects begin as this one's do."""
+    return _thorough(f"call {HEADER}", _call_text, options)
 
 
 def call_path_at_once() -> Code:
     """The same for the first calls, until that is made."""
-    return _quick("call", _call_text)
+    return _quick(f"call {HEADER}", _call_text)
 
 
 def _call_text() -> str:

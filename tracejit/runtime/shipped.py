@@ -1,7 +1,9 @@
 """Object code that comes with the package: what all programs share, compiled where the package was built.
 
 A file holds it for the machines of one level (`machines.LEVELS`). What is found there needs no compiler; where a file
-is missing, damaged or of other sources than those that are there, programs compile what they need.
+is missing, damaged or of other sources than those that are there, programs compile what they need. Of sources in place
+every change is seen; of an installed package, whose files have other times than those that were packed, one that
+changes a size, or comes later than a minute after the installation.
 """
 
 from __future__ import annotations
@@ -20,18 +22,19 @@ from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.codegen.support.native import Platform
 from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
+from tracejit.runtime.machines import llvm_version
 
 #: Where files are.
 FOLDER = Path(config.__file__).parent / "objects"
 
-_MAGIC = b"tracejit shared code 1\n"
+_MAGIC = b"tracejit shared code 2\n"
 _CHECKSUM = 16
 
 #: The folders of this package that decide what the code is.
 _SOURCES = "codegen/", "runtime/"
 
 #: An installer gives all files the times of its own work, which takes no longer, in ns.
-_INSTALLING = 300 * 10**9
+_INSTALLING = 60 * 10**9
 
 
 def file_of(options: LlvmOptions, platform: Platform, folder: Path | None = None) -> Path:
@@ -40,12 +43,11 @@ def file_of(options: LlvmOptions, platform: Platform, folder: Path | None = None
 
 
 class _Header(NamedTuple):
-    """`moves`: it is installed elsewhere together with the sources. `places` of each code: where it begins, its size
-    and checksum."""
+    """`state`: of sources that stay in place, with the compiler; empty where they are installed elsewhere together with
+    the file. `places` of each code: where it begins, its size and checksum."""
 
     state: str
     sizes: str
-    moves: bool
     places: Mapping[str, tuple[int, int, bytes]]
 
 
@@ -57,6 +59,11 @@ class Shipped:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is something, and none of it damaged."""
+        return bool(self._places) and all(self.find(name) is not None for name in self._places)
 
     def has(self, name: str) -> bool:
         """Whether there is code of that name."""
@@ -88,22 +95,29 @@ class Shipped:
                 if not head.startswith(_MAGIC):
                     return {}
                 data = file.read(int.from_bytes(head[-8:], "little"))
-                written = os.fstat(file.fileno()).st_mtime_ns
+                status = os.fstat(file.fileno())
         except (OSError, OverflowError, MemoryError):
             return {}
         if _checksum(data) != head[len(_MAGIC) : -8]:
             return {}
         header = _Header(*marshal.loads(data))
         here = disk.sources(*_SOURCES)
-        came_along = header.moves and header.sizes == here.sizes and here.newest <= written + _INSTALLING
-        if not (came_along or header.state == here.state):
+        came_along = header.sizes == here.sizes and here.newest <= status.st_mtime_ns + _INSTALLING
+        if not (header.state == _state(here) if header.state else came_along):
             return {}
         ahead = start + len(data)
+        if status.st_size != ahead + sum(size for _, size, _ in header.places.values()):  # it was cut off
+            return {}
         return {name: (ahead + begin, size, checksum) for name, (begin, size, checksum) in header.places.items()}
 
 
+def _state(here: disk.Sources) -> str:
+    return f"{here.state} {llvm_version()}"
+
+
 def write(path: Path, codes: Mapping[str, bytes], *, moves: bool) -> None:
-    """Write codes by name, all or none of them; as of `_Header`. Raises OSError."""
+    """Write codes by name, all or none of them; `moves`: it is installed elsewhere, with its sources. Raises
+    OSError."""
     here = disk.sources(*_SOURCES)
     places: dict[str, tuple[int, int, bytes]] = {}
     begin = 0
@@ -111,8 +125,9 @@ def write(path: Path, codes: Mapping[str, bytes], *, moves: bool) -> None:
         places[name] = begin, len(data), _checksum(data)
         begin += len(data)
     # a version that all Pythons read
-    header = marshal.dumps((here.state, here.sizes, moves, places), 4)
+    header = marshal.dumps(("" if moves else _state(here), here.sizes, places), 4)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)  # for all who may read the sources
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix="new-")
     try:
         with os.fdopen(handle, "wb") as file:

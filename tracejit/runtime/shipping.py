@@ -37,7 +37,7 @@ def ship(folder: Path, levels: Iterable[str] = _SHIPPED, *, moves: bool) -> list
     written: list[Path] = []
     for options in map(level_options, levels):
         path = file_of(options, platform, folder)
-        if moves or not Shipped(path).has(shared_code.support(platform).name):
+        if moves or not Shipped(path).is_whole:
             write(path, _made(options, platform), moves=moves)
             written.append(path)
     return written
@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where the files go")
     parser.add_argument("--moves", action="store_true", help="the folder is installed elsewhere with its sources")
     given = parser.parse_args()
+    if given.moves and given.folder.resolve().parent != FOLDER.resolve().parent:
+        parser.error(f"{given.folder} is not beside the sources that are compiled, {FOLDER.parent}")
     for path in ship(given.folder, moves=given.moves):
         print(f"{path.name}: {path.stat().st_size >> 10} KiB")
 

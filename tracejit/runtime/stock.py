@@ -87,15 +87,16 @@ class Stock:
                 return
             self._make(code)
 
-    def _make(self, code: Code) -> None:
-        """Make what is not there and nobody makes."""
+    def _make(self, code: Code) -> bool:
+        """Make what is not there and nobody makes; whether it was so."""
         key = code.key
         with self._changed:
             if not self._is_lacking(code):
-                return
+                return False
             self._claimed.add(key)
         try:
             self._keep(key, compiled(code.module(), self._pool))
+            return True
         finally:
             self._release(key)
 
@@ -103,8 +104,7 @@ class Stock:
         """Make what is next of what is wanted ahead, if there is something."""
         while self._later:
             code, until = self._later.popleft()
-            if not until() and self._is_lacking(code):
-                self._make(code)
+            if not until() and self._make(code):
                 return
 
     def has(self, code: Code) -> bool:
