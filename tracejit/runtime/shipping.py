@@ -45,10 +45,13 @@ def ship(folder: Path, levels: Iterable[str] = _SHIPPED, *, moves: bool) -> list
 
 def _made(options: LlvmOptions, platform: Platform) -> dict[str, bytes]:
     pool = Pool(partial(target_machine, options))
-    codes = {code.name: code for code in shared_code.everything(options, platform)}
+    modules = {code.name: code.module() for code in shared_code.everything(options, platform)}
+    made: dict[str, bytes] = {}
     with short_turns(), ThreadPoolExecutor(config.get("num_threads")) as threads:
-        made = threads.map(lambda code: compiled(code.module(), pool), codes.values())
-        return dict(zip(codes, made, strict=True))
+        for is_full in (False, True):  # how addresses are made in loops is a setting of the process
+            names = [name for name, module in modules.items() if (module.effort == "full") == is_full]
+            made.update(zip(names, threads.map(lambda name: compiled(modules[name], pool), names), strict=True))
+    return made
 
 
 def main() -> None:
