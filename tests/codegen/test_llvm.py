@@ -148,6 +148,17 @@ def test_the_rest_of_short_bodies_is_done_register_by_register() -> None:
     assert made is not None and (made.shape, made.lanes, made.piece) == ("split", 32, 16)
 
 
+@pytest.mark.parametrize(
+    ("bits", "is_block", "registers"), [(512, True, 4), (512, False, 2), (256, True, 2), (256, False, 2)]
+)
+def test_blocks_of_one_elementary_function_have_more_registers(bits: int, is_block: bool, registers: int) -> None:
+    program = pointwise(lambda k, x: k.exp(x), [F32], F32)
+    loop = program.kernels[0].body[0]
+    assert isinstance(loop, For)
+    made = plan(loop, LlvmOptions("x", "", bits, 8), is_block=is_block)
+    assert made is not None and (made.shape, made.lanes) == ("split", registers * bits // 32)
+
+
 @pytest.mark.parametrize(("terms", "shape"), [(8, "split"), (20, "split"), (30, "masked")])
 def test_bodies_of_medium_length_have_whole_vectors(terms: int, shape: str) -> None:
     program = pointwise(lambda k, x: reduce(k.add, (k.mul(x, i + 2.0) for i in range(terms))), [F32], F32)

@@ -166,6 +166,7 @@ def test_sources_count_as_they_were_when_they_were_imported(monkeypatch: pytest.
     """What is written to a file later does not compile anything here: its products are not those of the new text."""
     before = cache.stamp(), cache.stamp("codegen/")
     cache.stamp.cache_clear()
+    cache.sources.cache_clear()
     monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("sources are looked at again"))
     assert (cache.stamp(), cache.stamp("codegen/")) == before
     assert len({*before, cache.stamp("codegen/", "runtime/")}) == 3

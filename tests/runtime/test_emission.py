@@ -22,14 +22,10 @@ from tracejit import config
 from tracejit.codegen.llvm.printer import Effort, Module, print_modules
 from tracejit.codegen.lowering import boundary
 from tracejit.ir.parser import parse
-from tracejit.runtime.emission import Emission, Pool, Work
+from tracejit.runtime.emission import Pool, Work
 from tracejit.runtime.engine import engine
 from tracejit.runtime.machines import host_machines, host_options
 from tracejit.scripted.compiler import compile_graph
-
-
-def emission() -> Emission:
-    return Emission(host_machines())
 
 
 def module(number: int) -> Module:
@@ -40,21 +36,21 @@ def module(number: int) -> Module:
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_objects_come_in_the_order_of_their_modules_whatever_the_number_of_threads(threads: int) -> None:
-    alone = [emission().objects([module(i)])[0] for i in range(12)]
+    alone = [host_machines().objects([module(i)])[0] for i in range(12)]
     with config.override(num_threads=threads):
-        assert emission().objects(map(module, range(12))) == alone
+        assert host_machines().objects(map(module, range(12))) == alone
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_modules_that_were_begun_with_come_first(threads: int, count: int) -> None:
-    alone = [emission().objects([module(i)])[0] for i in range(6)]
+    alone = [host_machines().objects([module(i)])[0] for i in range(6)]
     work = Work()
     for i in range(count):
         work.ahead(module(i), host_machines())
         time.sleep(0.01 * (i % 2))  # some are compiled before the next comes
     with config.override(num_threads=threads):
-        assert emission().objects(map(module, range(count, 6)), work) == alone
+        assert host_machines().objects(map(module, range(count, 6)), work) == alone
 
 
 def test_a_module_that_was_begun_with_and_refused_is_an_error() -> None:
@@ -63,7 +59,7 @@ def test_a_module_that_was_begun_with_and_refused_is_an_error() -> None:
     for text in (module(1), Module("define nonsense"), module(2)):
         work.ahead(text, host_machines())
     with config.override(num_threads=2), pytest.raises(RuntimeError, match="IR parsing error"):
-        emission().objects([module(3)], work)
+        host_machines().objects([module(3)], work)
     assert threading.active_count() == before
 
 
@@ -190,7 +186,7 @@ KERNELS = f"graph @kernels(%u0: f64[n]) on cpu {{\n  %n = dim(%u0) {{axis = 0}} 
 
 def test_objects_of_one_program_are_linked_together() -> None:
     caller = Module("declare i64 @f3(i64)\ndefine i64 @g(i64 %x) {\n  %y = call i64 @f3(i64 %x)\n  ret i64 %y\n}\n")
-    linked = engine().link(emission().objects([module(3), caller]), ["g"])
+    linked = engine().link(host_machines().objects([module(3), caller]), ["g"])
     assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(linked["g"])(4) == 7
 
 
@@ -198,7 +194,7 @@ def test_objects_of_one_program_are_linked_together() -> None:
 def test_what_llvm_refuses_is_an_error_and_leaves_no_thread_behind(threads: int) -> None:
     before = threading.active_count()
     with config.override(num_threads=threads), pytest.raises(RuntimeError, match="IR parsing error"):
-        emission().objects([module(1), Module("define nonsense"), module(2)])
+        host_machines().objects([module(1), Module("define nonsense"), module(2)])
     assert threading.active_count() == before
 
 
@@ -210,7 +206,7 @@ def test_an_error_of_the_printer_leaves_no_thread_behind(threads: int) -> None:
 
     before = threading.active_count()
     with config.override(num_threads=threads), pytest.raises(KeyError, match="printer"):
-        emission().objects(modules())
+        host_machines().objects(modules())
     assert threading.active_count() == before
 
 
@@ -218,10 +214,10 @@ def test_where_no_thread_can_be_started_the_caller_compiles(monkeypatch: pytest.
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    alone = emission().objects([module(i) for i in range(4)])
+    alone = host_machines().objects([module(i) for i in range(4)])
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with config.override(num_threads=3):
-        assert emission().objects([module(i) for i in range(4)]) == alone
+        assert host_machines().objects([module(i) for i in range(4)]) == alone
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -13,7 +13,6 @@ import pytest
 
 from tracejit.codegen.llvm.printer import Module
 from tracejit.runtime import images
-from tracejit.runtime.emission import Emission
 from tracejit.runtime.images import ARE_USED, Library, image_of, linked, prepared
 from tracejit.runtime.machines import host_machines
 
@@ -21,7 +20,7 @@ of_this_kind = pytest.mark.skipif(not ARE_USED, reason="code for x86-64 and Linu
 
 
 def objects(*texts: str) -> list[bytes]:
-    return Emission(host_machines()).objects(map(Module, texts))
+    return host_machines().objects(map(Module, texts))
 
 
 def function(address: int) -> Callable[[int], int]:

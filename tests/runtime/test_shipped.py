@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tracejit
+from tracejit.codegen.llvm.options import LlvmOptions
 from tracejit.runtime import cache as disk
 from tracejit.runtime import machines, shared_code, shipped
 from tracejit.runtime.machines import host_options, level_options, shared_options
@@ -151,8 +152,8 @@ def test_a_write_that_fails_leaves_what_was_there(path: Path, monkeypatch: pytes
 
 
 def test_shared_code_is_for_what_this_machine_has() -> None:
-    def names(options: object) -> set[str]:
-        return {name for name in str(getattr(options, "features")).split(",") if name.startswith("+")}  # noqa: B009
+    def names(options: LlvmOptions) -> set[str]:
+        return {name for name in options.features.split(",") if name.startswith("+")}
 
     shared, host = shared_options(), host_options()
     assert names(shared) <= names(host)

@@ -113,12 +113,11 @@ def _blas() -> Finding:
 def _shared_code() -> Finding:
     from tracejit.runtime.engine import engine
 
-    count, path, is_whole = engine().shipped()
-    if count and not is_whole:
-        return Finding("shared code", "missing", f"this machine compiles a part once, which is damaged: {path}")
-    if count:
-        return Finding("shared code", "ok", f"{count} objects came with the package: {path}")
-    return Finding("shared code", "missing", f"this machine compiles it once: the package has no {path}")
+    shipped = engine().shipped
+    if shipped.is_whole:
+        return Finding("shared code", "ok", f"{len(shipped)} objects came with the package: {shipped.path}")
+    lacks = "a part of it is damaged" if len(shipped) else "it did not come with the package"
+    return Finding("shared code", "missing", f"this machine compiles it once: {lacks}: {shipped.path}")
 
 
 def _cache() -> Finding:

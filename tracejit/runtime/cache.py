@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy
 
@@ -50,59 +50,54 @@ def digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
-class Sources(NamedTuple):
-    """The source files of a folder: a digest of their names, sizes and times, one of names and sizes only, and the time
-    of the newest, in ns."""
-
-    state: str
-    sizes: str
-    newest: int
-
+#: A source file: the folder, its name, size and time in ns.
+_File: TypeAlias = tuple[str, str, int, int]
 
 #: Folders that are none of the sources.
 _WITHOUT_SOURCES = "__pycache__", "objects"
 
 
-def _sources() -> dict[str, Sources]:
-    """What the folders at the top of this package hold."""
-    found: dict[str, list[tuple[str, list[tuple[str, int, int]]]]] = {}
+def _sources() -> dict[str, list[_File]]:
+    """The source files in each folder at the top of this package."""
+    found: dict[str, list[_File]] = {}
     waiting = [("", str(Path(config.__file__).parent))]
     while waiting:
         inside, path = waiting.pop()
-        sources: list[os.DirEntry[str]] = []
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.name.endswith(".py"):
-                    sources.append(entry)
+                    status = entry.stat()
+                    file = inside, entry.name, status.st_size, status.st_mtime_ns
+                    found.setdefault(inside[: inside.find("/") + 1], []).append(file)
                 elif entry.name not in _WITHOUT_SOURCES and entry.is_dir():
                     waiting.append((f"{inside}{entry.name}/", entry.path))
-        if sources:
-            states = [(entry.name, entry.stat()) for entry in sources]
-            files = sorted((name, s.st_size, s.st_mtime_ns) for name, s in states)
-            found.setdefault(inside[: inside.find("/") + 1], []).append((inside, files))
-    return {folder: _told(sorted(found[folder])) for folder in sorted(found)}
-
-
-def _told(folders: list[tuple[str, list[tuple[str, int, int]]]]) -> Sources:
-    sizes = [(inside, [(name, size) for name, size, _ in files]) for inside, files in folders]
-    newest = max(time for _, files in folders for _, _, time in files)
-    return Sources(digest(repr(folders)), digest(repr(sizes)), newest)
+    return found
 
 
 #: As they were when the compiler was imported: that is what compiles, whatever is written to them later.
 _SOURCES = _sources()
 
 
+class Sources(NamedTuple):
+    """Some source files: a digest of their names, sizes and times, one of names and sizes only, and the time of the
+    newest, in ns."""
+
+    state: str
+    sizes: str
+    newest: int
+
+
+@cache
+def sources(*folders: str) -> Sources:
+    """Those of some folders of this package, or of all."""
+    files = sorted(file for folder in folders or _SOURCES for file in _SOURCES[folder])
+    return Sources(digest(repr(files)), digest(repr([file[:3] for file in files])), max(file[3] for file in files))
+
+
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    return digest(sys.version, numpy.__version__, *(_SOURCES[folder].state for folder in folders or _SOURCES))
-
-
-def sources(*folders: str) -> Sources:
-    """What some folders of this package hold, together."""
-    found = [_SOURCES[folder] for folder in folders]
-    return Sources(digest(*(f.state for f in found)), digest(*(f.sizes for f in found)), max(f.newest for f in found))
+    return digest(sys.version, numpy.__version__, sources(*folders).state)
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

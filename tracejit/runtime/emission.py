@@ -85,7 +85,8 @@ class Machines:
 
 
 class Pool:
-    """Target machines of one kind, lent to any number of threads; `machine` makes one of a `level`."""
+    """Compiles modules by target machines of one kind, which are lent to any number of threads; `machine` makes one of
+    a `level`."""
 
     def __init__(self, machine: Callable[..., Any]) -> None:
         self._make = machine
@@ -99,22 +100,16 @@ class Pool:
         except IndexError:
             machines = Machines(self._make)
         yield machines
-        self._free.append(machines)
+        self._free.append(machines)  # not where LLVM was left on the way: nobody knows their state
 
     def fill(self) -> None:
         """Make what a first program needs, while nobody waits for it."""
         with self.lent() as machines:
             _ = machines.careful, machines.quick
 
-
-class Emission:
-    """Compiles modules by machines of a pool. It starts some threads of its own."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
     def objects(self, modules: Iterable[Module], work: Work | None = None) -> list[bytes]:
-        """The object code of each module, in order, behind those of the `work` that was begun with."""
+        """The object code of each module, in order, behind those of the `work` that was begun with: by this thread and
+        some that it starts."""
         wanted = config.get("num_threads") - 1
         work = work or Work()
         helpers: list[Errand] = []
@@ -123,13 +118,13 @@ class Emission:
                 for module in modules:
                     work.add(module)
                     if len(helpers) + work.is_begun < wanted:
-                        helper = begin(partial(work.run, self._pool))
+                        helper = begin(partial(work.run, self))
                         if helper is None:  # no more threads: those there are do it
                             wanted = len(helpers)
                         else:
                             helpers.append(helper)
                 work.close()
-                work.run(self._pool)
+                work.run(self)
             except BaseException:
                 work.stop()
                 raise
@@ -140,7 +135,7 @@ class Emission:
 
     def assembly(self, modules: Iterable[Module]) -> str:
         """The assembly of the modules, one after another."""
-        with self._pool.lent() as machines:
+        with self.lent() as machines:
             return "\n".join(emitted(module, machines, "assembly").decode() for module in modules)
 
 

@@ -34,7 +34,6 @@ from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import (
     CALLING,
     WORKING,
-    Emission,
     Pool,
     Work,
     full_passes,
@@ -92,7 +91,7 @@ class Engine:
     def __init__(self) -> None:
         self.options = host_options()
         self.lock = threading.RLock()
-        self._emissions: dict[LlvmOptions, Emission] = {}
+        self._pools: dict[LlvmOptions, Pool] = {}
         self._libraries = 0
         self._platform = Platform.of_triple(llvm.get_process_triple())
         self._rare: dict[str, Any] = {}
@@ -101,8 +100,8 @@ class Engine:
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
         self._shared = shared_options()
-        self._shipped = Shipped(file_of(self._shared, self._platform))
-        self._stock = Stock(Pool(partial(target_machine, self._shared)), self._shipped)
+        self.shipped = Shipped(file_of(self._shared, self._platform))
+        self._stock = Stock(Pool(partial(target_machine, self._shared)), self.shipped)
 
     @cached_property
     def jit(self) -> Any:
@@ -195,11 +194,6 @@ class Engine:
         has_blas = find_blas() is not None
         return shared_code.tiles(name, self._shared), shared_code.products(name, self._shared, has_blas)
 
-    def shipped(self) -> tuple[int, str, bool]:
-        """How many objects of the code that programs share came with the package, in which file they would be, and
-        whether none is damaged."""
-        return len(self._shipped), str(self._shipped.path), self._shipped.is_whole
-
     # -- what is found when native code asks for it ---------------------------------------------------------------
 
     def _resolved(self, number: int, place: int) -> None:
@@ -243,7 +237,7 @@ class Engine:
         """The object code of modules for a CPU, behind those of the `work` that was begun with; `loops`: one has loops
         that gain by LLVM's passes."""
         with self.lock, plain_addresses(not loops):
-            return self._emission(options).objects(modules, work)
+            return self._pool_of(options).objects(modules, work)
 
     def alone(self, module: Module) -> bytes:
         """The object code of a module for the CPU of this process, whatever other threads compile meanwhile."""
@@ -253,13 +247,12 @@ class Engine:
         """The assembly of modules for a CPU."""
         modules = tuple(modules)
         with self.lock, plain_addresses(all(module.effort != "full" for module in modules)):
-            return self._emission(options).assembly(modules)
+            return self._pool_of(options).assembly(modules)
 
-    def _emission(self, options: LlvmOptions) -> Emission:
-        if options not in self._emissions:
-            pool = host_machines() if options == self.options else Pool(partial(target_machine, options))
-            self._emissions[options] = Emission(pool)
-        return self._emissions[options]
+    def _pool_of(self, options: LlvmOptions) -> Pool:
+        if options == self.options:
+            return host_machines()
+        return self._pools.setdefault(options, Pool(partial(target_machine, options)))
 
     def compiled(self, text: str, *, optimised: bool) -> bytes:
         """The object code of a module, from the disk where it is known."""

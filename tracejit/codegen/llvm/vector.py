@@ -39,7 +39,7 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
-from tracejit.codegen.lowering.schedule import SPACED
+from tracejit.codegen.lowering.schedule import BLOCK, SPACED
 from tracejit.ir.types import BOOL, I32, I64, DType
 from tracejit.records import record
 
@@ -59,7 +59,6 @@ HEAVY, MASKED, LONG = 24, 48, 150
 NARROW, WIDE = 2, 4
 
 _MAX_LANES = 128
-_LONG_BLOCK = 1024
 
 
 @record
@@ -117,7 +116,7 @@ def is_of_block(e: Expr) -> bool:
     """Whether that is the number of trips that a block of a long loop makes."""
     match e:
         case Scalar("minimum", (_, Const(size)), _):
-            return size.real >= _LONG_BLOCK
+            return size == BLOCK
         case _:
             return False
 
